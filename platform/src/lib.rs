@@ -1,0 +1,41 @@
+//! The seams to the machine: [`Disk`], [`Clock`], [`Net`] and [`RngSource`].
+//!
+//! No other crate touches files, clocks, sockets or randomness directly (`clippy.toml` forbids it), so
+//! that the real code can run over simulated ones. This crate knows nothing of messages, logs or nodes.
+
+mod clock;
+mod disk;
+mod net;
+mod rng;
+
+use std::sync::Arc;
+
+pub use clock::{Clock, ManualClock, OsClock};
+pub use disk::{Disk, DiskFile, DiskLock, OpenMode, OsDisk, Space};
+pub use net::{Connection, Listener, Net, TokioNet};
+pub use rng::{OsRng, RngSource, SeededRng};
+
+/// All four seams, handed to whatever runs on a machine. Cloning is cheap.
+#[derive(Clone)]
+pub struct Platform {
+    /// Files and directories.
+    pub disk: Arc<dyn Disk>,
+    /// Wall and monotonic time.
+    pub clock: Arc<dyn Clock>,
+    /// Listening and connecting.
+    pub net: Arc<dyn Net>,
+    /// Random number generators, one a purpose.
+    pub rng: Arc<dyn RngSource>,
+}
+
+impl Platform {
+    /// The operating system's own.
+    pub fn os() -> Self {
+        Self {
+            disk: Arc::new(OsDisk),
+            clock: Arc::new(OsClock::new()),
+            net: Arc::new(TokioNet),
+            rng: Arc::new(OsRng),
+        }
+    }
+}
