@@ -1,1 +1,24 @@
-//! (being written)
+//! Raft over the commitlog: one group of nodes that agree on one log of payloads.
+//!
+//! [`Node`] is the only door. A payload is bytes that this crate never looks into; what the
+//! application makes of a committed one is its [`Apply`]. openraft does the agreeing and is seen in no
+//! public signature; the log itself is `store`'s.
+//!
+//! This crate knows nothing of topics, clients or routes. Calls between the application's own parts on
+//! two nodes ([`PeerHandler`]) travel over the same connections, because a node has only one address
+//! for its peers.
+
+mod apply;
+mod config;
+mod error;
+mod node;
+mod view;
+
+/// Names a node for ever: n0 is 1, n1 is 2, and so on.
+pub type NodeId = u64;
+
+pub use apply::{Apply, ApplyError, Reply};
+pub use config::{ConfigError, NodeConfig, Timing};
+pub use error::{CallError, ChangeError, ProposeError, ReadIndexError, ShutdownError, StartError};
+pub use node::{BoxFuture, Node, PeerHandler, Proposal, ReadIndex, Receipt};
+pub use view::{PeerView, Role, View};

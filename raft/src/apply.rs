@@ -1,0 +1,51 @@
+//! What the application does with committed entries.
+
+use bytes::Bytes;
+use store::{Checkpoint, LogPoint, SealState, StoredEntry};
+
+/// What applying one entry gave. Goes back to whoever proposed it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// One pair a unit of a units entry, in order, of the application's own meaning (for a broker:
+    /// queue offset, commitlog offset). Proposals merged into one entry each get back their part.
+    pub units: Vec<(u64, u64)>,
+    /// The answer to a command.
+    pub value: Bytes,
+}
+
+/// The state could not be brought to a checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot restore the state: {0}")]
+pub struct ApplyError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+impl ApplyError {
+    /// From any error, or from a text.
+    pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(cause.into())
+    }
+}
+
+/// The application's state: a function of the committed log.
+///
+/// All methods are called on the node's own thread, one at a time. None may block or sync.
+pub trait Apply: Send + 'static {
+    /// Takes in one committed entry of units or one command. They come in log order, each exactly once
+    /// since the checkpoint last restored.
+    fn apply(&mut self, entry: &StoredEntry) -> Reply;
+
+    /// After each run of entries: everything up to `upto` (inclusive) is applied. For write-outs and
+    /// wake-ups.
+    fn applied(&mut self, upto: LogPoint) {
+        let _ = upto;
+    }
+
+    /// The state exactly after the last applied entry: the seal state, and the application's own bytes.
+    fn checkpoint(&mut self) -> (SealState, Vec<u8>);
+
+    /// Replaces the state by the one of `checkpoint`, or by the empty one. Called once at start, and
+    /// whenever a leader sends a snapshot. Entries after it are applied again.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read. The node stops then.
+    fn restore(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ApplyError>;
+}
