@@ -1,1 +1,28 @@
-//! (being written)
+//! Segments, the commitlog, and what is built from its committed entries: consume queues and key index.
+//!
+//! Synchronous. Knows term, index and payload of an entry and the layout of message units; knows no network,
+//! no vote and no leader. All files go through `platform::Disk`.
+
+mod checkpoint;
+mod commitlog;
+mod offset;
+
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, Checkpoints, Keep, SealState};
+pub use commitlog::{
+    AppendError, CommitLog, Digest, Done, Draft, ENTRY_HEAD_BYTES, EntryError, EntryHead, EntryKind,
+    EntryPlace, FlushMode, Helpers, LAYOUT_VERSION, LogEnds, LogOptions, LogReader, OpenError, Pending,
+    ReadError, Recovery, Run, SegmentInfo, StoredEntry,
+};
+pub use offset::{CommitlogOffset, LogPoint, QueueOffset};
+pub mod codec;
+mod consume_queue;
+mod key_index;
+mod lock;
+mod search;
+pub mod slot;
+
+pub use consume_queue::{ConsumeQueue, QueueInfo, QueueOptions, Queues, Restored, UNIT_BYTES, Unit};
+pub use key_index::{KeyIndex, LastUpdate};
+pub use lock::{DirLock, LockError};
+pub use search::{Boundary, SearchError, offset_by_time};
+pub use slot::{SlotError, SlotFile};

@@ -1,0 +1,165 @@
+//! A small value on disk that is replaced as a whole: the vote, the committed index, the purge point.
+//!
+//! Two slots of 4 KiB are written in turn, each with a sequence number and a checksum. A write that is torn
+//! leaves the other slot, so the value read back is always the last one written or the one before; and a value
+//! that fits [`ATOMIC_BYTES_MAX`] lies in one sector, which a disk writes whole or not at all.
+
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use platform::{Disk, DiskFile, OpenMode};
+
+const MAGIC_AT: usize = 0;
+const CRC_AT: usize = MAGIC_AT + size_of::<u32>(); // crc32c of all bytes behind it, value included
+const SEQUENCE_AT: usize = CRC_AT + size_of::<u32>();
+const VALUE_BYTES_AT: usize = SEQUENCE_AT + size_of::<u64>();
+const VALUE_AT: usize = VALUE_BYTES_AT + size_of::<u32>();
+const _: () = assert!(VALUE_AT == 20);
+
+/// "TRIs".
+const MAGIC: u32 = 0x5452_4973;
+const SLOT_BYTES: usize = 4096;
+/// Longest value.
+pub const VALUE_BYTES_MAX: usize = SLOT_BYTES - VALUE_AT;
+/// Longest value whose slot is never torn.
+pub const ATOMIC_BYTES_MAX: usize = 512 - VALUE_AT;
+
+/// Why a slot file could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SlotError {
+    /// The system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Neither slot is intact: no write of ours leaves that behind.
+    #[error("{}: both slots are damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A value on disk in two alternating slots.
+pub struct SlotFile {
+    path: PathBuf,
+    file: Arc<dyn DiskFile>,
+    /// Of the newest slot; it lies in slot `sequence % 2`.
+    sequence: u64,
+    value: Vec<u8>,
+}
+
+impl SlotFile {
+    /// Opens `path`. A file that does not exist is made, with an empty value, and is on disk on return.
+    ///
+    /// # Errors
+    /// If the disk fails, or both slots are damaged.
+    pub fn open(disk: &dyn Disk, path: impl Into<PathBuf>) -> Result<Self, SlotError> {
+        let path = path.into();
+        let io_error = |source| SlotError::Io { path: path.clone(), source };
+        if !disk.exists(&path) {
+            create(disk, &path).map_err(io_error)?;
+        }
+        let file = disk.open(&path, OpenMode::ReadWrite).map_err(io_error)?;
+        let mut bytes = vec![0; 2 * SLOT_BYTES];
+        file.read_exact_at(&mut bytes, 0).map_err(io_error)?;
+        let newest = bytes.chunks(SLOT_BYTES).filter_map(parse_slot).max_by_key(|(sequence, _)| *sequence);
+        let Some((sequence, value)) = newest else { return Err(SlotError::Damaged { path }) };
+        let value = value.to_vec();
+        Ok(Self { path, file, sequence, value })
+    }
+
+    /// The value last written; empty if none ever was.
+    pub fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Replaces the value; with `sync` it is on disk on return, and all earlier ones are.
+    ///
+    /// # Errors
+    /// If the disk fails: the value on disk is then either of the two.
+    ///
+    /// # Panics
+    /// If the value is longer than [`VALUE_BYTES_MAX`].
+    pub fn write(&mut self, value: &[u8], sync: bool) -> io::Result<()> {
+        assert!(value.len() <= VALUE_BYTES_MAX, "a slot holds {VALUE_BYTES_MAX} bytes, not {}", value.len());
+        let sequence = self.sequence + 1;
+        let slot = slot_bytes(sequence, value);
+        self.file.write_all_at(&[IoSlice::new(&slot)], sequence % 2 * SLOT_BYTES as u64)?;
+        if sync {
+            self.file.sync_data()?;
+        }
+        self.sequence = sequence;
+        self.value = value.to_vec();
+        Ok(())
+    }
+}
+
+/// Makes the file under another name first, so that a file under this name always has an intact slot.
+fn create(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    let file = disk.open(&temporary, OpenMode::Create)?;
+    file.set_len(2 * SLOT_BYTES as u64)?;
+    file.write_all_at(&[IoSlice::new(&slot_bytes(0, &[]))], 0)?;
+    file.sync_data()?;
+    disk.rename(&temporary, path)?;
+    disk.sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+fn slot_bytes(sequence: u64, value: &[u8]) -> Vec<u8> {
+    let mut slot = vec![0; VALUE_AT];
+    slot[MAGIC_AT..CRC_AT].copy_from_slice(&MAGIC.to_be_bytes());
+    slot[SEQUENCE_AT..VALUE_BYTES_AT].copy_from_slice(&sequence.to_be_bytes());
+    slot[VALUE_BYTES_AT..VALUE_AT].copy_from_slice(&(value.len() as u32).to_be_bytes());
+    slot.extend_from_slice(value);
+    let crc = crc32c::crc32c(&slot[SEQUENCE_AT..]);
+    slot[CRC_AT..SEQUENCE_AT].copy_from_slice(&crc.to_be_bytes());
+    slot
+}
+
+fn parse_slot(slot: &[u8]) -> Option<(u64, &[u8])> {
+    let u32_at = |at: usize| slot[at..].first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
+    let value_bytes = u32_at(VALUE_BYTES_AT)? as usize;
+    if u32_at(MAGIC_AT)? != MAGIC || value_bytes > VALUE_BYTES_MAX {
+        return None;
+    }
+    let end = VALUE_AT + value_bytes;
+    if u32_at(CRC_AT)? != crc32c::crc32c(&slot[SEQUENCE_AT..end]) {
+        return None;
+    }
+    let sequence = u64::from_be_bytes(*slot[SEQUENCE_AT..].first_chunk()?);
+    Some((sequence, &slot[VALUE_AT..end]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use platform::OsDisk;
+
+    #[test]
+    fn the_last_value_is_read_back_and_a_damaged_slot_gives_the_one_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("vote");
+        let mut slots = SlotFile::open(&OsDisk, &path).unwrap();
+        assert_eq!(slots.value(), b"");
+        for n in 0..5_u8 {
+            slots.write(&[n; 40], n % 2 == 0).unwrap();
+            assert_eq!(SlotFile::open(&OsDisk, &path).unwrap().value(), [n; 40]);
+        }
+        let newest = slots.sequence % 2 * SLOT_BYTES as u64;
+        slots.file.write_all_at(&[IoSlice::new(b"x")], newest + 30).unwrap();
+        assert_eq!(SlotFile::open(&OsDisk, &path).unwrap().value(), [3; 40]);
+        let other = (slots.sequence + 1) % 2 * SLOT_BYTES as u64;
+        slots.file.write_all_at(&[IoSlice::new(b"x")], other + 30).unwrap();
+        assert!(matches!(SlotFile::open(&OsDisk, &path), Err(SlotError::Damaged { .. })));
+    }
+}
