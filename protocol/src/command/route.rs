@@ -1,0 +1,1 @@
+//! Placeholder until the headers of this family are in.
