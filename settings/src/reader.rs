@@ -104,7 +104,7 @@ impl Reader {
         self.parsed(name, default, &allowed, parse, ToString::to_string)
     }
 
-    /// As [`Reader::integer`], where unset is a value too.
+    /// As [`Reader::integer`]; `None` where the name is not set, or set to nothing.
     pub fn optional_integer(
         &mut self,
         name: &'static str,
@@ -113,7 +113,10 @@ impl Reader {
     ) -> Option<u64> {
         let of = if unit.is_empty() { String::new() } else { format!(" of {unit}") };
         let allowed = format!("a whole number{of} from {} to {}", range.start(), range.end());
-        let parse = |text: &str| text.parse().ok().filter(|number| range.contains(number)).map(Some);
+        let parse = |text: &str| match text {
+            "" => Some(None),
+            _ => text.parse().ok().filter(|number| range.contains(number)).map(Some),
+        };
         self.parsed(name, None, &allowed, parse, |value| {
             value.map_or_else(String::new, |value| value.to_string())
         })
@@ -176,9 +179,9 @@ impl Reader {
         value
     }
 
-    /// Whether the name is set at all, well or badly.
+    /// Whether the name is set to anything, well or badly.
     pub fn is_set(&self, name: &str) -> bool {
-        self.properties.get(name).is_some()
+        self.properties.get(name).is_some_and(|entry| !entry.value.is_empty())
     }
 
     /// Replaces the value in force of a name already asked for by one that follows from others, for the listing.
@@ -209,6 +212,13 @@ impl Reader {
         let set = names.iter().filter_map(|name| self.properties.get(name));
         let set = set.map(|entry| (entry.key.clone(), entry.value.clone(), entry.place.clone())).collect();
         self.refusals.push(Refusal::Together { set, why: why.into() });
+    }
+
+    /// Says that a name already asked for changes nothing here, where it is set.
+    pub fn has_no_effect(&mut self, name: &str) {
+        if let Some(Entry { key, place, .. }) = self.properties.get(name) {
+            self.notices.push(Notice::WithoutEffect { key: key.clone(), place: place.clone() });
+        }
     }
 
     /// Adds a warning.
@@ -278,11 +288,12 @@ mod tests {
     #[test]
     fn values_are_typed_and_defaults_hold_where_nothing_is_set() {
         let mut reader =
-            reader("port=80\non=TRUE\noff=0\nmode=SYNC\nlist = a; ;b\nname=x\nmaybe=7\nnothing=");
+            reader("port=80\non=TRUE\noff=0\nmode=SYNC\nlist = a; ;b\nname=x\nmaybe=7\nnothing=\nnone=");
         assert_eq!(reader.integer("port", 1, 1..=65535, ""), 80);
         assert_eq!(reader.integer("other", 9, 0..=10, "ms"), 9);
         assert_eq!(reader.optional_integer("maybe", 0..=10, ""), Some(7));
         assert_eq!(reader.optional_integer("never", 0..=10, ""), None);
+        assert_eq!(reader.optional_integer("none", 0..=10, ""), None);
         assert!(reader.bool("on", false));
         assert!(!reader.bool("off", true));
         assert!(reader.bool("unset", true));
@@ -293,8 +304,7 @@ mod tests {
         let values = reader.finish().unwrap();
         let in_force: Vec<_> =
             values.in_force.iter().map(|one| format!("{}={}", one.name, one.value)).collect();
-        let expected =
-            "port=80 other=9 maybe=7 never= on=true off=false unset=true mode=SYNC list=a;b name=x nothing=";
+        let expected = "port=80 other=9 maybe=7 never= none= on=true off=false unset=true mode=SYNC list=a;b name=x nothing=";
         assert_eq!(in_force.join(" "), expected);
         assert_eq!(values.in_force[0].place.as_ref().unwrap().to_string(), "b.conf line 1");
         assert_eq!(values.in_force[1].place, None);
