@@ -112,7 +112,9 @@ impl Client {
         let mut slots = self.inner.lock();
         let slots = slots.as_mut()?;
         match slots.get(addr) {
-            Some(Slot::Open(connection)) if connection.is_open() => return Some(Slot::Open(connection.clone())),
+            Some(Slot::Open(connection)) if connection.is_open() => {
+                return Some(Slot::Open(connection.clone()));
+            }
             Some(Slot::Connecting(outcome)) => return Some(Slot::Connecting(outcome.clone())),
             Some(Slot::Open(_)) | None => {}
         }
@@ -182,7 +184,8 @@ struct Refuse;
 impl Handler for Refuse {
     fn on_request(&self, _connection: &Arc<Connection>, request: Command, responder: Responder) {
         let remark = format!("request type {} not supported", request.code);
-        responder
-            .send(Command::response_to(&request, code::response::REQUEST_CODE_NOT_SUPPORTED).with_remark(remark));
+        responder.send(
+            Command::response_to(&request, code::response::REQUEST_CODE_NOT_SUPPORTED).with_remark(remark),
+        );
     }
 }

@@ -99,7 +99,7 @@ impl Connection {
     pub fn oneway(&self, command: Command) -> Result<(), CallError> {
         let command = self.numbered(command.oneway());
         let frame = self.encode(&command)?;
-        self.outbox.try_push(frame).map_err(|(refused, _)| self.refused(&refused))
+        self.outbox.try_push(&mut Some(frame)).map_err(|refused| self.refused(&refused))
     }
 
     /// Sends a request and waits for its response, up to `timeout` in all. The request number is set here.
@@ -115,7 +115,9 @@ impl Connection {
         let mut frame = self.encode(&command)?;
         frame.call = Some(opaque);
         let deadline = Instant::now() + timeout;
-        let Some(response) = self.pending.register(opaque) else { return Err(self.not_sent(NotSent::Closed)) };
+        let Some(response) = self.pending.register(opaque) else {
+            return Err(self.not_sent(NotSent::Closed));
+        };
         let mut waiting = Waiting { connection: self, opaque, answered: false };
         match timeout_at(deadline, self.outbox.push_request(frame)).await {
             Ok(Ok(())) => {}

@@ -81,31 +81,32 @@ impl Outbox {
         self.push(&mut state, frame);
     }
 
-    /// Queues a request of our own if there is room now.
-    pub fn try_push(&self, frame: Frame) -> Result<(), (Refused, Frame)> {
+    /// Queues a request of our own if there is room now, and takes it out of `frame` then.
+    pub fn try_push(&self, frame: &mut Option<Frame>) -> Result<(), Refused> {
         let mut state = self.lock();
         if state.closed {
-            return Err((Refused::Closed, frame));
+            return Err(Refused::Closed);
         }
         if state.bytes >= self.bytes_max {
-            return Err((Refused::Full { queued_bytes: state.bytes }, frame));
+            return Err(Refused::Full { queued_bytes: state.bytes });
         }
-        self.push(&mut state, frame);
+        if let Some(frame) = frame.take() {
+            self.push(&mut state, frame);
+        }
         Ok(())
     }
 
     /// Queues a request of our own as soon as there is room.
-    pub async fn push_request(&self, mut frame: Frame) -> Result<(), Refused> {
+    pub async fn push_request(&self, frame: Frame) -> Result<(), Refused> {
+        let mut frame = Some(frame);
         loop {
             let room = self.room.notified();
             tokio::pin!(room);
             room.as_mut().enable(); // before looking, so that room made in between is not missed
-            match self.try_push(frame) {
-                Ok(()) => return Ok(()),
-                Err((Refused::Closed, _)) => return Err(Refused::Closed),
-                Err((Refused::Full { .. }, back)) => frame = back,
+            match self.try_push(&mut frame) {
+                Err(Refused::Full { .. }) => room.await,
+                done => return done,
             }
-            room.await;
         }
     }
 
@@ -180,9 +181,13 @@ impl Outbox {
 mod tests {
     use super::*;
 
-    fn request(call: i32, body_bytes: usize) -> Frame {
+    fn frame(call: i32, body_bytes: usize) -> Frame {
         let command = Command::request(10).with_body(vec![0; body_bytes]);
         Frame { call: Some(call), ..Frame::encode(&command, Vec::new()).unwrap() }
+    }
+
+    fn try_push(outbox: &Outbox, call: i32, body_bytes: usize) -> Result<(), Refused> {
+        outbox.try_push(&mut Some(frame(call, body_bytes)))
     }
 
     fn calls(batch: &[Frame]) -> Vec<i32> {
@@ -193,7 +198,7 @@ mod tests {
     fn a_batch_keeps_the_order_and_ends_at_its_bounds() {
         let outbox = Outbox::new(usize::MAX);
         for call in 0..5 {
-            assert!(outbox.try_push(request(call, 1_000)).is_ok());
+            assert!(try_push(&outbox, call, 1_000).is_ok());
         }
         let mut batch = Vec::new();
         outbox.take_batch(&mut batch, 2_000, 100);
@@ -210,8 +215,8 @@ mod tests {
     #[test]
     fn what_is_queued_can_be_taken_back_and_what_was_taken_cannot() {
         let outbox = Outbox::new(usize::MAX);
-        assert!(outbox.try_push(request(1, 10)).is_ok());
-        assert!(outbox.try_push(request(2, 10)).is_ok());
+        assert!(try_push(&outbox, 1, 10).is_ok());
+        assert!(try_push(&outbox, 2, 10).is_ok());
         let mut batch = Vec::new();
         outbox.take_batch(&mut batch, 1, 1);
         assert!(!outbox.take_back(1));
@@ -222,16 +227,16 @@ mod tests {
     #[tokio::test]
     async fn a_request_waits_for_room_and_a_closed_outbox_refuses_it() {
         let outbox = std::sync::Arc::new(Outbox::new(100));
-        assert!(outbox.try_push(request(1, 200)).is_ok());
-        assert!(matches!(outbox.try_push(request(2, 1)), Err((Refused::Full { .. }, _))));
+        assert!(try_push(&outbox, 1, 200).is_ok());
+        assert!(matches!(try_push(&outbox, 2, 1), Err(Refused::Full { .. })));
         let waiting = tokio::spawn({
             let outbox = outbox.clone();
-            async move { outbox.push_request(request(3, 1)).await }
+            async move { outbox.push_request(frame(3, 1)).await }
         });
         let mut batch = Vec::new();
         outbox.take_batch(&mut batch, usize::MAX, 1);
         waiting.await.unwrap().unwrap();
         assert_eq!(calls(outbox.close().make_contiguous()), [3]);
-        assert_eq!(outbox.push_request(request(4, 1)).await, Err(Refused::Closed));
+        assert_eq!(outbox.push_request(frame(4, 1)).await, Err(Refused::Closed));
     }
 }

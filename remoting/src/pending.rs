@@ -43,11 +43,11 @@ impl Pending {
     }
 
     /// Hands a response to whoever waits for it; gives it back if nobody does (any more).
-    pub fn complete(&self, response: Command) -> Result<(), Command> {
+    pub fn complete(&self, response: Command) -> Option<Command> {
         let waiter = self.lock().as_mut().and_then(|waiters| waiters.remove(&response.opaque));
         match waiter {
-            Some(waiter) => waiter.send(Ok(response)).map_err(|back| back.expect("it was sent as Ok")),
-            None => Err(response),
+            Some(waiter) => waiter.send(Ok(response)).err().map(|back| back.expect("it was sent as Ok")),
+            None => Some(response),
         }
     }
 

@@ -22,8 +22,6 @@ const READ_BYTES: usize = 64 << 10;
 const SPARE_BYTES_MIN: usize = 4 << 10;
 /// First byte of a TLS handshake record. A frame cannot start with it: its length would be over 16 MiB.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// Width of the length that a frame starts with.
-const LENGTH_BYTES: usize = size_of::<u32>();
 
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
 
@@ -132,7 +130,7 @@ async fn wait_for_room(connection: &Connection, idle: &mut Idle<'_>) -> Result<(
 
 fn dispatch(command: Command, frame_bytes: usize, connection: &Arc<Connection>, handler: &dyn Handler) {
     if command.is_response() {
-        if let Err(response) = connection.pending.complete(command) {
+        if let Some(response) = connection.pending.complete(command) {
             tracing::debug!(opaque = response.opaque, code = response.code, "nobody waits for this response");
         }
         return;
@@ -144,13 +142,9 @@ fn dispatch(command: Command, frame_bytes: usize, connection: &Arc<Connection>, 
 /// Makes room for the next read. A long frame grows the buffer with what has arrived, not with what its
 /// length claims; short ones share one allocation until it is used up.
 fn make_room(buf: &mut BytesMut) {
-    let wanted = match buf.first_chunk::<LENGTH_BYTES>() {
-        None => SPARE_BYTES_MIN,
-        Some(length) => {
-            let frame_bytes = LENGTH_BYTES + u32::from_be_bytes(*length) as usize;
-            frame_bytes.saturating_sub(buf.len()).clamp(SPARE_BYTES_MIN, READ_BYTES.max(buf.len()))
-        }
-    };
+    // The decoder has passed the lengths, if they are there.
+    let frame_bytes = frame::frame_bytes(buf).ok().flatten().unwrap_or(0);
+    let wanted = frame_bytes.saturating_sub(buf.len()).clamp(SPARE_BYTES_MIN, READ_BYTES.max(buf.len()));
     if buf.capacity() - buf.len() < wanted {
         buf.reserve(wanted.max(READ_BYTES));
     }
@@ -201,7 +195,10 @@ fn log(end: &End, log_limit: &LogLimit) {
         }
         End::Tls => {
             if let Some(suppressed) = log_limit.admit() {
-                tracing::warn!(suppressed, "peer starts a TLS handshake, which this port does not speak: closing");
+                tracing::warn!(
+                    suppressed,
+                    "peer starts a TLS handshake, which this port does not speak: closing"
+                );
             }
         }
     }

@@ -76,10 +76,14 @@ impl Responder {
         let mut reply: Reply = reply.into();
         reply.head.opaque = self.opaque;
         reply.head.flag = RESPONSE_FLAG;
-        let mut frame = Frame::encode(&reply.head, reply.chunks).unwrap_or_else(|error| {
+        let frame = Frame::encode(&reply.head, reply.chunks).or_else(|error| {
             tracing::error!(connection = self.connection().id(), code = reply.head.code, %error, "reply cannot be sent");
-            Frame::encode(&unsendable(reply.head, error), Vec::new()).expect("a short remark and no body fit in a frame")
+            Frame::encode(&unsendable(reply.head, &error), Vec::new())
         });
+        let Ok(mut frame) = frame else {
+            self.connection().close(); // the peer must not wait for ever
+            return;
+        };
         let mut permit = self.permit;
         permit.grow(frame.bytes());
         let connection = permit.connection().clone();
@@ -92,8 +96,9 @@ impl Responder {
 const RESPONSE_FLAG: i32 = 1;
 
 /// What the peer gets instead of a reply that does not fit, so that it need not wait for its time-out.
-fn unsendable(mut head: Command, error: protocol::FrameError) -> Command {
+fn unsendable(mut head: Command, error: &protocol::FrameError) -> Command {
     head.code = code::response::SYSTEM_ERROR;
+    head.version = protocol::VERSION;
     head.remark = Some(error.to_string());
     head.body = Bytes::new();
     head.ext = protocol::ExtFields::default();

@@ -1,0 +1,9 @@
+//! Servers and clients over real sockets of the loopback interface.
+
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on fails")]
+
+mod back_pressure;
+mod calls;
+mod closing;
+mod hostile;
+mod support;
