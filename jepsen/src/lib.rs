@@ -1,1 +1,4 @@
-//! (being written)
+//! Jepsen: workloads, faults, histories and the checkers that judge them.
+
+pub mod checker;
+pub mod history;

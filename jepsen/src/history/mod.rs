@@ -1,0 +1,476 @@
+//! What happened, in the order in which the harness saw it: the one thing the checkers look at.
+//!
+//! Events come from the recorder or from a file; [`History::new`] pairs every invocation with its
+//! completion and refuses a history that contradicts itself, so that no checker has to. An operation
+//! that never completed has an unknown outcome, never a failed one.
+
+mod event;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+pub use event::{
+    Event, Facts, FaultState, Function, Kind, Named, Process, Record, Start, from_jsonl, to_jsonl,
+};
+
+/// A history that cannot be one.
+#[derive(Debug, Error)]
+pub enum HistoryError {
+    /// A line that is not an event.
+    #[error("line {line} of the history is not an event")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// What the reader said.
+        source: serde_json::Error,
+    },
+    /// The first event must say what the run is about.
+    #[error("the history does not begin with a `start` event")]
+    NoStart,
+    /// An event of the operation's function lacks a member.
+    #[error("event {event} lacks `{member}`")]
+    Missing {
+        /// Its index.
+        event: u64,
+        /// Name of the member in the line.
+        member: &'static str,
+    },
+    /// An invocation by a process that still waits for another.
+    #[error("event {event}: process {process} invokes while its event {pending} is pending")]
+    Busy {
+        /// The second invocation.
+        event: u64,
+        /// Who.
+        process: u64,
+        /// The first invocation.
+        pending: u64,
+    },
+    /// An invocation by a process that had an unknown outcome before.
+    #[error("event {event}: process {process} was retired by event {by}")]
+    Retired {
+        /// The invocation.
+        event: u64,
+        /// Who.
+        process: u64,
+        /// The unknown outcome.
+        by: u64,
+    },
+    /// A completion without a matching invocation.
+    #[error("event {event} completes nothing that process {process} has invoked")]
+    Unmatched {
+        /// The completion.
+        event: u64,
+        /// Who.
+        process: u64,
+    },
+    /// Indexes or times that go back.
+    #[error("event {event} stands after event {before}, but is not later")]
+    Backwards {
+        /// The later line.
+        event: u64,
+        /// The line before it.
+        before: u64,
+    },
+}
+
+/// When something happened: by number and by clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// Index of the event.
+    pub event: u64,
+    /// Nanoseconds of the run.
+    pub ns: u64,
+}
+
+/// What became of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It took effect.
+    Ok,
+    /// It certainly had none.
+    Fail,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// Where a message lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// In its queue.
+    pub queue_offset: u64,
+    /// In the commitlog.
+    pub commitlog_offset: u64,
+}
+
+impl Record {
+    /// Where it lies.
+    pub fn place(&self) -> Place {
+        Place { queue_offset: self.queue_offset, commitlog_offset: self.commitlog_offset }
+    }
+}
+
+/// One attempt to send.
+#[derive(Clone, Debug)]
+pub struct Send {
+    /// When it began.
+    pub invoked: Moment,
+    /// When its outcome was known; `None` if it never was.
+    pub completed: Option<Moment>,
+    /// Who.
+    pub process: u64,
+    /// To where.
+    pub queue: Arc<str>,
+    /// The message's value.
+    pub value: Arc<str>,
+    /// The attempt's id.
+    pub attempt: Arc<str>,
+    /// Through which node.
+    pub node: Option<Arc<str>>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why it failed or is unknown.
+    pub cause: Option<String>,
+    /// Where it was put, as the acknowledgement says.
+    pub place: Option<Place>,
+    /// Sent by the harness after healing.
+    pub sentinel: bool,
+}
+
+impl Send {
+    /// When it was acknowledged, if it was.
+    pub fn acked(&self) -> Option<Moment> {
+        self.completed.filter(|_| self.outcome == Outcome::Ok)
+    }
+}
+
+/// One pull, by a consumer or by the final drain.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// When it began.
+    pub invoked: Moment,
+    /// When its outcome was known; `None` if it never was.
+    pub completed: Option<Moment>,
+    /// Who.
+    pub process: u64,
+    /// From where.
+    pub queue: Arc<str>,
+    /// At which node.
+    pub node: Option<Arc<str>>,
+    /// What became of it. A read has no effect, so this is never unknown but for one cut off by the end.
+    pub outcome: Outcome,
+    /// Why it failed.
+    pub cause: Option<String>,
+    /// The queue offset asked for.
+    pub from: u64,
+    /// What came.
+    pub records: Vec<Record>,
+    /// First readable offset, as told.
+    pub min: Option<u64>,
+    /// End of the readable offsets, exclusive, as told.
+    pub max: Option<u64>,
+    /// Term of the leader that answered, if a leader answered and said so.
+    pub term: Option<u64>,
+    /// Part of the final drain.
+    pub drain: bool,
+    /// The last page of its queue at its node.
+    pub done: bool,
+}
+
+/// A consumer went somewhere else on purpose.
+#[derive(Clone, Debug)]
+pub struct Seek {
+    /// When.
+    pub at: Moment,
+    /// Who.
+    pub process: u64,
+    /// In which queue.
+    pub queue: Arc<str>,
+}
+
+/// What a node said of itself.
+#[derive(Clone, Debug)]
+pub struct Sighting {
+    /// When the answer was there.
+    pub at: Moment,
+    /// Who said it.
+    pub node: Arc<str>,
+    /// In which term it was.
+    pub term: u64,
+    /// Whether it called itself the leader.
+    pub leads: bool,
+}
+
+/// Something the nemesis did.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// When.
+    pub at: Moment,
+    /// Which fault.
+    pub function: Function,
+    /// How far it got.
+    pub state: FaultState,
+    /// The nodes hit.
+    pub nodes: Vec<Arc<str>>,
+}
+
+/// A whole run.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// What the run is about.
+    pub start: Start,
+    /// Every send, in order of invocation.
+    pub sends: Vec<Send>,
+    /// Every poll and drain, in order of invocation.
+    pub reads: Vec<Read>,
+    /// Every seek.
+    pub seeks: Vec<Seek>,
+    /// Every sighting.
+    pub sightings: Vec<Sighting>,
+    /// Every fault.
+    pub faults: Vec<Fault>,
+    /// Exits that nobody ordered, with what the harness said.
+    pub exits: Vec<(Moment, String)>,
+    /// Beginnings of phases, with their names.
+    pub phases: Vec<(Moment, String)>,
+    /// Time of the last event.
+    pub end_ns: u64,
+}
+
+/// Where an invocation was put, to complete it later.
+enum Slot {
+    Send(usize),
+    Read(usize),
+}
+
+struct Pending {
+    event: u64,
+    function: Function,
+    slot: Slot,
+}
+
+impl History {
+    /// Pairs the events.
+    ///
+    /// # Errors
+    /// The first contradiction.
+    pub fn new(events: &[Event]) -> Result<Self, HistoryError> {
+        let first = events.first().filter(|event| event.function == Function::Start);
+        let start = first.and_then(|event| event.facts.value.clone()).ok_or(HistoryError::NoStart)?;
+        let start = serde_json::from_value(start).map_err(|source| HistoryError::Line { line: 1, source })?;
+        let mut history = Self {
+            start,
+            sends: Vec::new(),
+            reads: Vec::new(),
+            seeks: Vec::new(),
+            sightings: Vec::new(),
+            faults: Vec::new(),
+            exits: Vec::new(),
+            phases: Vec::new(),
+            end_ns: events.last().map_or(0, |event| event.time_ns),
+        };
+        let mut pairing = Pairing::default();
+        for pair in events.windows(2) {
+            if pair[1].index <= pair[0].index || pair[1].time_ns < pair[0].time_ns {
+                return Err(HistoryError::Backwards { event: pair[1].index, before: pair[0].index });
+            }
+        }
+        for event in events {
+            match event.process {
+                Process::Worker(process) => history.take_worker(event, process, &mut pairing)?,
+                Process::Named(_) => history.take_named(event)?,
+            }
+        }
+        Ok(history)
+    }
+
+    /// Reads a history from the text of its file.
+    ///
+    /// # Errors
+    /// As [`from_jsonl`] and [`History::new`].
+    pub fn from_text(text: &str) -> Result<Self, HistoryError> {
+        Self::new(&from_jsonl(text)?)
+    }
+
+    /// The reads that succeeded.
+    pub fn answered_reads(&self) -> impl Iterator<Item = &Read> {
+        self.reads.iter().filter(|read| read.outcome == Outcome::Ok)
+    }
+
+    /// The sends that were acknowledged, with where they were put.
+    pub fn acked_sends(&self) -> impl Iterator<Item = (&Send, Moment, Place)> {
+        self.sends.iter().filter_map(|send| Some((send, send.acked()?, send.place?)))
+    }
+
+    fn take_worker(
+        &mut self,
+        event: &Event,
+        process: u64,
+        pairing: &mut Pairing,
+    ) -> Result<(), HistoryError> {
+        if event.function == Function::Seek {
+            let queue = required(event, event.facts.queue.as_ref(), "k")?.clone();
+            self.seeks.push(Seek { at: moment(event), process, queue });
+            return Ok(());
+        }
+        if event.kind == Kind::Invoke {
+            pairing.may_invoke(event, process)?;
+            let slot = match event.function {
+                Function::Send => {
+                    self.sends.push(invoked_send(event, process)?);
+                    Slot::Send(self.sends.len() - 1)
+                }
+                Function::Poll | Function::Drain => {
+                    self.reads.push(invoked_read(event, process)?);
+                    Slot::Read(self.reads.len() - 1)
+                }
+                _ => return Err(HistoryError::Unmatched { event: event.index, process }),
+            };
+            pairing.pending.insert(process, Pending { event: event.index, function: event.function, slot });
+            return Ok(());
+        }
+        let pending = pairing.pending.remove(&process).filter(|pending| pending.function == event.function);
+        let Some(pending) = pending else {
+            return Err(HistoryError::Unmatched { event: event.index, process });
+        };
+        if event.kind == Kind::Info {
+            pairing.retired.insert(process, event.index);
+        }
+        match pending.slot {
+            Slot::Send(at) => complete_send(&mut self.sends[at], event),
+            Slot::Read(at) => complete_read(&mut self.reads[at], event),
+        }
+    }
+
+    fn take_named(&mut self, event: &Event) -> Result<(), HistoryError> {
+        let facts = &event.facts;
+        match event.function {
+            Function::Status => {
+                let node = required(event, facts.node.as_ref(), "node")?.clone();
+                let term = *required(event, facts.term.as_ref(), "term")?;
+                let leads = facts.role.as_deref() == Some("leader");
+                self.sightings.push(Sighting { at: moment(event), node, term, leads });
+            }
+            Function::Kill | Function::KillAll | Function::Pause | Function::RollingRestart => {
+                let state = *required(event, facts.state.as_ref(), "st")?;
+                let nodes = facts.value.as_ref().and_then(|value| value.get("nodes"));
+                let nodes = nodes.and_then(|nodes| serde_json::from_value(nodes.clone()).ok());
+                self.faults.push(Fault {
+                    at: moment(event),
+                    function: event.function,
+                    state,
+                    nodes: nodes.unwrap_or_default(),
+                });
+            }
+            Function::Exit => {
+                self.exits.push((moment(event), facts.error.clone().unwrap_or_default()));
+            }
+            Function::Phase => {
+                let name = facts.value.as_ref().and_then(|value| value.as_str()).unwrap_or_default();
+                self.phases.push((moment(event), name.to_owned()));
+            }
+            Function::Start | Function::Send | Function::Poll | Function::Drain | Function::Seek => {}
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Pairing {
+    pending: HashMap<u64, Pending>,
+    retired: HashMap<u64, u64>,
+}
+
+impl Pairing {
+    fn may_invoke(&self, event: &Event, process: u64) -> Result<(), HistoryError> {
+        if let Some(pending) = self.pending.get(&process) {
+            return Err(HistoryError::Busy { event: event.index, process, pending: pending.event });
+        }
+        match self.retired.get(&process) {
+            Some(&by) => Err(HistoryError::Retired { event: event.index, process, by }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn moment(event: &Event) -> Moment {
+    Moment { event: event.index, ns: event.time_ns }
+}
+
+fn required<'a, T>(event: &Event, fact: Option<&'a T>, member: &'static str) -> Result<&'a T, HistoryError> {
+    fact.ok_or(HistoryError::Missing { event: event.index, member })
+}
+
+fn invoked_send(event: &Event, process: u64) -> Result<Send, HistoryError> {
+    let facts = &event.facts;
+    let value = facts.value.as_ref().and_then(|value| value.as_str());
+    Ok(Send {
+        invoked: moment(event),
+        completed: None,
+        process,
+        queue: required(event, facts.queue.as_ref(), "k")?.clone(),
+        value: value.ok_or(HistoryError::Missing { event: event.index, member: "v" })?.into(),
+        attempt: required(event, facts.attempt.as_ref(), "a")?.clone(),
+        node: facts.node.clone(),
+        outcome: Outcome::Unknown,
+        cause: None,
+        place: None,
+        sentinel: facts.sentinel,
+    })
+}
+
+fn complete_send(send: &mut Send, event: &Event) -> Result<(), HistoryError> {
+    send.completed = Some(moment(event));
+    send.outcome = outcome(event.kind);
+    send.cause.clone_from(&event.facts.error);
+    if send.outcome == Outcome::Ok {
+        let queue_offset = *required(event, event.facts.queue_offset.as_ref(), "Q")?;
+        let commitlog_offset = *required(event, event.facts.commitlog_offset.as_ref(), "P")?;
+        send.place = Some(Place { queue_offset, commitlog_offset });
+    }
+    Ok(())
+}
+
+fn invoked_read(event: &Event, process: u64) -> Result<Read, HistoryError> {
+    let facts = &event.facts;
+    Ok(Read {
+        invoked: moment(event),
+        completed: None,
+        process,
+        queue: required(event, facts.queue.as_ref(), "k")?.clone(),
+        node: facts.node.clone(),
+        outcome: Outcome::Unknown,
+        cause: None,
+        from: *required(event, facts.from.as_ref(), "from")?,
+        records: Vec::new(),
+        min: None,
+        max: None,
+        term: None,
+        drain: event.function == Function::Drain,
+        done: false,
+    })
+}
+
+fn complete_read(read: &mut Read, event: &Event) -> Result<(), HistoryError> {
+    let facts = &event.facts;
+    read.completed = Some(moment(event));
+    read.outcome = outcome(event.kind);
+    read.cause.clone_from(&facts.error);
+    if read.outcome == Outcome::Ok {
+        read.records.clone_from(required(event, facts.records.as_ref(), "r")?);
+        (read.min, read.max, read.term, read.done) = (facts.min, facts.max, facts.term, facts.done);
+    }
+    Ok(())
+}
+
+fn outcome(kind: Kind) -> Outcome {
+    match kind {
+        Kind::Ok => Outcome::Ok,
+        Kind::Fail => Outcome::Fail,
+        Kind::Info | Kind::Invoke => Outcome::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests;
