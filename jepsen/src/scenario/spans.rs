@@ -1,0 +1,91 @@
+//! Durations as scenarios write them: `500ms`, `15s`, `2m`, and with seeded jitter `15s+-5s`.
+
+use std::time::Duration;
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use serde::{Deserialize, Deserializer};
+
+/// A duration and how far a drawn one may lie from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The middle.
+    pub mean: Duration,
+    /// At most this far from it, in both directions; never more than `mean`.
+    pub jitter: Duration,
+}
+
+impl Span {
+    /// Reads `15s` or `15s+-5s`.
+    ///
+    /// # Errors
+    /// A sentence that names the text and what is allowed.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (mean, jitter) = match text.split_once("+-") {
+            Some((mean, jitter)) => (parse(mean)?, parse(jitter)?),
+            None => (parse(text)?, Duration::ZERO),
+        };
+        if jitter > mean {
+            return Err(format!("`{text}` varies by more than it lasts"));
+        }
+        Ok(Self { mean, jitter })
+    }
+
+    /// A duration within the jitter, evenly.
+    pub fn draw(&self, rng: &mut StdRng) -> Duration {
+        let jitter_ms = self.jitter.as_millis() as u64;
+        let low = self.mean.saturating_sub(self.jitter);
+        low + Duration::from_millis(rng.random_range(0..=2 * jitter_ms))
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+fn parse(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let refused = || format!("`{text}` is no duration; write 500ms, 15s or 2m, with jitter 15s+-5s");
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(refused)?;
+    let (number, unit) = text.split_at(unit_at);
+    let number: u32 = number.parse().map_err(|_| refused())?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number.into())),
+        "s" => Ok(Duration::from_secs(number.into())),
+        "m" => Ok(Duration::from_secs(60 * u64::from(number))),
+        _ => Err(refused()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use platform::{RngSource, SeededRng};
+
+    #[test]
+    fn spans_are_read_with_and_without_jitter() {
+        let cases = [("500ms", 500, 0), ("15s", 15_000, 0), ("15s+-5s", 15_000, 5_000), ("2m +- 500ms", 120_000, 500)];
+        for (text, mean, jitter) in cases {
+            let expected =
+                Span { mean: Duration::from_millis(mean), jitter: Duration::from_millis(jitter) };
+            assert_eq!(Span::parse(text), Ok(expected), "{text}");
+        }
+        for text in ["", "s", "15", "15 s+-", "1h", "-1s", "1s+-2s", "99999999999s"] {
+            assert!(Span::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_drawn_duration_stays_within_the_jitter_and_follows_the_seed() {
+        let span = Span::parse("15s+-5s").unwrap();
+        let draws = |seed| {
+            let mut rng = SeededRng(seed).rng("span");
+            (0..100).map(|_| span.draw(&mut rng)).collect::<Vec<_>>()
+        };
+        assert!(draws(1).iter().all(|drawn| (10..=20).contains(&drawn.as_secs())));
+        assert_eq!(draws(1), draws(1));
+        assert_ne!(draws(1), draws(2));
+    }
+}
