@@ -1,0 +1,1 @@
+"""The conformance suite: unmodified RocketMQ clients against a Trireme group."""

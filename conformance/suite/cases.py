@@ -1,0 +1,261 @@
+"""The cases: what each client is made to do, and what must have come of it."""
+
+import contextlib
+import dataclasses
+import time
+
+from . import remoting
+from .program import Program
+from .tally import Tally, longest_gap_ms, tally
+from .waiting import wait_for
+
+READY_WITHIN_S = 60
+SEND_WITHIN_S = 120
+STOP_WITHIN_S = 60
+ROUTE_WITHIN_S = 10
+WARM_UP = 10
+
+
+class Failed(Exception):
+    """A case did not come to its end; the text says at which step."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """How many messages each case sends."""
+
+    sync: int = 200
+    oneway: int = 50
+    asynchronous: int = 100
+    kill: int = 1000
+    kill_interval_ms: int = 4
+
+
+@dataclasses.dataclass
+class Result:
+    """One cell of the table."""
+
+    client: str
+    case: str
+    tally: Tally
+    complaints: list
+    seconds: float
+    logs: str = ""
+    skipped: str = ""
+
+    @property
+    def ok(self):
+        return not self.complaints
+
+
+class Stage:
+    """What a case needs: the group, the client, names of its own, and programs that end with it."""
+
+    def __init__(self, group, client, case, sizes, directory, count):
+        self.group, self.client, self.case, self.sizes, self.directory = group, client, case, sizes, directory
+        self.label = f"{client.name}-{case}-{count}".replace(".", "_")
+        self.topic = f"conformance-{self.label}"
+        self.namesrv = group.namesrv()
+        self.variant = None
+        self.programs = []
+
+    def create_topic(self, topic=None):
+        """For clients whose sends do not create their topic; returns once the name server shows it."""
+        remoting.create_topic(self.group.namesrv(), topic or self.topic)
+        wait_for("the route of the new topic", lambda: remoting.route(self.group.namesrv(), topic or self.topic),
+                 ROUTE_WITHIN_S)
+
+    def start(self, role, **options):
+        """Starts the client's program in `role`."""
+        place = f"{len(self.programs)}-{role}"
+        common = {"namesrv": self.namesrv, "topic": self.topic, "group": f"group-{self.label}",
+                  "poll-ms": self.client.route_poll_s * 1000}
+        words = {name.replace("_", "-"): value for name, value in options.items()}
+        program = Program(place, self.client.command(role, {**common, **words}, self.variant),
+                          self.client.environment(self.directory / place), self.directory / place,
+                          self.directory / f"{place}.log")
+        self.programs.append(program)
+        return program
+
+    def send(self, **options):
+        """Sends, to the end; returns the program."""
+        sender = self.start("send", **options)
+        if not sender.wait_end(SEND_WITHIN_S):
+            raise Failed(f"the sender did not end well ({last_words(sender)})")
+        return sender
+
+    def consume(self, role, wanted, within_s, **options):
+        """Starts a consumer and returns it once it has all of `wanted`; raises Failed when it does not come to it."""
+        consumer = self.start(role, **options)
+        self.await_ready(consumer)
+        self.await_numbers(consumer, wanted, within_s)
+        return consumer
+
+    def await_ready(self, program):
+        """Returns once `program` is connected and at work."""
+        if not program.wait_ready(READY_WITHIN_S):
+            raise Failed(f"{program.label} did not become ready ({last_words(program)})")
+
+    def await_numbers(self, consumer, wanted, within_s):
+        """Returns once all of `wanted` came or the time is over: what is missing is the tally's to say."""
+        wanted = set(wanted)
+        consumer.wait_until(lambda events: wanted <= {event.number for event in events if event.kind == "RECV"}, within_s)
+
+    def stop(self, consumer):
+        """Closes a consumer as its users do."""
+        if not consumer.stop(STOP_WITHIN_S):
+            raise Failed(f"{consumer.label} did not close cleanly ({last_words(consumer)})")
+
+    def close(self):
+        """Ends whatever is still running."""
+        for program in self.programs:
+            program.kill()
+
+
+def last_words(program):
+    """Why a program may have stopped: its status and its last failure."""
+    failures = program.of("FAIL")
+    status = "still running" if program.process.poll() is None else f"status {program.process.returncode}"
+    return f"{status}, last failure: {' '.join(failures[-1].words)}" if failures else status
+
+
+def plain(stage):
+    """Sync, one-way and async sends create the topic and are all received, once, by a push consumer."""
+    sizes, client = stage.sizes, stage.client
+    counts = {"sync": sizes.sync, "oneway": sizes.oneway if client.sends_oneway else 0,
+              "async": sizes.asynchronous if client.sends_async else 0}
+    if not client.creates_topic:
+        stage.create_topic()
+    sender = stage.send(**counts)
+    everything = range(sum(counts.values()))
+    consumer = stage.consume("push", everything, client.first_message_within_s)
+    stage.stop(consumer)
+    result = tally(sender.of("ACK", "FAIL", "SENT"), consumer.of("RECV", "BAD"), range(sizes.sync))
+    result.outage_ms = longest_gap_ms(sender.of("ACK"))
+    complaints = result.complaints() + failures_of(sender)
+    if len(sender.of("SENT")) != counts["oneway"]:
+        complaints.append(f"{len(sender.of('SENT'))} of {counts['oneway']} one-way sends went out")
+    return result, complaints
+
+
+def resume(stage):
+    """A consumer that was closed goes on where it was, after it is started again under the same group."""
+    client, half = stage.client, stage.sizes.sync // 2
+    if not client.creates_topic:
+        stage.create_topic()
+    first_sender = stage.send(sync=half)
+    first = stage.consume("push", range(half), client.first_message_within_s)
+    stage.stop(first)
+    second_sender = stage.send(sync=half, first=half)
+    second = stage.consume("push", range(half, 2 * half), client.first_message_within_s)
+    stage.stop(second)
+    result = tally(first_sender.of("ACK", "FAIL") + second_sender.of("ACK", "FAIL"),
+                   first.of("RECV", "BAD") + second.of("RECV", "BAD"), range(2 * half))
+    complaints = result.complaints() + failures_of(first_sender) + failures_of(second_sender)
+    old = {event.number for event in second.of("RECV") if event.number < half}
+    # A few may come again: the C++ core does not always store its last offsets. All of them must not.
+    if len(old) > half // 2:
+        complaints.append(f"after its restart the consumer was given {len(old)} of {half} messages again")
+    return result, complaints
+
+
+def tags(stage):
+    """A subscription to one tag brings all messages of this tag and no other."""
+    client, count = stage.client, stage.sizes.sync
+    if not client.creates_topic:
+        stage.create_topic()
+    sender = stage.send(sync=count)
+    wanted = range(0, count, 2)
+    consumer = stage.consume("push", wanted, client.first_message_within_s, tag="TagA")
+    stage.stop(consumer)
+    tagged = [event for event in sender.of("ACK", "FAIL") if event.number % 2 == 0]
+    result = tally(tagged, consumer.of("RECV", "BAD"), wanted, every_queue_offset=False)
+    return result, result.complaints() + failures_of(sender)
+
+
+def pull(stage, role):
+    """The pull consumer finds all messages."""
+    client, count = stage.client, stage.sizes.sync
+    if not client.creates_topic:
+        stage.create_topic()
+    sender = stage.send(sync=count)
+    consumer = stage.consume(role, range(count), client.first_message_within_s)
+    stage.stop(consumer)
+    result = tally(sender.of("ACK", "FAIL"), consumer.of("RECV", "BAD"), range(count))
+    return result, result.complaints() + failures_of(sender)
+
+
+def dead_namesrv(stage):
+    """Of two name servers that the client is told, the first is dead."""
+    stage.namesrv = f"127.0.0.1:1{stage.client.namesrv_separator}{stage.namesrv}"
+    return plain(stage)
+
+
+def variant(stage):
+    """`plain`, with a switch of the client turned."""
+    stage.variant = stage.case
+    return plain(stage)
+
+
+def kill(stage):
+    """The leader is killed with `kill -9` while one program sends and another consumes."""
+    client, count = stage.client, stage.sizes.kill
+    if not client.creates_topic:
+        stage.create_topic()
+    warm_up = stage.send(sync=WARM_UP)
+    consumer = stage.consume("push", range(WARM_UP), client.first_message_within_s)
+    sender = stage.start("send", sync=count, first=WARM_UP, interval_ms=stage.sizes.kill_interval_ms, give_up_s=120)
+    half_acked = sender.wait_until(
+        lambda events: sum(event.kind == "ACK" for event in events) >= count // 2, SEND_WITHIN_S)
+    if not half_acked:
+        raise Failed(f"the sender did not come to its half ({last_words(sender)})")
+    killed_at = time.monotonic()
+    stage.group.kill_leader()
+    ended = sender.wait_end(2 * SEND_WITHIN_S)
+    acks = sender.of("ACK")
+    numbers = {event.number for event in warm_up.of("ACK") + acks}
+    stage.await_numbers(consumer, numbers, client.first_message_within_s + 2 * client.route_poll_s)
+    stage.stop(consumer)
+    recovered_at = min((event.at for event in acks if event.at > killed_at), default=time.monotonic())
+    result = tally(warm_up.of("ACK", "FAIL") + sender.of("ACK", "FAIL"), consumer.of("RECV", "BAD"),
+                   range(WARM_UP + count), (killed_at, recovered_at))
+    result.outage_ms = longest_gap_ms(acks)
+    complaints = result.complaints()
+    if not ended:
+        complaints.append(f"the sender did not end well ({last_words(sender)})")
+    if len(acks) < count:
+        complaints.append(f"{count - len(acks)} sends were never acknowledged")
+    return result, complaints
+
+
+def failures_of(sender):
+    """A complaint when a send failed where nothing was disturbed."""
+    failures = sender.of("FAIL")
+    return [f"{len(failures)} sends failed, the first: {' '.join(failures[0].words)}"] if failures else []
+
+
+def cases_of(client):
+    """The cases of one client in their order, as name and function; the kill comes last."""
+    cases = {"plain": plain, "tags": tags, "resume": resume}
+    for role in client.pull_roles:
+        cases[role] = lambda stage, role=role: pull(stage, role)
+    if client.namesrv_separator:
+        cases["dead-namesrv"] = dead_namesrv
+    for name in client.variants:
+        cases[name] = variant
+    cases["kill"] = kill
+    return cases
+
+
+def run_case(group, client, case, sizes, directory, count=0):
+    """Runs one case and counts; whatever goes wrong becomes a complaint of its result."""
+    started = time.monotonic()
+    result, complaints = Tally(), []
+    with contextlib.ExitStack() as ending:
+        try:
+            stage = Stage(group, client, case, sizes, directory, count)
+            ending.callback(stage.close)
+            result, complaints = cases_of(client)[case](stage)
+        except Exception as error:  # noqa: BLE001 - one case that breaks must not take the others with it
+            complaints = [str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"]
+    return Result(client.name, case, result, complaints, time.monotonic() - started, str(directory))

@@ -1,0 +1,100 @@
+"""One running group: `trireme up` as a child process, read through its `up.json` and its HTTP views."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+
+from .waiting import wait_for
+
+UP_WITHIN_S = 60
+DOWN_WITHIN_S = 30
+ANSWER_WITHIN_S = 2
+
+
+class Group:
+    """A name server and three broker nodes under one directory."""
+
+    def __init__(self, trireme, directory, port_offset):
+        self.trireme = str(trireme)
+        self.directory = pathlib.Path(directory)
+        self.port_offset = port_offset
+        self.process = None
+
+    def start(self):
+        """Starts the group and returns once some node names a leader that serves."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        log = open(self.directory / "up.log", "ab")
+        self.process = subprocess.Popen(
+            [self.trireme, "up", "--dir", str(self.directory / "data"), "--port-offset", str(self.port_offset)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        log.close()
+        wait_for("a leader", self.leader_or_early_end, UP_WITHIN_S)
+        return self
+
+    def leader_or_early_end(self):
+        """The leader; raises RuntimeError when `up` has ended by itself."""
+        if self.process.poll() is not None:
+            said = (self.directory / "up.log").read_text(errors="replace").strip()
+            raise RuntimeError(f"trireme up ended with status {self.process.returncode}: {said[-2000:]}")
+        return self.leader()
+
+    def state(self):
+        """`up.json` as it stands."""
+        return json.loads((self.directory / "data" / "up.json").read_text())
+
+    def namesrv(self):
+        """The name server's address, as clients are told it."""
+        return self.state()["namesrv"]
+
+    def leader(self):
+        """The member of `nodes` that leads, by what the nodes themselves say, or None."""
+        nodes = {node["id"]: node for node in self.state()["nodes"]}
+        newest_term, leader = -1, None
+        for node in nodes.values():
+            try:
+                view = read_json(f"http://{address_of(node['http'])}/leader?local=true")
+            except OSError:
+                continue
+            if view.get("leader") in nodes and view.get("term", 0) > newest_term:
+                newest_term, leader = view.get("term", 0), nodes[view["leader"]]
+        return leader
+
+    def kill_leader(self):
+        """`kill -9` of the node that leads now; returns what `up.json` said about it."""
+        node = wait_for("a leader to kill", self.leader, UP_WITHIN_S)
+        os.kill(node["pid"], signal.SIGKILL)
+        return node
+
+    def stop(self):
+        """Ends the group as Ctrl-C would; raises RuntimeError when it does not end well in time."""
+        self.process.terminate()
+        try:
+            status = self.process.wait(DOWN_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"trireme up did not end within {DOWN_WITHIN_S} s of SIGTERM") from None
+        if status:
+            raise RuntimeError(f"trireme up ended with status {status} after SIGTERM")
+
+    def end(self):
+        """Ends whatever is left of it, for cleaning up."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def address_of(text):
+    """`host:port` out of an address that may be written as a URL."""
+    return text.removeprefix("http://").rstrip("/")
+
+
+def read_json(url):
+    """The JSON behind `url`; any outside fault is an OSError."""
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_WITHIN_S) as answer:
+            return json.load(answer)
+    except (urllib.error.URLError, ValueError) as error:
+        raise OSError(f"{url}: {error}") from error
