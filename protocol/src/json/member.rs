@@ -169,7 +169,14 @@ impl FromJson for bool {
     }
 }
 
-impl<T: FromJson> FromJson for Option<T> {
+/// A type that is itself there whenever its value is; enums are not, for an unknown name reads as absent.
+trait Present: FromJson {}
+impl Present for String {}
+impl Present for i32 {}
+impl Present for i64 {}
+impl Present for bool {}
+
+impl<T: Present> FromJson for Option<T> {
     fn from_json(value: &Value) -> Result<Self, JsonError> {
         if value.is_null() { Ok(None) } else { T::from_json(value).map(Some) }
     }

@@ -4,6 +4,7 @@
 //! (`{{"topic":"T"}:1}`), numbers in quotes, enum ordinals, stray commas, `$ref`. Writing is compact and strict but
 //! for the one form that clients insist on: maps with message queues as keys, see [`write_queue_map`].
 
+pub(crate) mod body;
 mod member;
 mod reference;
 pub(crate) mod scan;
