@@ -192,7 +192,9 @@ impl ExtFields {
                 last.insert(self.name_of(*span), index);
             }
             let mut keep = vec![false; count];
-            last.into_values().for_each(|index| keep[index] = true);
+            for index in last.into_values() {
+                keep[index] = true;
+            }
             keep
         };
         let mut kept = keep.into_iter();

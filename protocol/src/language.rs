@@ -28,7 +28,7 @@ pub enum Language {
     Go = 9,
     /// PHP
     Php = 10,
-    /// OpenMessaging
+    /// `OpenMessaging`
     Oms = 11,
     /// Rust
     Rust = 12,

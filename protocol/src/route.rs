@@ -60,12 +60,6 @@ json_enum! {
     }
 }
 
-impl FromJson for TopicFilterType {
-    fn from_json(value: &Value) -> Result<Self, JsonError> {
-        Option::<Self>::from_json(value).map(Option::unwrap_or_default)
-    }
-}
-
 json_body! {
     /// Which state of a table this is. Equal in all three, or different; the state version goes first where two are
     /// compared. A Raft group puts its term there.
@@ -236,14 +230,15 @@ impl TopicConfig {
 
     /// The line of a compressed registration, in the form of 5.x: order and system flag do not travel in it.
     pub fn to_text(&self) -> String {
-        let attributes = serde_json::to_string(&self.attributes).expect("a map of texts is always JSON");
+        let attributes = crate::json::to_bytes(&self.attributes);
         format!(
-            "{} {} {} {} {} {attributes}",
+            "{} {} {} {} {} {}",
             self.topic_name,
             self.read_queue_nums,
             self.write_queue_nums,
             self.perm,
-            self.topic_filter_type.name()
+            self.topic_filter_type.name(),
+            String::from_utf8_lossy(&attributes)
         )
     }
 }

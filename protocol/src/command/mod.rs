@@ -141,7 +141,6 @@ impl Command {
 
     /// The same with one more header field.
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts are both given directly")]
     pub fn with(mut self, name: &str, value: impl Display) -> Self {
         self.ext.insert_display(name, value);
         self

@@ -25,10 +25,10 @@ pub(crate) fn decode(header: &[u8]) -> Result<Command, HeaderError> {
     while scanner.more_before(b'}')? {
         let name = scanner.name(0)?;
         match &*name {
-            "code" => command.code = number("code", scanner.scalar(0)?)?,
-            "version" => command.version = number("version", scanner.scalar(0)?)?,
-            "opaque" => command.opaque = number("opaque", scanner.scalar(0)?)?,
-            "flag" => command.flag = number("flag", scanner.scalar(0)?)?,
+            "code" => command.code = number("code", &scanner.scalar(0)?)?,
+            "version" => command.version = number("version", &scanner.scalar(0)?)?,
+            "opaque" => command.opaque = number("opaque", &scanner.scalar(0)?)?,
+            "flag" => command.flag = number("flag", &scanner.scalar(0)?)?,
             "language" => command.language = language(&scanner.scalar(0)?),
             "remark" => command.remark = text_of(scanner.scalar(0)?),
             "extFields" => command.ext = ext_fields(&mut scanner, text.len())?,
@@ -65,8 +65,8 @@ fn ext_fields(scanner: &mut Scanner<'_>, header_bytes: usize) -> Result<ExtField
     Ok(ext)
 }
 
-fn number(name: &'static str, value: Scalar<'_>) -> Result<i32, HeaderError> {
-    let Some(text) = text_of_ref(&value).filter(|text| !text.is_empty()) else { return Ok(0) };
+fn number(name: &'static str, value: &Scalar<'_>) -> Result<i32, HeaderError> {
+    let Some(text) = text_of_ref(value).filter(|text| !text.is_empty()) else { return Ok(0) };
     text.parse().map_err(|_| HeaderError::Number { name, value: text.chars().take(64).collect() })
 }
 

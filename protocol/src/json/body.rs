@@ -84,6 +84,13 @@ macro_rules! json_enum {
             }
         }
 
+        /// What is absent or unknown reads as the default.
+        impl $crate::json::FromJson for $name {
+            fn from_json(value: &serde_json::Value) -> Result<Self, $crate::json::JsonError> {
+                <Option<Self> as $crate::json::FromJson>::from_json(value).map(Option::unwrap_or_default)
+            }
+        }
+
         impl $crate::json::FromJson for Option<$name> {
             fn from_json(value: &serde_json::Value) -> Result<Self, $crate::json::JsonError> {
                 match value {

@@ -360,6 +360,9 @@ fn is_v6(host: SocketAddr) -> bool {
 ///
 /// # Errors
 /// If a field is too long; `out` is unchanged then.
+///
+/// # Panics
+/// If the bytes written are not as many as were computed, which would be our own mistake.
 pub fn encode_unit(fields: &UnitFields<'_>, out: &mut BytesMut) -> Result<(), UnitError> {
     let unit_bytes = fields.unit_bytes()?;
     let start = out.len();
