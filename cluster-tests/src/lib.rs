@@ -1,4 +1,23 @@
 //! Stories over real processes: a harness that starts, kills and pauses a name server and the nodes of a
 //! broker group, and cuts the links between them. The stories themselves are in `tests/`.
+//!
+//! A story begins with [`Cluster::start`], does something bad by [`Cluster::kill`], [`Cluster::pause`] or
+//! [`Cluster::links`], waits by [`Cluster::wait_for`], and ends with [`Cluster::finish`], which removes
+//! the group's directory. A story that fails before keeps it, and says where it is.
 
+mod binary;
+mod cluster;
+pub mod files;
+pub mod http;
+mod ports;
+mod process;
+mod proxy;
 pub mod seed;
+mod view;
+mod wait;
+
+pub use cluster::{CLUSTER_NAME, Cluster, ClusterOptions, GROUP_NAME, WAIT};
+pub use ports::PortBlock;
+pub use proxy::Links;
+pub use view::{NodeView, Role, Run, Status, View, node_name};
+pub use wait::WaitError;

@@ -1,0 +1,70 @@
+//! One child process: started with its output in a file, signalled by its own recorded pid, never by name.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+
+use anyhow::{Context, Result};
+use platform::{Disk, OpenMode, OsDisk};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+
+/// A running child. Dropping it kills it.
+pub struct Process {
+    child: Child,
+    pid: Pid,
+}
+
+impl Process {
+    /// Starts `binary` with `args`; what it prints goes to the new file `log`.
+    ///
+    /// # Errors
+    /// If the file cannot be made or the program not started.
+    pub fn spawn(binary: &Path, args: &[OsString], log: &Path) -> Result<Self> {
+        let file = OsDisk.open(log, OpenMode::CreateNew).with_context(|| format!("log {}", log.display()))?;
+        let output = || -> io::Result<Stdio> {
+            let file = file.as_file().expect("the system's own disk has files");
+            Ok(Stdio::from(file.try_clone()?))
+        };
+        let child = Command::new(binary)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(output()?)
+            .stderr(output()?)
+            .env("RUST_BACKTRACE", "1")
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("start {}", binary.display()))?;
+        let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        Ok(Self { child, pid: pid.context("the child has no pid")? })
+    }
+
+    /// Its process id. Ours until [`Process::wait`] or [`Process::exited`] has seen the end.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// If it has ended and was waited for.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        // An un-reaped child keeps its pid, so this cannot hit anybody else.
+        anyhow::ensure!(self.child.id().is_some(), "process {} has ended", self.pid());
+        kill_process(self.pid, signal).with_context(|| format!("{signal:?} to process {}", self.pid()))
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+
+    /// How it ended, if it has.
+    pub fn exited(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+}

@@ -1,0 +1,252 @@
+//! House rules that no lint knows: which crate may use which, where `unsafe` may stand, what every file
+//! begins with, and what must not be in the tree at all.
+//!
+//! A rule that has an exception names it here. Each test tells all its findings at once.
+
+#![expect(clippy::unwrap_used, reason = "tests may panic, their helpers too")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cluster_tests::files;
+
+/// The layers, from the bottom: a crate, and which of ours it may use.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("platform", &[]),
+    ("settings", &[]),
+    ("protocol", &[]),
+    ("store", &["platform", "protocol"]),
+    ("raft", &["platform", "store"]),
+    ("remoting", &["platform", "protocol"]),
+    ("namesrv", &["platform", "protocol", "remoting", "settings"]),
+    ("broker", &["platform", "protocol", "raft", "remoting", "settings", "store"]),
+    ("client", &["platform", "protocol", "remoting"]),
+    ("admin", &["client", "platform", "protocol"]),
+    ("cluster-tests", &["client", "platform", "protocol", "remoting"]),
+    ("jepsen", &["client", "cluster-tests", "platform", "protocol"]),
+    ("trireme", &["admin", "broker", "client", "jepsen", "namesrv", "platform", "settings"]),
+];
+
+/// `store` knows how a message is laid out, and no other word of RocketMQ's.
+const PROTOCOL_IN_STORE: &str = "protocol::message";
+
+/// The one file with `unsafe`.
+const UNSAFE_FILE: &str = "store/src/segment/map.rs";
+
+/// Longer files mostly hold two ideas.
+const LINES_MAX: usize = 700;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Tracked files by their path from the root; where there is no repository, all files but the ignored ones.
+fn tracked() -> Vec<String> {
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output();
+    match listed {
+        Ok(listed) if listed.status.success() => {
+            let names = String::from_utf8(listed.stdout).unwrap();
+            let names = names.split('\0').filter(|name| !name.is_empty());
+            // What is deleted but not committed yet is still listed.
+            names.filter(|name| root().join(name).is_file()).map(str::to_owned).collect()
+        }
+        _ => {
+            let mut found = Vec::new();
+            walk(&root(), &mut found);
+            found
+        }
+    }
+}
+
+fn walk(dir: &Path, found: &mut Vec<String>) {
+    const SKIPPED: &[&str] = &["target", ".git", ".cache", "trireme-data", "__pycache__"];
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() && !SKIPPED.contains(&entry.file_name().to_str().unwrap()) {
+            walk(&path, found);
+        } else if path.is_file() {
+            found.push(path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned());
+        }
+    }
+}
+
+/// Path and text of every tracked file whose name ends with one of `endings`; binary files are left out.
+fn texts(endings: &[&str]) -> Vec<(String, String)> {
+    let named = tracked().into_iter().filter(|name| endings.iter().any(|ending| name.ends_with(ending)));
+    named.filter_map(|name| files::read(&root().join(&name)).ok().map(|text| (name, text))).collect()
+}
+
+#[track_caller]
+fn assert_none(rule: &str, findings: &[String]) {
+    assert!(findings.is_empty(), "{rule}:\n  {}\n", findings.join("\n  "));
+}
+
+/// The lines of a text with their numbers, from 1.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().map(|(at, line)| (at + 1, line))
+}
+
+/// Lines outside of comments.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    lines(text).filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+fn manifest(of: &str) -> toml::Table {
+    files::read(&root().join(of).join("Cargo.toml")).unwrap().parse().unwrap()
+}
+
+/// Names under `[dependencies]` and its like, with how they are given.
+fn dependencies(manifest: &toml::Table) -> BTreeMap<String, toml::Value> {
+    let tables = ["dependencies", "dev-dependencies", "build-dependencies"];
+    let tables = tables.iter().filter_map(|table| manifest.get(*table)?.as_table());
+    tables.flatten().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+#[test]
+fn a_crate_uses_only_what_its_layer_may() {
+    let workspace = manifest(".");
+    let members = workspace["workspace"]["members"].as_array().unwrap();
+    let members: BTreeSet<&str> = members.iter().map(|member| member.as_str().unwrap()).collect();
+    let layers: BTreeMap<&str, &[&str]> = LAYERS.iter().copied().collect();
+    let mut findings: Vec<String> = members
+        .iter()
+        .filter(|member| !layers.contains_key(**member))
+        .map(|member| format!("{member} has no layer"))
+        .collect();
+    for (name, may_use) in layers.iter().filter(|(name, _)| members.contains(**name)) {
+        for used in dependencies(&manifest(name)).into_keys() {
+            if members.contains(&*used) && !may_use.contains(&&*used) {
+                findings.push(format!("{name} uses {used}; it may use {}", may_use.join(", ")));
+            }
+        }
+    }
+    for (name, text) in texts(&[".rs"]).iter().filter(|(name, _)| name.starts_with("store/")) {
+        for (number, line) in code(text).filter(|(_, line)| line.contains("protocol::")) {
+            if !line.contains(PROTOCOL_IN_STORE) {
+                findings.push(format!("{name}:{number}: store may use {PROTOCOL_IN_STORE} only"));
+            }
+        }
+    }
+    assert_none("the layers of ARCHITECTURE.md", &findings);
+}
+
+#[test]
+fn versions_and_lints_stand_in_the_workspace_only() {
+    let mut findings = Vec::new();
+    for (name, _) in LAYERS {
+        let manifest = manifest(name);
+        for (used, how) in dependencies(&manifest) {
+            if how.get("workspace").and_then(toml::Value::as_bool) != Some(true) {
+                findings.push(format!("{name}/Cargo.toml: {used} is not `workspace = true`"));
+            }
+        }
+        let lints = manifest.get("lints").and_then(|lints| lints.get("workspace")?.as_bool());
+        if lints != Some(true) {
+            findings.push(format!("{name}/Cargo.toml: `[lints] workspace = true` is missing"));
+        }
+    }
+    assert_none("one version each, one set of lints", &findings);
+}
+
+#[test]
+fn unsafe_stands_in_one_file() {
+    let forms = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "unsafe trait", "(unsafe_code"];
+    let mut findings = Vec::new();
+    for (name, text) in texts(&[".rs"]).iter().filter(|(name, _)| name != UNSAFE_FILE) {
+        let found = code(text).filter(|(_, line)| forms.iter().any(|form| line.contains(form)));
+        // This file has to name what it looks for.
+        let found = found.filter(|(_, line)| !line.contains("let forms ="));
+        findings.extend(found.map(|(number, line)| format!("{name}:{number}: {}", line.trim())));
+    }
+    assert_none(&format!("`unsafe` only in {UNSAFE_FILE}"), &findings);
+}
+
+#[test]
+fn every_file_begins_by_saying_what_it_is() {
+    let texts = texts(&[".rs"]);
+    let silent = texts.iter().filter(|(_, text)| !text.starts_with("//! "));
+    let findings: Vec<_> = silent.map(|(name, _)| name.clone()).collect();
+    assert_none("the first line of a Rust file is `//! …`", &findings);
+}
+
+/// The part of a Rust file that is tests: all of it in a test directory, else what follows `#[cfg(test)]`.
+fn test_part<'a>(name: &str, text: &'a str) -> &'a str {
+    let all = name.contains("/tests/") || name.ends_with("/tests.rs");
+    let from = if all { Some(0) } else { text.find("#[cfg(test)]\nmod ") };
+    from.map_or("", |from| &text[from..])
+}
+
+#[test]
+fn no_test_sleeps() {
+    let words = [["thread", "::sleep"], ["time", "::sleep"], ["Thread", ".sleep"]].map(|word| word.concat());
+    let mut findings = Vec::new();
+    for (name, text) in texts(&[".rs", ".java"]) {
+        let tests = if name.ends_with(".java") { &text } else { test_part(&name, &text) };
+        for (_, line) in code(tests).filter(|(_, line)| words.iter().any(|word| line.contains(word))) {
+            findings.push(format!("{name}: {}", line.trim()));
+        }
+    }
+    assert_none("a test waits for a condition with a deadline, it does not sleep", &findings);
+}
+
+#[test]
+fn nothing_is_left_to_do_in_code_that_says_it_is_done() {
+    let words = [["todo", "!("], ["unimplemented", "!("], ["dbg", "!("]].map(|word| word.concat());
+    let mut findings = Vec::new();
+    for (name, text) in texts(&[".rs"]) {
+        for (number, line) in code(&text).filter(|(_, line)| words.iter().any(|word| line.contains(word))) {
+            findings.push(format!("{name}:{number}: {}", line.trim()));
+        }
+    }
+    assert_none("no placeholders", &findings);
+}
+
+#[test]
+fn no_file_is_too_long_to_read() {
+    let long = texts(&[".rs", ".py", ".java"]).into_iter().map(|(name, text)| (name, text.lines().count()));
+    let long = long.filter(|(_, count)| *count > LINES_MAX);
+    let findings: Vec<_> = long.map(|(name, count)| format!("{name} has {count} lines")).collect();
+    assert_none(
+        &format!("a file has at most {LINES_MAX} lines; split it where its second idea begins"),
+        &findings,
+    );
+}
+
+#[test]
+fn the_tree_names_no_machine_and_no_package_host() {
+    // In pieces, so that this file does not find itself.
+    let paths = [["/wo", "rk/"], ["/fa", "rm/"], ["/ro", "ot/"]].map(|path| path.concat());
+    let hosts = [
+        ["crates", ".io"],
+        ["pypi", ".org"],
+        ["python", "hosted.org"],
+        ["repo.maven.", "apache.org"],
+        ["maven", ".org"],
+        ["npmjs", ".org"],
+        ["npmjs", ".com"],
+        ["proxy.go", "lang.org"],
+    ]
+    .map(|host| host.concat());
+    let mut findings = Vec::new();
+    for (name, text) in texts(&[""]).iter().filter(|(name, _)| name != "Cargo.lock") {
+        for (number, line) in lines(text) {
+            let named = paths.iter().chain(&hosts).find(|word| line.contains(*word)).cloned();
+            if let Some(word) = named.or_else(|| home(line)) {
+                findings.push(format!("{name}:{number}: {word}"));
+            }
+        }
+    }
+    assert_none("no paths of a certain machine, no hosts of package registries", &findings);
+}
+
+/// Somebody's home directory; RocketMQ's own container user is nobody, and so is "me".
+fn home(line: &str) -> Option<String> {
+    let prefix = ["/ho", "me/"].concat();
+    let at = line.match_indices(&prefix).map(|(at, _)| at);
+    let mut names = at.map(|at| {
+        let rest = &line[at + prefix.len()..];
+        rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default()
+    });
+    names.find(|name| !["", "rocketmq", "me"].contains(name)).map(|name| format!("{prefix}{name}"))
+}
