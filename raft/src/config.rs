@@ -120,3 +120,111 @@ pub enum ConfigError {
         segment_bytes: u64,
     },
 }
+
+/// Largest `about`: it travels in every handshake.
+const ABOUT_BYTES_MAX: usize = 64 << 10;
+
+/// Refuses what would break a promise.
+pub(crate) fn check(config: &NodeConfig) -> Result<(), ConfigError> {
+    let Timing { heartbeat_ms, election_timeout_ms_min: min_ms, election_timeout_ms_max: max_ms } =
+        config.timing;
+    if heartbeat_ms == 0 || min_ms <= heartbeat_ms + heartbeat_ms / 2 || max_ms <= min_ms {
+        return Err(ConfigError::Timing { heartbeat_ms, min_ms, max_ms });
+    }
+    if config.bootstrap && !config.members.contains_key(&config.node_id) {
+        let members = config.members.keys().copied().collect();
+        return Err(ConfigError::NotAMember { node_id: config.node_id, members });
+    }
+    if config.about.len() > ABOUT_BYTES_MAX {
+        return Err(ConfigError::About { bytes: config.about.len(), limit: ABOUT_BYTES_MAX });
+    }
+    // A payload at the limit needs its header and pad, and a call over the wire.
+    let entry_bytes_max = config.entry_bytes_max;
+    let room = config.segment_bytes.min(ENTRY_BYTES_CEILING).saturating_sub(ENTRY_BYTES_SPARE);
+    if entry_bytes_max as u64 > room {
+        return Err(ConfigError::EntryBytes { entry_bytes_max, segment_bytes: config.segment_bytes });
+    }
+    Ok(())
+}
+
+/// What one frame between nodes can carry.
+const ENTRY_BYTES_CEILING: u64 = 32 << 20;
+/// Header and pad of an entry, and more.
+const ENTRY_BYTES_SPARE: u64 = 1 << 10;
+
+/// openraft's settings. Those that promises rest on are the same for every node and not configurable.
+pub(crate) fn raft_settings(config: &NodeConfig, may_campaign: bool) -> openraft::Config {
+    let settings = openraft::Config {
+        cluster_name: config.group.clone(),
+        heartbeat_interval: config.timing.heartbeat_ms,
+        election_timeout_min: config.timing.election_timeout_ms_min,
+        election_timeout_max: config.timing.election_timeout_ms_max,
+        enable_elect: may_campaign,
+        enable_pre_vote: Some(true),
+        enable_leader_restore: Some(false),
+        quorum_loss_probe_interval: None,
+        max_payload_entries: 64,
+        max_append_entries: Some(64),
+        api_channel_size: Some(1024),
+        api_batch_linger_ms: 0,
+        // Retention alone purges: a policy would purge up to the last applied entry.
+        snapshot_policy: openraft::SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
+        replication_lag_threshold: 1000,
+        backoff: "50ms 100ms 200ms 350ms ...500ms".into(),
+        install_snapshot_timeout: 5000,
+        allow_log_reversion: None,
+        ..openraft::Config::default()
+    };
+    assert_safe(&settings);
+    settings
+}
+
+/// Promises that openraft's own defaults do not keep.
+fn assert_safe(settings: &openraft::Config) {
+    assert_eq!(settings.enable_pre_vote, Some(true), "a node that comes back must not raise the term");
+    assert_eq!(
+        settings.enable_leader_restore,
+        Some(false),
+        "a leader that restarts must win an election again"
+    );
+    assert_eq!(settings.snapshot_policy, openraft::SnapshotPolicy::Never, "only retention takes snapshots");
+    assert_eq!(settings.max_in_snapshot_log_to_keep, u64::MAX, "only retention purges");
+    assert_ne!(settings.allow_log_reversion, Some(true), "only a declared node may lose entries");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> NodeConfig {
+        let members = BTreeMap::from([(1, "127.0.0.1:1".to_string())]);
+        NodeConfig::new("group", 1, members, "127.0.0.1:0".parse().unwrap(), "nowhere")
+    }
+
+    #[test]
+    fn what_would_break_a_promise_is_refused() {
+        assert_eq!(check(&config()), Ok(()));
+        let timing = Timing { heartbeat_ms: 100, election_timeout_ms_min: 120, election_timeout_ms_max: 400 };
+        assert!(matches!(check(&NodeConfig { timing, ..config() }), Err(ConfigError::Timing { .. })));
+        assert!(matches!(check(&NodeConfig { node_id: 2, ..config() }), Err(ConfigError::NotAMember { .. })));
+        assert_eq!(check(&NodeConfig { node_id: 2, bootstrap: false, ..config() }), Ok(()));
+        let about = vec![0; ABOUT_BYTES_MAX + 1].into();
+        assert!(matches!(check(&NodeConfig { about, ..config() }), Err(ConfigError::About { .. })));
+        let small = NodeConfig { segment_bytes: 1 << 20, ..config() };
+        assert!(matches!(check(&small), Err(ConfigError::EntryBytes { .. })));
+    }
+
+    #[test]
+    fn the_settings_are_valid_and_safe() {
+        raft_settings(&config(), true).validate().unwrap();
+        let unsafe_ones = [
+            openraft::Config { enable_pre_vote: None, ..raft_settings(&config(), true) },
+            openraft::Config { enable_leader_restore: None, ..raft_settings(&config(), true) },
+            openraft::Config { allow_log_reversion: Some(true), ..raft_settings(&config(), true) },
+        ];
+        for settings in unsafe_ones {
+            assert!(std::panic::catch_unwind(|| assert_safe(&settings)).is_err());
+        }
+    }
+}

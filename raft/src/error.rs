@@ -121,9 +121,6 @@ pub enum StartError {
     /// A setting would break a promise.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Another process has the directory.
-    #[error("{0} is in use by another process")]
-    Locked(std::path::PathBuf),
     /// The address for peers cannot be had.
     #[error("cannot listen on {addr}")]
     Listen {

@@ -11,8 +11,17 @@
 mod apply;
 mod config;
 mod error;
+mod files;
+mod log_store;
+mod network;
 mod node;
+mod observer;
+mod proposer;
+mod run;
+mod state_machine;
+mod types;
 mod view;
+mod wire;
 
 /// Names a node for ever: n0 is 1, n1 is 2, and so on.
 pub type NodeId = u64;

@@ -8,14 +8,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::errors::{ClientWriteError, LinearizableReadError, RaftError};
+use openraft::raft::ReadPolicy;
+use openraft::raft::linearizable_read::LinearizerOption;
+use openraft::{ChangeMembers, EmptyNode, RaftMetrics};
 use platform::Platform;
-use store::{CommitlogOffset, LogReader};
-use tokio::sync::watch;
+use store::{CommitlogOffset, LogPoint, LogReader};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::NodeId;
 use crate::apply::{Apply, Reply};
-use crate::config::NodeConfig;
+use crate::config::{self, NodeConfig};
 use crate::error::{CallError, ChangeError, ProposeError, ReadIndexError, ShutdownError, StartError};
+use crate::files::Files;
+use crate::network::frame::Kind;
+use crate::network::{LaneError, Network};
+use crate::proposer::Proposer;
+use crate::run::{self, Stop};
+use crate::state_machine::{Chosen, RaftHandle};
+use crate::types::{LogId, Types};
 use crate::view::View;
 
 /// A boxed future.
@@ -65,13 +78,32 @@ pub struct ReadIndex {
     pub log_index: u64,
 }
 
-/// A running node. Clones are handles to the same one.
+/// A running node. Clones are handles to the same one; without any left it stops as if it had crashed.
 #[derive(Clone)]
 pub struct Node {
     shared: Arc<Shared>,
 }
 
-struct Shared {}
+/// What all handles have in common.
+pub(crate) struct Shared {
+    pub(crate) node: NodeId,
+    pub(crate) raft: RaftHandle,
+    pub(crate) network: Arc<Network>,
+    pub(crate) proposer: Proposer,
+    pub(crate) views: watch::Receiver<View>,
+    pub(crate) reader: LogReader,
+    pub(crate) files: std::sync::Weak<Files>,
+    pub(crate) chosen: Chosen,
+    pub(crate) local_addr: SocketAddr,
+    pub(crate) stop: mpsc::UnboundedSender<Stop>,
+    /// Becomes true when the thread holds nothing any more.
+    pub(crate) gone: watch::Receiver<bool>,
+}
+
+/// A purge that followers hold up is reported after this time; it goes on all the same.
+const PURGE_TIME_MAX: Duration = Duration::from_secs(10);
+/// A change of members that finds no majority is given up after this time.
+const CHANGE_TIME_MAX: Duration = Duration::from_secs(10);
 
 impl Node {
     /// Starts a node on a thread of its own, and returns when it listens and its log is recovered,
@@ -85,32 +117,55 @@ impl Node {
         apply: impl Apply,
         peers: Arc<dyn PeerHandler>,
     ) -> Result<Self, StartError> {
-        let _ = (config, platform, apply, peers);
-        todo!()
+        config::check(&config)?;
+        let (started, outcome) = std::sync::mpsc::channel();
+        let (gone, gone_rx) = watch::channel(false);
+        std::thread::Builder::new()
+            .name(format!("raft-{}", config.node_id))
+            .spawn(move || {
+                run::run(config, &platform, Box::new(apply), peers, gone_rx, &started);
+                gone.send_replace(true);
+            })
+            .map_err(StartError::Thread)?;
+        let shared =
+            outcome.recv().unwrap_or_else(|_| Err(StartError::Raft("its thread panicked".into())))?;
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Proposes, and waits until it is committed and applied here. The place in the order of proposals
     /// is taken at the call, before the first await. Dropping the future does not take it back.
+    ///
+    /// Without a majority the wait has no end: it is the caller who sets a time.
     ///
     /// # Errors
     /// As [`ProposeError`] says; only `Unknown` leaves open whether it will be committed.
     pub fn propose(
         &self,
         proposal: Proposal,
-    ) -> impl Future<Output = Result<Receipt, ProposeError>> + Send + 'static {
-        let _ = (proposal, &self.shared);
-        async { todo!() }
+    ) -> impl Future<Output = Result<Receipt, ProposeError>> + Send + use<> {
+        let enqueued = self.shared.proposer.propose(proposal, &self.shared.views.borrow());
+        let node = self.shared.node;
+        async move {
+            match enqueued?.await {
+                // A term that has passed refuses as "not the leader" even if this node leads again.
+                Ok(Err(ProposeError::NotLeader { leader })) => {
+                    Err(ProposeError::NotLeader { leader: leader.filter(|leader| *leader != node) })
+                }
+                Ok(outcome) => outcome,
+                Err(_) => Err(ProposeError::Unknown),
+            }
+        }
     }
 
     /// Follows the node. Every change of leader, term and readiness becomes visible, though a slow
     /// reader sees only the newest.
     pub fn views(&self) -> watch::Receiver<View> {
-        todo!()
+        self.shared.views.clone()
     }
 
     /// The newest view.
     pub fn view(&self) -> View {
-        todo!()
+        self.shared.views.borrow().clone()
     }
 
     /// Confirms with a majority that this node leads, and waits until it has applied all that was
@@ -118,62 +173,107 @@ impl Node {
     ///
     /// # Errors
     /// As [`ReadIndexError`] says.
-    #[expect(clippy::unused_async, reason = "filled in next")]
     pub async fn read_index(&self, within: Duration) -> Result<ReadIndex, ReadIndexError> {
-        let _ = within;
-        todo!()
+        let raft = &self.shared.raft;
+        let option = LinearizerOption::from(ReadPolicy::ReadIndex).with_wait_timeout(within);
+        let confirmed = match timeout(within, raft.ensure_linearizable(option)).await {
+            Err(_) => return Err(ReadIndexError::NoQuorum(within)),
+            Ok(Ok(confirmed)) => confirmed,
+            Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward)))) => {
+                return Err(ReadIndexError::NotLeader {
+                    leader: forward.leader_id.filter(|id| *id != self.shared.node),
+                });
+            }
+            Ok(Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)))) => {
+                return Err(ReadIndexError::NoQuorum(within));
+            }
+            Ok(Err(RaftError::Fatal(_))) => return Err(ReadIndexError::Stopped),
+        };
+        let term = confirmed.committed_leader_id().term;
+        Ok(ReadIndex { term, leader: self.shared.node, log_index: confirmed.index() })
     }
 
     /// Calls the application on another node.
     ///
     /// # Errors
     /// As [`CallError`] says.
-    #[expect(clippy::unused_async, reason = "filled in next")]
     pub async fn call_peer(&self, to: NodeId, request: Bytes, within: Duration) -> Result<Bytes, CallError> {
-        let _ = (to, request, within);
-        todo!()
+        let (bytes, limit) = (request.len(), Kind::AppCall.body_bytes_max());
+        if bytes > limit {
+            return Err(CallError::TooLarge { bytes, limit });
+        }
+        let peer = self.shared.network.peer(to).ok_or(CallError::UnknownPeer(to))?;
+        peer.call_app(request, within).await.map_err(|error| match error {
+            LaneError::NotSent(reason) => CallError::NotSent { node: to, reason },
+            LaneError::NoAnswer(reason) => CallError::NoAnswer { node: to, reason },
+        })
     }
 
     /// What a peer told about itself in its last handshake.
     pub fn about(&self, node: NodeId) -> Option<Bytes> {
-        let _ = node;
-        todo!()
+        self.shared.network.peer(node)?.about()
     }
 
     /// Reads the log.
     pub fn log(&self) -> LogReader {
-        todo!()
+        self.shared.reader.clone()
+    }
+
+    /// This node.
+    pub fn id(&self) -> NodeId {
+        self.shared.node
     }
 
     /// Where this node listens for peers.
     pub fn local_addr(&self) -> SocketAddr {
-        todo!()
+        self.shared.local_addr
     }
 
     /// Learns where a peer listens; replaces what was known.
     pub fn set_peer_addr(&self, node: NodeId, addr: impl Into<String>) {
-        let _ = (node, addr.into());
-        todo!()
+        self.shared.network.set_addr(node, addr.into());
     }
 
-    /// Hands the lead to `to`, and returns when this node sees it lead.
+    /// Hands the lead to `to`, and returns when this node sees it lead. No proposal fails because of
+    /// it: those on the way are committed, later ones are refused with the new leader's name.
     ///
     /// # Errors
     /// As [`ChangeError`] says. After `TimedOut` this node may still lead, or lead again.
-    #[expect(clippy::unused_async, reason = "filled in next")]
     pub async fn transfer_leader(&self, to: NodeId, within: Duration) -> Result<(), ChangeError> {
-        let _ = (to, within);
-        todo!()
+        let mut views = self.views();
+        {
+            let view = views.borrow_and_update();
+            if view.fatal.is_some() {
+                return Err(ChangeError::Stopped);
+            }
+            if !view.is_leader() {
+                return Err(ChangeError::NotLeader { leader: view.leader });
+            }
+            if to == self.shared.node {
+                return Ok(());
+            }
+            if !view.voters.contains(&to) {
+                return Err(ChangeError::NotAVoter(to));
+            }
+        }
+        self.shared.raft.trigger().transfer_leader(to).await.map_err(|_| ChangeError::Stopped)?;
+        let done = views.wait_for(|view| view.fatal.is_some() || view.leader == Some(to));
+        match timeout(within, done).await {
+            Err(_) => Err(ChangeError::TimedOut(within)),
+            Ok(Ok(view)) if view.fatal.is_none() => Ok(()),
+            Ok(_) => Err(ChangeError::Stopped),
+        }
     }
 
-    /// Adds a node that copies the log without a vote, and returns when that is committed.
+    /// Adds a node that copies the log without a vote, and returns when that is committed. The other
+    /// nodes must know its address from their configuration, or be told by `set_peer_addr`.
     ///
     /// # Errors
     /// As [`ChangeError`] says.
-    #[expect(clippy::unused_async, reason = "filled in next")]
     pub async fn add_learner(&self, node: NodeId, addr: impl Into<String>) -> Result<(), ChangeError> {
-        let _ = (node, addr.into());
-        todo!()
+        self.set_peer_addr(node, addr);
+        let change = self.shared.raft.add_learner(node, EmptyNode {}, false);
+        changed(timeout(CHANGE_TIME_MAX, change).await)
     }
 
     /// Makes `voters` the group's voters; each must be a member or a learner already. Those who lose
@@ -181,39 +281,119 @@ impl Node {
     ///
     /// # Errors
     /// As [`ChangeError`] says.
-    #[expect(clippy::unused_async, reason = "filled in next")]
     pub async fn change_members(&self, voters: BTreeSet<NodeId>) -> Result<(), ChangeError> {
-        let _ = voters;
-        todo!()
+        let change = self.shared.raft.change_membership(ChangeMembers::ReplaceAllVoters(voters), false);
+        changed(timeout(CHANGE_TIME_MAX, change).await)
     }
 
     /// Drops whole segments that lie below `offset`, on this node only, and returns the new first
-    /// offset of the log. Never drops what is not applied.
+    /// offset of the log. Never drops what is not applied, nor the segment being written.
     ///
     /// # Errors
-    /// As [`ChangeError`] says.
-    #[expect(clippy::unused_async, reason = "filled in next")]
+    /// As [`ChangeError`] says. After `TimedOut` the purge still happens, once no follower is being
+    /// sent what is to go.
     pub async fn purge_before(&self, offset: CommitlogOffset) -> Result<CommitlogOffset, ChangeError> {
-        let _ = offset;
-        todo!()
+        let reader = &self.shared.reader;
+        let Some(boundary) = self.boundary_below(offset)? else { return Ok(reader.ends().min) };
+        let deadline = Instant::now() + PURGE_TIME_MAX;
+        let raft = &self.shared.raft;
+        self.shared.chosen.set(boundary);
+        raft.trigger().snapshot().await.map_err(|_| ChangeError::Stopped)?;
+        let reached = move |id: Option<LogId>| id.is_some_and(|id| id.index >= boundary.log_index);
+        self.wait_for_metrics(deadline, |metrics| reached(metrics.snapshot)).await?;
+        raft.trigger().purge_log(boundary.log_index).await.map_err(|_| ChangeError::Stopped)?;
+        self.wait_for_metrics(deadline, |metrics| reached(metrics.purged)).await?;
+        Ok(reader.ends().min)
     }
 
-    /// Writes a checkpoint of the applied state now, so that a restart has less to do.
+    async fn wait_for_metrics(
+        &self,
+        deadline: Instant,
+        is_met: impl Fn(&RaftMetrics<Types>) -> bool,
+    ) -> Result<(), ChangeError> {
+        let mut metrics = self.shared.raft.metrics();
+        loop {
+            if is_met(&metrics.borrow_and_update()) {
+                return Ok(());
+            }
+            match timeout_at(deadline, metrics.changed()).await {
+                Err(_) => return Err(ChangeError::TimedOut(PURGE_TIME_MAX)),
+                Ok(Err(_)) => return Err(ChangeError::Stopped),
+                Ok(Ok(())) => {}
+            }
+        }
+    }
+
+    /// The newest boundary at or below `offset` that has a checkpoint and is not purged yet.
+    fn boundary_below(&self, offset: CommitlogOffset) -> Result<Option<LogPoint>, ChangeError> {
+        let files = self.shared.files.upgrade().ok_or(ChangeError::Stopped)?;
+        let purged = self.shared.reader.purged();
+        let segment_bytes = self.shared.reader.segment_bytes();
+        let boundaries = files.checkpoints().list();
+        let newest = boundaries.into_iter().rev().find(|checkpoint| {
+            checkpoint.next_offset <= offset
+                && checkpoint.next_offset.0 % segment_bytes == 0
+                && checkpoint.next_offset.0 > 0
+                && purged.is_none_or(|purged| purged.log_index < checkpoint.last.log_index)
+        });
+        Ok(newest.map(|checkpoint| checkpoint.last))
+    }
+
+    /// Writes a checkpoint of the applied state now, so that a restart has less to do. On disk on return.
     ///
     /// # Errors
     /// As [`ChangeError`] says.
-    #[expect(clippy::unused_async, reason = "filled in next")]
     pub async fn checkpoint_now(&self) -> Result<(), ChangeError> {
-        todo!()
+        let (done, written) = oneshot::channel();
+        let ask = self.shared.raft.with_state_machine(move |machine| {
+            machine.checkpoint_now(done);
+            Box::pin(async {})
+        });
+        ask.await.map_err(|_| ChangeError::Stopped)?;
+        match written.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(ChangeError::Refused(error.to_string())),
+            Err(_) => Err(ChangeError::Stopped),
+        }
     }
 
     /// Stops: no more proposals, a last checkpoint, everything on disk, the log marked clean. Handing
-    /// over the lead first is the caller's decision.
+    /// over the lead first is the caller's decision. Returns when nothing of the node is left; a second
+    /// call waits for the first.
     ///
     /// # Errors
     /// If the last writes failed. The node is stopped all the same.
-    #[expect(clippy::unused_async, reason = "filled in next")]
     pub async fn shutdown(&self) -> Result<(), ShutdownError> {
-        todo!()
+        let (done, outcome) = oneshot::channel();
+        let asked = self.shared.stop.send(Stop::Clean(done)).is_ok();
+        let outcome = if asked { outcome.await.unwrap_or(Ok(())) } else { Ok(()) };
+        self.wait_until_gone().await;
+        outcome.map_err(ShutdownError)
+    }
+
+    /// Stops as a crash would, without a checkpoint and without the mark of a clean shutdown; for
+    /// tests. Returns when nothing of the node is left.
+    pub async fn crash(&self) {
+        let _ = self.shared.stop.send(Stop::AtOnce); // it may have stopped already
+        self.wait_until_gone().await;
+    }
+
+    async fn wait_until_gone(&self) {
+        let mut gone = self.shared.gone.clone();
+        let _ = gone.wait_for(|gone| *gone).await; // a panicked thread is gone too
+    }
+}
+
+type Changed = Result<openraft::raft::ClientWriteResponse<Types>, RaftError<Types, ClientWriteError<Types>>>;
+
+fn changed(outcome: Result<Changed, tokio::time::error::Elapsed>) -> Result<(), ChangeError> {
+    match outcome {
+        Err(_) => Err(ChangeError::TimedOut(CHANGE_TIME_MAX)),
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward)))) => {
+            Err(ChangeError::NotLeader { leader: forward.leader_id })
+        }
+        Ok(Err(RaftError::APIError(error))) => Err(ChangeError::Refused(error.to_string())),
+        Ok(Err(RaftError::Fatal(_))) => Err(ChangeError::Stopped),
     }
 }

@@ -1,0 +1,242 @@
+//! openraft's view of the network: one client a target and purpose.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::Stream;
+use openraft::base::{BoxFuture, BoxStream};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential};
+use openraft::raft::{
+    AppendEntriesResponse, SnapshotResponse, StreamAppendError, TransferLeaderError, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use openraft::{EmptyNode, OptionalSend};
+use serde::{Deserialize, Serialize};
+
+use super::bulk::{self, BulkLink};
+use super::forms::{LogIdForm, Request, Response, VoteForm, vote_parts};
+use super::frame::Kind;
+use super::lane::{self, LaneError};
+use super::{Network, Peer};
+use crate::NodeId;
+use crate::types::{AppendRequest, AppendResult, Snapshot, SnapshotMeta, StoredMembershipForm, Types, Vote};
+use crate::wire::{self, DecodeError};
+
+/// Makes clients for openraft.
+pub(crate) struct Factory(pub(crate) Arc<Network>);
+
+/// One client: a target, and whether it is the one that carries entries.
+pub(crate) struct Client {
+    network: Arc<Network>,
+    target: NodeId,
+    peer: Option<Arc<Peer>>,
+    carries_entries: bool,
+    /// In a mutex only because openraft wants a client that can be shared; it has one user.
+    bulk: Mutex<Option<BulkLink>>,
+}
+
+impl RaftNetworkFactory<Types> for Factory {
+    type Network = Client;
+
+    async fn new_client(&mut self, target: NodeId, _node: &EmptyNode) -> Client {
+        Client::new(&self.0, target, true)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: NodeId, _node: &EmptyNode) -> Client {
+        Client::new(&self.0, target, false)
+    }
+
+    async fn new_snapshot_client(&mut self, target: NodeId, _node: &EmptyNode) -> Client {
+        Client::new(&self.0, target, false)
+    }
+}
+
+impl Client {
+    fn new(network: &Arc<Network>, target: NodeId, carries_entries: bool) -> Self {
+        Self {
+            network: Arc::clone(network),
+            target,
+            peer: network.peer(target),
+            carries_entries,
+            bulk: Mutex::new(None),
+        }
+    }
+
+    /// The target, which may have become known only after this client was made.
+    fn peer(&mut self) -> Result<Arc<Peer>, String> {
+        if self.peer.is_none() {
+            self.peer = self.network.peer(self.target);
+        }
+        self.peer.clone().ok_or_else(|| format!("no address is known for node {}", self.target))
+    }
+
+    async fn ask(&mut self, request: &Request, within: Duration) -> Result<Response, RPCError<Types>> {
+        let peer = self.peer().map_err(unreachable_because)?;
+        let body = vec![Bytes::from(wire::encode(request))];
+        let answer = lane::call(&peer.control, Kind::Call, body, within).await.map_err(rpc_error)?;
+        wire::decode(&answer).map_err(|error: DecodeError| unreachable_because(error.to_string()))
+    }
+
+    async fn ask_for_vote(
+        &mut self,
+        request: &Request,
+        within: Duration,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        match self.ask(request, within).await? {
+            Response::Vote { vote, last, granted } => {
+                Ok(VoteResponse::new(Vote::from(vote), last.map(Into::into), granted))
+            }
+            other => Err(unreachable_because(other.into_surprise())),
+        }
+    }
+}
+
+impl RaftNetworkV2<Types> for Client {
+    type SnapshotData = Bytes;
+
+    async fn append_entries(
+        &mut self,
+        request: AppendRequest,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
+        assert!(request.entries.is_empty(), "entries go over the bulk lane");
+        let response = self.ask(&Request::heartbeat(&request), option.hard_ttl()).await?;
+        Ok(match response.into_append_result().map_err(unreachable_because)? {
+            Ok(_) => AppendEntriesResponse::Success,
+            Err(StreamAppendError::Conflict(_)) => AppendEntriesResponse::Conflict,
+            Err(StreamAppendError::HigherVote(vote)) => AppendEntriesResponse::HigherVote(vote),
+        })
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Result<BoxStream<'s, Result<AppendResult, RPCError<Types>>>, RPCError<Types>>>
+    where
+        S: Stream<Item = AppendRequest> + OptionalSend + Unpin + 'static,
+    {
+        if !self.carries_entries {
+            return stream_append_sequential(self, input, option);
+        }
+        Box::pin(async move {
+            let peer = self.peer();
+            let stream: BoxStream<'s, _> = Box::pin(bulk::converse(
+                &self.network,
+                peer,
+                self.bulk.get_mut().unwrap_or_else(PoisonError::into_inner),
+                input,
+            ));
+            Ok(stream)
+        })
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        let (vote, last, transfer) = vote_parts(&request);
+        self.ask_for_vote(&Request::Vote { vote, last, transfer }, option.soft_ttl()).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        let (vote, last, transfer) = vote_parts(&request);
+        self.ask_for_vote(&Request::PreVote { vote, last, transfer }, option.soft_ttl()).await
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
+        let peer = self.peer().map_err(unreachable_because)?;
+        let body = encode_snapshot(&vote, &snapshot);
+        let call = lane::call(&peer.snapshot, Kind::Snapshot, body, option.soft_ttl());
+        let answer = tokio::select! {
+            answer = call => answer.map_err(rpc_error)?,
+            closed = cancel => return Err(closed.into()),
+        };
+        match wire::decode(&answer).map_err(|error| unreachable_because(error.to_string()))? {
+            Response::Snapshot(vote) => Ok(SnapshotResponse::new(vote.into())),
+            other => Err(unreachable_because(other.into_surprise()).into()),
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<Types>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
+        match self.ask(&Request::transfer(&request), option.soft_ttl()).await? {
+            Response::Transferred => Ok(Ok(())),
+            Response::VoteChanged { expected, actual } => {
+                Ok(Err(TransferLeaderError::VoteChanged { expected: expected.into(), actual: actual.into() }))
+            }
+            Response::NotFlushed { expected, actual } => Ok(Err(TransferLeaderError::LogNotFlushed {
+                expected: expected.map(Into::into),
+                actual: actual.map(Into::into),
+            })),
+            other => Err(unreachable_because(other.into_surprise())),
+        }
+    }
+}
+
+/// An error after which openraft waits before it tries again.
+pub(super) fn unreachable_because(reason: impl ToString) -> RPCError<Types> {
+    RPCError::Unreachable(Unreachable::from_string(reason))
+}
+
+fn rpc_error(error: LaneError) -> RPCError<Types> {
+    match error {
+        LaneError::NotSent(_) => unreachable_because(error),
+        LaneError::NoAnswer(_) => RPCError::Network(NetworkError::from_string(error)),
+    }
+}
+
+/// Head of a snapshot frame; the snapshot's own bytes follow.
+#[derive(Serialize, Deserialize)]
+struct SnapshotHead {
+    vote: VoteForm,
+    last: Option<LogIdForm>,
+    membership: StoredMembershipForm,
+    crc32c: u32,
+}
+
+fn encode_snapshot(vote: &Vote, snapshot: &Snapshot) -> Vec<Bytes> {
+    let head = wire::encode(&SnapshotHead {
+        vote: VoteForm::from(vote),
+        last: snapshot.meta.last_log_id.map(Into::into),
+        membership: StoredMembershipForm::from(&snapshot.meta.last_membership),
+        crc32c: crc32c::crc32c(&snapshot.snapshot),
+    });
+    let mut bytes = BytesMut::with_capacity(size_of::<u32>() + head.len());
+    bytes.put_u32(head.len() as u32);
+    bytes.put_slice(&head);
+    vec![bytes.freeze(), snapshot.snapshot.clone()]
+}
+
+/// Decodes the body of a snapshot frame.
+pub(super) fn decode_snapshot(mut body: Bytes) -> Result<(Vote, Snapshot), DecodeError> {
+    let head_bytes = body.first_chunk().map(|bytes| u32::from_be_bytes(*bytes) as usize);
+    let head = head_bytes.filter(|head_bytes| head_bytes.saturating_add(size_of::<u32>()) <= body.len());
+    let Some(head_bytes) = head else { return Err(DecodeError::Short(body.len())) };
+    let head = body.split_to(size_of::<u32>() + head_bytes);
+    let head: SnapshotHead = wire::decode(&head[size_of::<u32>()..])?;
+    let computed = crc32c::crc32c(&body);
+    if head.crc32c != computed {
+        return Err(DecodeError::Checksum { found: head.crc32c, computed });
+    }
+    let meta =
+        SnapshotMeta { last_log_id: head.last.map(Into::into), last_membership: head.membership.try_into()? };
+    Ok((head.vote.into(), Snapshot { meta, snapshot: body }))
+}

@@ -1,0 +1,309 @@
+//! What nodes say to each other, as bytes: the small forms (through [`crate::wire`]) and the append
+//! frame, which carries the log's own bytes behind a fixed head.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use openraft::raft::{
+    StreamAppendError, TransferLeaderError, TransferLeaderRequest, VoteRequest, VoteResponse,
+};
+use serde::{Deserialize, Serialize};
+use store::{EntryKind, StoredEntry};
+
+use super::frame::FrameError;
+use crate::NodeId;
+use crate::types::{
+    AppendRequest, AppendResult, CommittedLeaderId, Entry, LeaderId, LogId, Types, Vote, decode_membership,
+};
+
+/// Version of everything that is said between nodes.
+pub(crate) const PROTOCOL_VERSION: u32 = 1;
+
+/// What a connection is for; each peer has one of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Lane {
+    /// Entries.
+    Bulk,
+    /// Heartbeats, votes, transfers: small, and never behind anything large.
+    Control,
+    /// Snapshots.
+    Snapshot,
+    /// The application's calls.
+    App,
+}
+
+/// First word of either side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    pub(crate) protocol_version: u32,
+    pub(crate) layout_version: u32,
+    pub(crate) segment_bytes: u64,
+    pub(crate) group: String,
+    pub(crate) from: NodeId,
+    pub(crate) to: NodeId,
+    pub(crate) lane: Lane,
+    /// The speaker may have forgotten entries, and its log may be shorter than it was.
+    pub(crate) fenced: bool,
+    pub(crate) about: Vec<u8>,
+}
+
+/// Why two nodes do not talk to each other. Told to the other side as text, and logged on both.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Mismatch {
+    #[error("protocol version {theirs} here is {ours}")]
+    Protocol { theirs: u32, ours: u32 },
+    #[error("layout version {theirs} here is {ours}")]
+    Layout { theirs: u32, ours: u32 },
+    #[error("segments of {theirs} bytes, here they are of {ours} bytes")]
+    Segment { theirs: u64, ours: u64 },
+    #[error("group {theirs}, this is group {ours}")]
+    Group { theirs: String, ours: String },
+    #[error("node {asked} was asked for, this is node {ours}")]
+    Node { asked: NodeId, ours: NodeId },
+    #[error("the caller has the id of this node, {0}")]
+    Self_(NodeId),
+}
+
+impl Hello {
+    /// Whether `self`, as said by a caller, suits `ours`.
+    pub(crate) fn check(&self, ours: &Self) -> Result<(), Mismatch> {
+        if self.protocol_version != ours.protocol_version {
+            return Err(Mismatch::Protocol { theirs: self.protocol_version, ours: ours.protocol_version });
+        }
+        if self.group != ours.group {
+            return Err(Mismatch::Group { theirs: self.group.clone(), ours: ours.group.clone() });
+        }
+        if self.to != ours.from {
+            return Err(Mismatch::Node { asked: self.to, ours: ours.from });
+        }
+        if self.from == ours.from {
+            return Err(Mismatch::Self_(ours.from));
+        }
+        if self.layout_version != ours.layout_version {
+            return Err(Mismatch::Layout { theirs: self.layout_version, ours: ours.layout_version });
+        }
+        if self.segment_bytes != ours.segment_bytes {
+            return Err(Mismatch::Segment { theirs: self.segment_bytes, ours: ours.segment_bytes });
+        }
+        Ok(())
+    }
+}
+
+/// A vote: term, node, committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct VoteForm(u64, NodeId, bool);
+
+impl From<&Vote> for VoteForm {
+    fn from(vote: &Vote) -> Self {
+        Self(vote.leader_id.term, vote.leader_id.voted_for, vote.committed)
+    }
+}
+
+impl From<VoteForm> for Vote {
+    fn from(VoteForm(term, voted_for, committed): VoteForm) -> Self {
+        Self { leader_id: LeaderId { term, voted_for }, committed }
+    }
+}
+
+/// A log id: term, log index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LogIdForm(u64, u64);
+
+impl From<LogId> for LogIdForm {
+    fn from(id: LogId) -> Self {
+        Self(id.leader_id.term, id.index)
+    }
+}
+
+impl From<LogIdForm> for LogId {
+    fn from(LogIdForm(term, index): LogIdForm) -> Self {
+        Self::new(CommittedLeaderId::new(term), index)
+    }
+}
+
+/// A small call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Request {
+    Heartbeat { vote: VoteForm, prev: Option<LogIdForm>, commit: Option<LogIdForm> },
+    Vote { vote: VoteForm, last: Option<LogIdForm>, transfer: bool },
+    PreVote { vote: VoteForm, last: Option<LogIdForm>, transfer: bool },
+    Transfer { from: VoteForm, to: NodeId, last: Option<LogIdForm> },
+}
+
+/// What a small call, a snapshot or an append came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Response {
+    Appended(Option<LogIdForm>),
+    Conflict(LogIdForm),
+    HigherVote(VoteForm),
+    Vote {
+        vote: VoteForm,
+        last: Option<LogIdForm>,
+        granted: bool,
+    },
+    Transferred,
+    VoteChanged {
+        expected: VoteForm,
+        actual: VoteForm,
+    },
+    NotFlushed {
+        expected: Option<LogIdForm>,
+        actual: Option<LogIdForm>,
+    },
+    Snapshot(VoteForm),
+    /// It cannot be answered now; the text says why.
+    Refused(String),
+}
+
+impl Request {
+    pub(crate) fn heartbeat(request: &AppendRequest) -> Self {
+        Self::Heartbeat {
+            vote: VoteForm::from(&request.vote),
+            prev: request.prev_log_id.map(Into::into),
+            commit: request.leader_commit.map(Into::into),
+        }
+    }
+
+    pub(crate) fn transfer(request: &TransferLeaderRequest<Types>) -> Self {
+        Self::Transfer {
+            from: VoteForm::from(request.from_leader()),
+            to: *request.to_node_id(),
+            last: request.last_log_id().copied().map(Into::into),
+        }
+    }
+}
+
+/// The parts of a vote request.
+pub(crate) fn vote_parts(request: &VoteRequest<Types>) -> (VoteForm, Option<LogIdForm>, bool) {
+    (VoteForm::from(&request.vote), request.last_log_id.map(Into::into), request.leadership_transfer)
+}
+
+pub(crate) fn vote_request(vote: VoteForm, last: Option<LogIdForm>, transfer: bool) -> VoteRequest<Types> {
+    let mut request = VoteRequest::new(vote.into(), last.map(Into::into));
+    request.leadership_transfer = transfer;
+    request
+}
+
+impl From<VoteResponse<Types>> for Response {
+    fn from(response: VoteResponse<Types>) -> Self {
+        Self::Vote {
+            vote: VoteForm::from(&response.vote),
+            last: response.last_log_id.map(Into::into),
+            granted: response.vote_granted,
+        }
+    }
+}
+
+impl From<Result<(), TransferLeaderError<Types>>> for Response {
+    fn from(result: Result<(), TransferLeaderError<Types>>) -> Self {
+        match result {
+            Ok(()) => Self::Transferred,
+            Err(TransferLeaderError::VoteChanged { expected, actual }) => {
+                Self::VoteChanged { expected: VoteForm::from(&expected), actual: VoteForm::from(&actual) }
+            }
+            Err(TransferLeaderError::LogNotFlushed { expected, actual }) => {
+                Self::NotFlushed { expected: expected.map(Into::into), actual: actual.map(Into::into) }
+            }
+        }
+    }
+}
+
+impl From<AppendResult> for Response {
+    fn from(result: AppendResult) -> Self {
+        match result {
+            Ok(last) => Self::Appended(last.map(Into::into)),
+            Err(StreamAppendError::Conflict(at)) => Self::Conflict(at.into()),
+            Err(StreamAppendError::HigherVote(vote)) => Self::HigherVote(VoteForm::from(&vote)),
+        }
+    }
+}
+
+impl Response {
+    /// The outcome of an append; `Err` if this is none.
+    pub(crate) fn into_append_result(self) -> Result<AppendResult, String> {
+        match self {
+            Self::Appended(last) => Ok(Ok(last.map(Into::into))),
+            Self::Conflict(at) => Ok(Err(StreamAppendError::Conflict(at.into()))),
+            Self::HigherVote(vote) => Ok(Err(StreamAppendError::HigherVote(vote.into()))),
+            other => Err(other.into_surprise()),
+        }
+    }
+
+    /// What to report when this is not the answer that fits the question.
+    pub(crate) fn into_surprise(self) -> String {
+        match self {
+            Self::Refused(reason) => reason,
+            other => format!("unfitting answer {other:?}"),
+        }
+    }
+}
+
+/// Fixed head of an append frame's body; entries follow.
+const APPEND_HEAD_BYTES: usize = 8 + 8 + 1 + 2 * (1 + 8 + 8) + 4;
+
+/// Encodes an append request whose entries are all sealed: a head, then each entry's own bytes.
+pub(crate) fn encode_append(request: &AppendRequest) -> Vec<Bytes> {
+    let mut head = BytesMut::with_capacity(APPEND_HEAD_BYTES);
+    head.put_u64(request.vote.leader_id.term);
+    head.put_u64(request.vote.leader_id.voted_for);
+    head.put_u8(u8::from(request.vote.committed));
+    for id in [request.prev_log_id, request.leader_commit] {
+        head.put_u8(u8::from(id.is_some()));
+        head.put_u64(id.map_or(0, |id| id.leader_id.term));
+        head.put_u64(id.map_or(0, |id| id.index));
+    }
+    head.put_u32(request.entries.len() as u32);
+    debug_assert_eq!(head.len(), APPEND_HEAD_BYTES);
+    let mut parts = Vec::with_capacity(1 + request.entries.len());
+    parts.push(head.freeze());
+    parts.extend(
+        request
+            .entries
+            .iter()
+            .map(|entry| entry.sealed().expect("entries are sent from the log").bytes.clone()),
+    );
+    parts
+}
+
+/// Decodes an append request and verifies every entry: lengths, checksum, place in the sequence.
+///
+/// # Errors
+/// If anything is not as a leader would send it. The connection must end then, because a slice of the
+/// sender's log may have been overwritten under it after a truncation.
+pub(crate) fn decode_append(mut body: Bytes) -> Result<AppendRequest, FrameError> {
+    if body.len() < APPEND_HEAD_BYTES {
+        return Err(FrameError::Body(format!(
+            "append head of {} bytes instead of {APPEND_HEAD_BYTES}",
+            body.len()
+        )));
+    }
+    let vote = VoteForm(body.get_u64(), body.get_u64(), body.get_u8() != 0);
+    let mut log_id = || {
+        let (some, id) = (body.get_u8() != 0, LogIdForm(body.get_u64(), body.get_u64()));
+        some.then(|| LogId::from(id))
+    };
+    let (prev_log_id, leader_commit) = (log_id(), log_id());
+    let count = body.get_u32() as usize;
+    let mut entries = Vec::with_capacity(count.min(1024));
+    let mut next = prev_log_id.map_or(0, |id| id.index + 1);
+    for _ in 0..count {
+        let stored =
+            StoredEntry::split_first(&mut body).map_err(|error| FrameError::Body(error.to_string()))?;
+        stored
+            .verify()
+            .map_err(|error| FrameError::Body(format!("entry {}: {error}", stored.head.point())))?;
+        if prev_log_id.is_some() || !entries.is_empty() {
+            if stored.head.log_index != next {
+                let found = stored.head.log_index;
+                return Err(FrameError::Body(format!("entry {found} where entry {next} belongs")));
+            }
+        }
+        next = stored.head.log_index + 1;
+        if stored.head.kind == EntryKind::Membership {
+            decode_membership(&stored.payload())?;
+        }
+        entries.push(Entry::from(stored));
+    }
+    if !body.is_empty() {
+        return Err(FrameError::Body(format!("{} bytes after the last entry", body.len())));
+    }
+    Ok(AppendRequest { vote: vote.into(), prev_log_id, entries, leader_commit })
+}

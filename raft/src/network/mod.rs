@@ -1,0 +1,257 @@
+//! Node-to-node connections: four per peer, by what they carry ([`Lane`]), each opened by the node that
+//! has something to say.
+//!
+//! This side knows how to reach a peer and how long it may be silent; what is said is in [`forms`], how
+//! it is framed in [`frame`].
+
+mod bulk;
+mod client;
+pub(crate) mod forms;
+pub(crate) mod frame;
+mod lane;
+mod server;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use platform::{Connection, Platform};
+use tokio::io::AsyncWrite;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use crate::NodeId;
+use crate::config::NodeConfig;
+use crate::wire;
+use forms::{Hello, Lane, PROTOCOL_VERSION};
+use frame::{FrameError, Kind, Parts, Reader};
+use lane::LaneCall;
+
+pub(crate) use client::Factory;
+pub(crate) use lane::LaneError;
+pub(crate) use server::serve;
+
+/// Connecting and the handshake may take this long together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A peer that owes answers may be silent for this long.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
+/// Calls that may wait on one lane.
+const LANE_CALLS_MAX: usize = 1024;
+/// The same complaint about a peer is logged again after this time.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What every connection of this node has in common.
+pub(crate) struct Network {
+    platform: Platform,
+    runtime: tokio::runtime::Handle,
+    group: String,
+    node: NodeId,
+    segment_bytes: u64,
+    about: Bytes,
+    /// This node may have forgotten entries; told to peers.
+    fenced: AtomicBool,
+    peers: RwLock<BTreeMap<NodeId, Arc<Peer>>>,
+    complaints: Mutex<BTreeMap<String, Duration>>,
+}
+
+/// One other node.
+pub(crate) struct Peer {
+    pub(crate) id: NodeId,
+    addr: RwLock<String>,
+    about: Mutex<Option<Bytes>>,
+    /// Monotonic milliseconds, plus one, of the last valid frame from it; 0 for never.
+    last_contact: AtomicU64,
+    /// It said that it may have forgotten entries.
+    fenced: AtomicBool,
+    control: mpsc::Sender<LaneCall>,
+    app: mpsc::Sender<LaneCall>,
+    snapshot: mpsc::Sender<LaneCall>,
+}
+
+impl Network {
+    /// Must be called inside the node's runtime.
+    pub(crate) fn new(platform: Platform, config: &NodeConfig) -> Arc<Self> {
+        Arc::new(Self {
+            platform,
+            runtime: tokio::runtime::Handle::current(),
+            group: config.group.clone(),
+            node: config.node_id,
+            segment_bytes: config.segment_bytes,
+            about: config.about.clone(),
+            fenced: AtomicBool::new(false),
+            peers: RwLock::new(BTreeMap::new()),
+            complaints: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    /// Whether this node may have forgotten entries.
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.fenced.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_fenced(&self, fenced: bool) {
+        self.fenced.store(fenced, Ordering::Relaxed);
+    }
+
+    /// Learns where a peer listens.
+    pub(crate) fn set_addr(self: &Arc<Self>, id: NodeId, addr: String) {
+        if id == self.node {
+            return;
+        }
+        let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(peer) = peers.get(&id) {
+            *peer.addr.write().unwrap_or_else(PoisonError::into_inner) = addr;
+            return;
+        }
+        let lane = || mpsc::channel(LANE_CALLS_MAX);
+        let ((control, control_rx), (app, app_rx), (snapshot, snapshot_rx)) = (lane(), lane(), lane());
+        let peer = Arc::new(Peer {
+            id,
+            addr: RwLock::new(addr),
+            about: Mutex::new(None),
+            last_contact: AtomicU64::new(0),
+            fenced: AtomicBool::new(false),
+            control,
+            app,
+            snapshot,
+        });
+        for (lane, calls) in [(Lane::Control, control_rx), (Lane::App, app_rx), (Lane::Snapshot, snapshot_rx)]
+        {
+            self.runtime.spawn(lane::run(Arc::downgrade(self), Arc::downgrade(&peer), lane, calls));
+        }
+        peers.insert(id, peer);
+    }
+
+    pub(crate) fn peer(&self, id: NodeId) -> Option<Arc<Peer>> {
+        self.peers.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    pub(crate) fn peers(&self) -> Vec<Arc<Peer>> {
+        self.peers.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Milliseconds since something valid came from `peer`.
+    pub(crate) fn contact_age_ms(&self, peer: &Peer) -> Option<u64> {
+        let last = peer.last_contact.load(Ordering::Relaxed).checked_sub(1)?;
+        Some((self.platform.clock.monotonic().as_millis() as u64).saturating_sub(last))
+    }
+
+    fn note_contact(&self, peer: &Peer) {
+        peer.last_contact.store(self.platform.clock.monotonic().as_millis() as u64 + 1, Ordering::Relaxed);
+    }
+
+    fn hello(&self, to: NodeId, lane: Lane) -> Hello {
+        Hello {
+            protocol_version: PROTOCOL_VERSION,
+            layout_version: u32::from(store::LAYOUT_VERSION),
+            segment_bytes: self.segment_bytes,
+            group: self.group.clone(),
+            from: self.node,
+            to,
+            lane,
+            fenced: self.is_fenced(),
+            about: self.about.to_vec(),
+        }
+    }
+
+    /// Takes in what a peer said of itself.
+    fn met(&self, peer: &Peer, hello: &Hello) {
+        self.note_contact(peer);
+        *peer.about.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Bytes::copy_from_slice(&hello.about));
+        peer.fenced.store(hello.fenced, Ordering::Relaxed);
+    }
+
+    /// Connects to a peer and shakes hands.
+    async fn connect(&self, peer: &Peer, lane: Lane) -> Result<Link, String> {
+        let addr = peer.addr();
+        let attempt = async {
+            let Connection { reader, mut writer, .. } =
+                self.platform.net.connect(&addr).await.map_err(|error| error.to_string())?;
+            let hello = Bytes::from(wire::encode(&self.hello(peer.id, lane)));
+            Parts::new(Kind::Hello, 0, [hello])
+                .write_to(&mut *writer)
+                .await
+                .map_err(|error| error.to_string())?;
+            let mut reader = Reader::new(reader);
+            let frame = reader
+                .next(&[Kind::Welcome, Kind::Refusal])
+                .await
+                .map_err(|error| format!("no welcome: {error}"))?;
+            if frame.kind == Kind::Refusal {
+                let reason = String::from_utf8_lossy(&frame.body).into_owned();
+                self.complain(format!("node {} at {addr} refused us: {reason}", peer.id));
+                return Err(reason);
+            }
+            let theirs: Hello = wire::decode(&frame.body).map_err(|error| error.to_string())?;
+            theirs.check(&self.hello(self.node, lane)).map_err(|mismatch| mismatch.to_string()).and_then(
+                |()| {
+                    if theirs.from == peer.id {
+                        Ok(())
+                    } else {
+                        Err(format!("node {} answered", theirs.from))
+                    }
+                },
+            )?;
+            self.met(peer, &theirs);
+            Ok(Link { reader, writer })
+        };
+        timeout(CONNECT_TIMEOUT, attempt)
+            .await
+            .unwrap_or_else(|_| Err(format!("no connection within {CONNECT_TIMEOUT:?}")))
+            .map_err(|reason| format!("{addr}: {reason}"))
+    }
+
+    /// Logs what is wrong with a peer, but not the same over and over.
+    fn complain(&self, what: String) {
+        const COMPLAINTS_MAX: usize = 64;
+        let now = self.platform.clock.monotonic();
+        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        complaints.retain(|_, at| now.saturating_sub(*at) < COMPLAINT_INTERVAL);
+        if complaints.len() < COMPLAINTS_MAX && !complaints.contains_key(&what) {
+            warn!(group = %self.group, node = self.node, "{what}");
+            complaints.insert(what, now);
+        }
+    }
+
+    fn connected(&self, peer: &Peer, lane: Lane) {
+        if lane == Lane::Control {
+            info!(group = %self.group, node = self.node, peer = peer.id, addr = %peer.addr(), "connected");
+        }
+    }
+}
+
+impl Peer {
+    pub(crate) fn addr(&self) -> String {
+        self.addr.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it told about itself.
+    pub(crate) fn about(&self) -> Option<Bytes> {
+        self.about.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Calls the application on it.
+    pub(crate) async fn call_app(&self, request: Bytes, within: Duration) -> Result<Bytes, LaneError> {
+        lane::call(&self.app, Kind::AppCall, vec![request], within).await
+    }
+}
+
+/// A connection after its handshake.
+struct Link {
+    reader: Reader,
+    writer: Box<dyn AsyncWrite + Send + Unpin>,
+}
+
+/// Text of an error that ended a connection.
+fn ended(error: &FrameError) -> String {
+    match error {
+        FrameError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            "connection closed".into()
+        }
+        error => error.to_string(),
+    }
+}

@@ -1,0 +1,300 @@
+//! The listening side: handshakes, and what each lane's frames are handed to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, stream};
+use openraft::raft::{AppendEntriesResponse, StreamAppendError};
+use platform::{Connection, Listener};
+use tokio::io::AsyncWrite;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{sleep, timeout};
+use tracing::debug;
+
+use super::client::decode_snapshot;
+use super::forms::{Hello, Lane, Request, Response, decode_append, vote_request};
+use super::frame::{FrameError, Kind, Parts, Reader};
+use super::{Network, Peer, ended};
+use crate::node::PeerHandler;
+use crate::state_machine::RaftHandle;
+use crate::types::{AppendRequest, AppendResult};
+use crate::wire;
+
+/// A caller has this long to introduce itself.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
+/// Connections at a time, strangers included.
+const CONNECTIONS_MAX: usize = 1024;
+/// Calls of one connection that may be at work at a time; then it is not read further.
+const CALLS_MAX: usize = 256;
+/// Append requests of one connection between the socket and raft.
+const APPENDS_MAX: usize = 16;
+/// After a failed accept, which mostly means that there are too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a connection is served with.
+struct Server {
+    network: Arc<Network>,
+    raft: RaftHandle,
+    handler: Arc<dyn PeerHandler>,
+}
+
+/// Accepts and serves until the node's runtime ends.
+pub(crate) async fn serve(
+    network: Arc<Network>,
+    listener: Box<dyn Listener>,
+    raft: RaftHandle,
+    handler: Arc<dyn PeerHandler>,
+) {
+    let server = Arc::new(Server { network, raft, handler });
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let permit = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
+        match listener.accept().await {
+            Ok(connection) => {
+                let server = Arc::clone(&server);
+                tokio::spawn(async move {
+                    server.connection(connection).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                server.network.complain(format!("cannot accept a connection: {error}"));
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Server {
+    async fn connection(&self, connection: Connection) {
+        let Connection { reader, mut writer, peer: from, .. } = connection;
+        let mut reader = Reader::new(reader);
+        let network = &self.network;
+        let hello: Hello = match timeout(HELLO_TIMEOUT, reader.next(&[Kind::Hello])).await {
+            Ok(Ok(frame)) => match wire::decode(&frame.body) {
+                Ok(hello) => hello,
+                Err(error) => return network.complain(format!("dropped {}: bad hello: {error}", from.ip())),
+            },
+            Ok(Err(FrameError::Io(_))) => return debug!(%from, "a connection without a word"),
+            Ok(Err(error)) => return network.complain(format!("dropped {}: {error}", from.ip())),
+            Err(_) => {
+                return network.complain(format!("dropped {}: no hello within {HELLO_TIMEOUT:?}", from.ip()));
+            }
+        };
+        let ours = network.hello(hello.from, hello.lane);
+        if let Err(mismatch) = hello.check(&ours) {
+            network.complain(format!("refused node {} from {}: {mismatch}", hello.from, from.ip()));
+            let refusal = Parts::new(Kind::Refusal, 0, [Bytes::from(mismatch.to_string())]);
+            let _ = timeout(HELLO_TIMEOUT, refusal.write_to(&mut *writer)).await; // it is refused either way
+            return;
+        }
+        let Some(peer) = network.peer(hello.from) else {
+            let reason = format!("node {} is not known to node {}", hello.from, ours.from);
+            network.complain(format!("refused {}: {reason}", from.ip()));
+            let _ = Parts::new(Kind::Refusal, 0, [Bytes::from(reason)]).write_to(&mut *writer).await;
+            return;
+        };
+        network.met(&peer, &hello);
+        let welcome = Parts::new(Kind::Welcome, 0, [Bytes::from(wire::encode(&ours))]);
+        let outcome = match welcome.write_to(&mut *writer).await {
+            Err(error) => Err(error.into()),
+            Ok(()) if hello.lane == Lane::Bulk => self.bulk(&peer, reader, writer).await,
+            Ok(()) => self.calls(&peer, reader, writer).await,
+        };
+        match outcome {
+            Ok(()) => {}
+            Err(FrameError::Io(_)) => debug!(peer = peer.id, lane = ?hello.lane, "connection ended"),
+            Err(error) => {
+                network.complain(format!(
+                    "dropped {:?} connection of node {}: {}",
+                    hello.lane,
+                    peer.id,
+                    ended(&error)
+                ));
+            }
+        }
+    }
+
+    /// Hands entries to raft, and answers in order.
+    async fn bulk(
+        &self,
+        peer: &Peer,
+        mut reader: Reader,
+        mut writer: Box<dyn AsyncWrite + Send + Unpin>,
+    ) -> Result<(), FrameError> {
+        let (requests, receiver) = mpsc::channel::<AppendRequest>(APPENDS_MAX);
+        let input = stream::unfold(receiver, |mut receiver| async move {
+            receiver.recv().await.map(|request| (request, receiver))
+        });
+        let outcomes = self.raft.stream_append(input);
+        tokio::pin!(outcomes);
+        let read = async {
+            loop {
+                let frame = reader.next(&[Kind::Append]).await?;
+                self.network.note_contact(peer);
+                let request = decode_append(frame.body)?;
+                if requests.send(request).await.is_err() {
+                    return Ok(()); // raft has ended the stream; its last answer is on its way
+                }
+            }
+        };
+        let write = async {
+            let mut id = 0;
+            while let Some(outcome) = outcomes.next().await {
+                let mut ends = false;
+                id += 1;
+                let mut frames = ack(id, outcome, &mut ends);
+                // What is ready goes in the same write.
+                while !ends {
+                    let Some(Some(outcome)) = outcomes.next().now_or_never() else { break };
+                    id += 1;
+                    frames.join(ack(id, outcome, &mut ends));
+                }
+                frames.write_to(&mut *writer).await?;
+                if ends {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        tokio::pin!(read, write);
+        tokio::select! {
+            outcome = &mut write => outcome,
+            outcome = &mut read => match outcome {
+                Ok(()) => write.await,
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    /// Answers calls, each in a task of its own.
+    async fn calls(
+        self: &Self,
+        peer: &Arc<Peer>,
+        mut reader: Reader,
+        mut writer: Box<dyn AsyncWrite + Send + Unpin>,
+    ) -> Result<(), FrameError> {
+        let room = Arc::new(Semaphore::new(CALLS_MAX));
+        let (answers, mut receiver) = mpsc::channel::<Parts>(CALLS_MAX);
+        let mut tasks = tokio::task::JoinSet::new();
+        let read = async {
+            loop {
+                let permit = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
+                let frame = reader.next(&[Kind::Call, Kind::AppCall, Kind::Snapshot]).await?;
+                self.network.note_contact(peer);
+                while tasks.try_join_next().is_some() {} // only to forget those that are done
+                let answers = answers.clone();
+                let id = frame.id;
+                let work: crate::node::BoxFuture<'static, Parts> = match frame.kind {
+                    Kind::AppCall => {
+                        let answer = self.handler.call(peer.id, frame.body);
+                        Box::pin(async move { app_answer(id, answer.await) })
+                    }
+                    Kind::Snapshot => {
+                        let (vote, snapshot) = decode_snapshot(frame.body)?;
+                        let raft = self.raft.clone();
+                        Box::pin(async move {
+                            answer(
+                                id,
+                                &match raft.install_full_snapshot(vote, snapshot).await {
+                                    Ok(response) => Response::Snapshot((&response.vote).into()),
+                                    Err(fatal) => Response::Refused(fatal.to_string()),
+                                },
+                            )
+                        })
+                    }
+                    _ => {
+                        let request: Request = wire::decode(&frame.body)?;
+                        let (raft, network) = (self.raft.clone(), Arc::clone(&self.network));
+                        Box::pin(async move { answer(id, &respond(&raft, &network, request).await) })
+                    }
+                };
+                tasks.spawn(async move {
+                    let _ = answers.send(work.await).await; // without a connection there is nobody to answer
+                    drop(permit);
+                });
+            }
+            #[expect(unreachable_code, reason = "gives the block its type")]
+            Ok::<(), FrameError>(())
+        };
+        let write = async {
+            while let Some(mut frames) = receiver.recv().await {
+                while let Ok(more) = receiver.try_recv() {
+                    frames.join(more);
+                }
+                frames.write_to(&mut *writer).await?;
+            }
+            Ok::<(), FrameError>(())
+        };
+        tokio::select! {
+            outcome = read => outcome,
+            outcome = write => outcome,
+        }
+    }
+}
+
+fn answer(id: u64, response: &Response) -> Parts {
+    Parts::new(Kind::Answer, id, [Bytes::from(wire::encode(response))])
+}
+
+fn app_answer(id: u64, bytes: Bytes) -> Parts {
+    let limit = Kind::AppAnswer.body_bytes_max();
+    assert!(bytes.len() <= limit, "answer of {} bytes exceeds the limit of {limit} bytes", bytes.len());
+    Parts::new(Kind::AppAnswer, id, [bytes])
+}
+
+/// One acknowledgement; sets `ends` if none follows.
+fn ack<E: ToString>(id: u64, outcome: Result<AppendResult, E>, ends: &mut bool) -> Parts {
+    let response = match outcome {
+        Ok(result) => Response::from(result),
+        Err(fatal) => Response::Refused(fatal.to_string()),
+    };
+    *ends = !matches!(response, Response::Appended(_));
+    Parts::new(Kind::Ack, id, [Bytes::from(wire::encode(&response))])
+}
+
+async fn respond(raft: &RaftHandle, network: &Network, request: Request) -> Response {
+    let refused = |error: &dyn std::fmt::Display| Response::Refused(error.to_string());
+    match request {
+        Request::Heartbeat { vote, prev, commit } => {
+            let prev_log_id = prev.map(Into::into);
+            let leader_commit = commit.map(Into::into);
+            let request =
+                AppendRequest { vote: vote.into(), prev_log_id, entries: Vec::new(), leader_commit };
+            match raft.append_entries(request).await {
+                Ok(AppendEntriesResponse::Success) => Response::Appended(prev),
+                Ok(AppendEntriesResponse::PartialSuccess(upto)) => Response::Appended(upto.map(Into::into)),
+                Ok(AppendEntriesResponse::Conflict) => match prev_log_id {
+                    Some(at) => Response::from(AppendResult::Err(StreamAppendError::Conflict(at))),
+                    None => refused(&"a conflict without a place"),
+                },
+                Ok(AppendEntriesResponse::HigherVote(vote)) => Response::HigherVote((&vote).into()),
+                Err(error) => refused(&error),
+            }
+        }
+        Request::Vote { .. } | Request::PreVote { .. } if network.is_fenced() => {
+            refused(&"this node may have forgotten entries and does not vote before it has caught up")
+        }
+        Request::Vote { vote, last, transfer } => match raft.vote(vote_request(vote, last, transfer)).await {
+            Ok(response) => response.into(),
+            Err(error) => refused(&error),
+        },
+        Request::PreVote { vote, last, transfer } => {
+            match raft.pre_vote(vote_request(vote, last, transfer)).await {
+                Ok(response) => response.into(),
+                Err(error) => refused(&error),
+            }
+        }
+        Request::Transfer { .. } if network.is_fenced() => {
+            refused(&"this node may have forgotten entries and cannot lead before it has caught up")
+        }
+        Request::Transfer { from, to, last } => {
+            let request = openraft::raft::TransferLeaderRequest::new(from.into(), to, last.map(Into::into));
+            match raft.handle_transfer_leader(request).await {
+                Ok(result) => result.into(),
+                Err(fatal) => refused(&fatal),
+            }
+        }
+    }
+}

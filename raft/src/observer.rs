@@ -1,0 +1,137 @@
+//! Turns openraft's metrics into views, and lifts the fence of a node that may have forgotten entries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::async_runtime::Instant as _;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{RaftMetrics, ServerState};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tracing::info;
+
+use crate::NodeId;
+use crate::network::Network;
+use crate::state_machine::RaftHandle;
+use crate::types::Types;
+use crate::view::{PeerView, Role, View};
+
+/// Changes closer together than this are shown as one.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// What a view is made of besides the metrics.
+pub(crate) struct Observer {
+    pub(crate) node: NodeId,
+    pub(crate) group: String,
+    pub(crate) network: Arc<Network>,
+    /// A leader that heard no majority for this long is not ready.
+    pub(crate) lease: Duration,
+    /// Time makes a leader unready without anything happening, so look this often.
+    pub(crate) tick: Duration,
+    pub(crate) views: watch::Sender<View>,
+}
+
+impl Observer {
+    /// Publishes views until raft is gone, and then the reason for good.
+    pub(crate) async fn run(self, raft: RaftHandle) {
+        let mut metrics = raft.metrics();
+        drop(raft);
+        let mut tick = interval(self.tick);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let view = self.view(&metrics.borrow_and_update());
+            let stopped = view.fatal.is_some();
+            self.publish(view);
+            if stopped {
+                return;
+            }
+            tokio::select! {
+                changed = metrics.changed() => if changed.is_err() {
+                    // A panic in openraft's core takes the sender with it, without a last word.
+                    let mut view = self.view(&metrics.borrow_and_update());
+                    view.fatal.get_or_insert_with(|| "raft stopped unexpectedly".into());
+                    view.ready = false;
+                    return self.publish(view);
+                },
+                _ = tick.tick() => {}
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    fn publish(&self, view: View) {
+        self.views.send_if_modified(|current| {
+            self.tell(current, &view);
+            // What made it fatal first stays.
+            let fatal = current.fatal.take();
+            let changed = *current != view || fatal.is_some();
+            *current = view;
+            if let Some(fatal) = fatal {
+                (current.fatal, current.ready) = (Some(fatal), false);
+            }
+            changed
+        });
+    }
+
+    fn tell(&self, before: &View, after: &View) {
+        let (group, node) = (&self.group, self.node);
+        if before.role != after.role || (before.term != after.term && after.role == Role::Leader) {
+            info!(%group, node, term = after.term, role = ?after.role, leader = ?after.leader, "role changed");
+        } else if before.leader != after.leader {
+            info!(%group, node, term = after.term, leader = ?after.leader, "leader changed");
+        }
+        if before.ready != after.ready {
+            info!(%group, node, term = after.term, ready = after.ready, "readiness changed");
+        }
+    }
+
+    fn view(&self, metrics: &RaftMetrics<Types>) -> View {
+        let index = |id: &Option<crate::types::LogId>| id.map_or(0, |id| id.index);
+        let role = match metrics.state {
+            ServerState::Leader => Role::Leader,
+            ServerState::Candidate => Role::Candidate,
+            ServerState::Follower => Role::Follower,
+            ServerState::Learner | ServerState::Shutdown => Role::Learner,
+        };
+        let voters: Vec<NodeId> = metrics.membership_config.voter_ids().collect();
+        let quorum_ack_age = match role {
+            Role::Leader if voters == [self.node] => Some(Duration::ZERO),
+            Role::Leader => metrics.last_quorum_acked.map(|at| at.into_inner().elapsed()),
+            _ => None,
+        };
+        let applied_own_term =
+            metrics.last_applied.is_some_and(|applied| applied.leader_id.term == metrics.current_term);
+        let fatal = metrics.running_state.as_ref().err().map(ToString::to_string);
+        View {
+            term: metrics.current_term,
+            role,
+            leader: metrics.current_leader,
+            ready: role == Role::Leader
+                && metrics.current_leader == Some(self.node)
+                && applied_own_term
+                && quorum_ack_age.is_some_and(|age| age <= self.lease)
+                && fatal.is_none(),
+            last_log_index: metrics.last_log_index.unwrap_or(0),
+            commit_index: index(&metrics.local_committed),
+            applied_index: index(&metrics.last_applied),
+            purged_index: index(&metrics.purged),
+            quorum_ack_age_ms: quorum_ack_age.map(|age| age.as_millis() as u64),
+            peers: self.peers(metrics),
+            voters,
+            fenced: self.network.is_fenced(),
+            fatal,
+        }
+    }
+
+    fn peers(&self, metrics: &RaftMetrics<Types>) -> Vec<PeerView> {
+        let matched = |id| metrics.replication.as_ref()?.get(&id)?.as_ref().map(|id| id.index);
+        let peers = self.network.peers().into_iter().map(|peer| PeerView {
+            id: peer.id,
+            addr: peer.addr(),
+            matched_index: matched(peer.id),
+            last_contact_ms: self.network.contact_age_ms(&peer),
+            about: peer.about().unwrap_or_default(),
+        });
+        peers.collect()
+    }
+}

@@ -1,0 +1,287 @@
+//! Proposals of many callers become entries: one task takes what waits, merges units into one entry, and
+//! hands it to raft without waiting for more. Waiting comes from back-pressure alone.
+//!
+//! Bounds, all ours, because raft counts messages and not bytes: bytes waiting or on the way, entries on
+//! the way, bytes and proposals of one entry.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use openraft::errors::{ClientWriteError, ForwardReason};
+use openraft::raft::ClientWriteResult;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep};
+
+use crate::apply::Reply;
+use crate::error::ProposeError;
+use crate::node::{Proposal, Receipt};
+use crate::state_machine::RaftHandle;
+use crate::types::{Answer, CommittedLeaderId, Proposed, Types, UnitsSlot};
+use crate::view::View;
+
+/// Payload bytes that may wait or be on the way.
+pub(crate) const IN_FLIGHT_BYTES_MAX: usize = 64 << 20;
+/// Entries that may be on the way.
+const IN_FLIGHT_ENTRIES_MAX: usize = 64;
+/// Proposals that may wait.
+const WAITING_MAX: usize = 64 << 10;
+/// An entry takes no further proposal once it has this many payload bytes.
+const ENTRY_BYTES_GOAL: usize = 256 << 10;
+/// Proposals of one entry.
+const ENTRY_PROPOSALS_MAX: usize = 512;
+/// A refused proposal was not appended, and is tried again after this pause.
+const RETRY_PAUSE: Duration = Duration::from_millis(3);
+/// A leader whose lease ran out, or that hands over, is either confirmed or replaced within this time.
+const RETRY_TIME_MAX: Duration = Duration::from_secs(3);
+
+type Outcome = Result<Receipt, ProposeError>;
+
+/// Takes proposals. Clones feed the same task.
+#[derive(Clone)]
+pub(crate) struct Proposer {
+    queue: mpsc::Sender<Waiting>,
+    bytes: Arc<Semaphore>,
+    entry_bytes_max: usize,
+}
+
+/// One proposal in the queue.
+struct Waiting {
+    content: Content,
+    /// The term in which the caller decided; in another one the proposal is refused.
+    term: u64,
+    caller: Caller,
+}
+
+enum Content {
+    Units { payload: BytesMut, count: u32 },
+    Command(Bytes),
+}
+
+/// Who waits for a proposal. Dropped unanswered, the outcome is unknown.
+struct Caller {
+    answer: oneshot::Sender<Outcome>,
+    unit_count: u32,
+    _bytes: OwnedSemaphorePermit,
+}
+
+/// Proposals that become one entry.
+struct Batch {
+    sequence: u64,
+    term: u64,
+    proposed: Proposed,
+    callers: Vec<Caller>,
+    give_up: Instant,
+    entry: OwnedSemaphorePermit,
+}
+
+impl Content {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Units { payload, .. } => payload.len(),
+            Self::Command(bytes) => bytes.len(),
+        }
+    }
+}
+
+impl Proposer {
+    /// A proposer and the queue its task works on.
+    pub(crate) fn new(entry_bytes_max: usize) -> (Self, Queue) {
+        let (queue, receiver) = mpsc::channel(WAITING_MAX);
+        let bytes = Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX));
+        (Self { queue, bytes, entry_bytes_max }, Queue(receiver))
+    }
+
+    /// Puts a proposal into the queue, in the order of calls; the receiver hears of it.
+    pub(crate) fn propose(
+        &self,
+        proposal: Proposal,
+        view: &View,
+    ) -> Result<oneshot::Receiver<Outcome>, ProposeError> {
+        if view.fatal.is_some() {
+            return Err(ProposeError::Stopped);
+        }
+        if !view.is_leader() {
+            return Err(ProposeError::NotLeader { leader: view.leader });
+        }
+        let (content, unit_count) = match proposal {
+            Proposal::Units { payload, count } => (Content::Units { payload, count }, count),
+            Proposal::Command(bytes) => (Content::Command(bytes), 0),
+        };
+        let bytes = content.bytes();
+        if bytes > self.entry_bytes_max {
+            return Err(ProposeError::TooLarge { bytes, limit: self.entry_bytes_max });
+        }
+        let permits = u32::try_from(bytes.max(1)).map_err(|_| ProposeError::Overloaded)?;
+        let room =
+            Arc::clone(&self.bytes).try_acquire_many_owned(permits).map_err(|_| ProposeError::Overloaded)?;
+        let (answer, receiver) = oneshot::channel();
+        let caller = Caller { answer, unit_count, _bytes: room };
+        self.queue.try_send(Waiting { content, term: view.term, caller }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,
+        })?;
+        Ok(receiver)
+    }
+}
+
+/// The task's end of the queue.
+pub(crate) struct Queue(mpsc::Receiver<Waiting>);
+
+/// Turns the queue into entries until the node stops.
+pub(crate) async fn run(Queue(mut queue): Queue, raft: RaftHandle, views: watch::Receiver<View>) {
+    let entries = Arc::new(Semaphore::new(IN_FLIGHT_ENTRIES_MAX));
+    let (refused, mut returned) = mpsc::unbounded_channel(); // at most as many as entries on the way
+    let mut again: BTreeMap<u64, Batch> = BTreeMap::new();
+    let mut held: Option<Waiting> = None;
+    let mut sequence = 0;
+    loop {
+        // What raft refused goes first, in its old order, before anything younger.
+        while let Ok(batch) = returned.try_recv() {
+            insert(&mut again, batch);
+        }
+        if !again.is_empty() {
+            sleep(RETRY_PAUSE).await;
+            while let Ok(batch) = returned.try_recv() {
+                insert(&mut again, batch);
+            }
+            for batch in std::mem::take(&mut again).into_values() {
+                let wanted = still_wanted(batch, &views.borrow());
+                let Some(batch) = wanted else { continue };
+                if submit(&raft, batch, &refused).await.is_err() {
+                    return;
+                }
+            }
+            continue;
+        }
+        let entry = Arc::clone(&entries).acquire_owned().await.expect("the semaphore is never closed");
+        let first = match held.take() {
+            Some(waiting) => waiting,
+            None => tokio::select! {
+                biased;
+                Some(batch) = returned.recv() => {
+                    insert(&mut again, batch);
+                    continue;
+                }
+                waiting = queue.recv() => match waiting {
+                    Some(waiting) => waiting,
+                    None => return,
+                },
+            },
+        };
+        sequence += 1;
+        let batch = gather(first, &mut queue, &mut held, sequence, entry);
+        if submit(&raft, batch, &refused).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn insert(again: &mut BTreeMap<u64, Batch>, batch: Batch) {
+    let twice = again.insert(batch.sequence, batch);
+    assert!(twice.is_none(), "a batch was refused twice at a time");
+}
+
+/// Builds one entry from what waits; what does not fit is held back for the next.
+fn gather(
+    first: Waiting,
+    queue: &mut mpsc::Receiver<Waiting>,
+    held: &mut Option<Waiting>,
+    sequence: u64,
+    entry: OwnedSemaphorePermit,
+) -> Batch {
+    let give_up = Instant::now() + RETRY_TIME_MAX;
+    let Waiting { content, term, caller } = first;
+    let (payload, count) = match content {
+        Content::Command(bytes) => {
+            let proposed = Proposed::Command(bytes);
+            return Batch { sequence, term, proposed, callers: vec![caller], give_up, entry };
+        }
+        Content::Units { payload, count } => (payload, count),
+    };
+    let mut bytes = payload.len();
+    let (mut parts, mut units, mut callers) = (vec![payload], count, vec![caller]);
+    while callers.len() < ENTRY_PROPOSALS_MAX {
+        let Ok(waiting) = queue.try_recv() else { break };
+        match waiting {
+            Waiting { content: Content::Units { payload, count }, term: same, caller }
+                if same == term && bytes + payload.len() <= ENTRY_BYTES_GOAL =>
+            {
+                bytes += payload.len();
+                parts.push(payload);
+                units += count;
+                callers.push(caller);
+            }
+            other => {
+                *held = Some(other);
+                break;
+            }
+        }
+    }
+    let proposed = Proposed::Units { slot: UnitsSlot::new(parts), count: units };
+    Batch { sequence, term, proposed, callers, give_up, entry }
+}
+
+/// A refused batch, if somebody still waits for it and this node still leads its term.
+fn still_wanted(mut batch: Batch, view: &View) -> Option<Batch> {
+    if batch.callers.iter().all(|caller| caller.answer.is_closed()) {
+        return None;
+    }
+    if view.is_leader() && view.term == batch.term && Instant::now() < batch.give_up && view.fatal.is_none() {
+        return Some(batch);
+    }
+    let leader = view.leader.filter(|_| !view.is_leader() || view.term != batch.term);
+    answer_all(batch.callers.drain(..), &ProposeError::NotLeader { leader });
+    None
+}
+
+fn answer_all(callers: impl IntoIterator<Item = Caller>, error: &ProposeError) {
+    for caller in callers {
+        let _ = caller.answer.send(Err(error.clone())); // a caller may have gone
+    }
+}
+
+/// Hands a batch to raft. `Err` if raft is stopped.
+async fn submit(raft: &RaftHandle, batch: Batch, refused: &mpsc::UnboundedSender<Batch>) -> Result<(), ()> {
+    let term = batch.term;
+    let proposed = batch.proposed.clone();
+    let refused = refused.clone();
+    let answer = Answer::new(move |result| conclude(batch, result, &refused));
+    // If raft is stopped the answer is dropped unasked, and with it the callers' senders.
+    let leader = CommittedLeaderId::new(term);
+    raft.write(proposed).with_leader(leader).responder(answer).await.map_err(drop)
+}
+
+/// Splits the outcome of an entry among its callers.
+fn conclude(batch: Batch, result: ClientWriteResult<Types>, refused: &mpsc::UnboundedSender<Batch>) {
+    match result {
+        Ok(response) => {
+            let (term, log_index) = (response.log_id.leader_id.term, response.log_id.index);
+            assert!(term == batch.term, "proposed in term {}, committed in term {term}", batch.term);
+            let Reply { units, value } = response.data;
+            let mut units = units.into_iter();
+            for caller in batch.callers {
+                let own: Vec<_> = units.by_ref().take(caller.unit_count as usize).collect();
+                let reply = Reply { units: own, value: value.clone() };
+                let _ = caller.answer.send(Ok(Receipt { term, log_index, reply })); // a caller may have gone
+            }
+            drop(batch.entry);
+        }
+        Err(ClientWriteError::ForwardToLeader(forward)) => match forward.reason {
+            ForwardReason::LeaseExpired | ForwardReason::LeadershipTransfer => {
+                // Not appended, so nothing was taken out of the batch: it can go again.
+                let _ = refused.send(batch); // without the task the node is stopped
+            }
+            ForwardReason::NotLeader => {
+                answer_all(batch.callers, &ProposeError::NotLeader { leader: forward.leader_id });
+            }
+        },
+        Err(ClientWriteError::LogEntryDiscarded(_)) => answer_all(batch.callers, &ProposeError::Unknown),
+        Err(
+            error @ (ClientWriteError::ChangeMembershipError(_) | ClientWriteError::PreconditionFailed(_)),
+        ) => {
+            unreachable!("a proposal is neither a change of members nor conditional: {error}")
+        }
+    }
+}

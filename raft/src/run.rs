@@ -1,0 +1,204 @@
+//! A node's thread: opens everything, runs it on one single-threaded runtime, and takes it apart again.
+//!
+//! Log, raft, proposer and peer sockets share the thread on purpose: one entry's way through them then
+//! needs no locks held apart and no wake-up of another thread but the flusher's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::storage::RaftLogStorage;
+use openraft::{EmptyNode, Raft};
+use platform::Platform;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+
+use crate::apply::Apply;
+use crate::config::{NodeConfig, raft_settings};
+use crate::error::StartError;
+use crate::files::Files;
+use crate::log_store::LogStore;
+use crate::network::{self, Network};
+use crate::node::{PeerHandler, Shared};
+use crate::observer::Observer;
+use crate::proposer::{self, Proposer};
+use crate::state_machine::{CheckpointWriter, Chosen, RaftHandle, StateMachine};
+use crate::view::View;
+
+/// How a node is told to stop.
+pub(crate) enum Stop {
+    /// With a checkpoint and the mark of a clean shutdown; the sender hears how it went.
+    Clean(oneshot::Sender<Result<(), String>>),
+    /// As a crash would.
+    AtOnce,
+}
+
+/// The last checkpoint of a shutdown may take this long; without it the next start only has more to do.
+const LAST_CHECKPOINT_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Runs a node on this thread until it is told to stop. Says on `started` how the start went.
+pub(crate) fn run(
+    config: NodeConfig,
+    platform: &Platform,
+    apply: Box<dyn Apply>,
+    handler: Arc<dyn PeerHandler>,
+    gone: watch::Receiver<bool>,
+    started: &std::sync::mpsc::Sender<Result<Shared, StartError>>,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = started.send(Err(StartError::Thread(error))); // the starter waits for this
+            return;
+        }
+    };
+    let running = runtime.block_on(start(config, platform, apply, handler, gone));
+    match running {
+        Err(error) => {
+            let _ = started.send(Err(error)); // the starter waits for this
+        }
+        Ok((shared, running)) => {
+            let _ = started.send(Ok(shared)); // without a starter the channel to stop is closed
+            let Running { raft, files, stop, writer, checkpointer } = running;
+            let answer = runtime.block_on(stay(&raft, stop));
+            drop((raft, writer));
+            // Every task, and with them every use of the log.
+            drop(runtime);
+            let written = checkpointer.join();
+            if let Some((done, mut outcome)) = answer {
+                outcome = outcome.and(files.close_log().map_err(|error| error.to_string()));
+                if written.is_err() {
+                    outcome = Err("the checkpoint thread panicked".into());
+                }
+                drop(files);
+                let _ = done.send(outcome); // whoever asked may be gone
+            }
+        }
+    }
+}
+
+/// What a started node consists of.
+struct Running {
+    raft: RaftHandle,
+    files: Arc<Files>,
+    stop: mpsc::UnboundedReceiver<Stop>,
+    writer: CheckpointWriter,
+    checkpointer: std::thread::JoinHandle<()>,
+}
+
+async fn start(
+    config: NodeConfig,
+    platform: &Platform,
+    apply: Box<dyn Apply>,
+    handler: Arc<dyn PeerHandler>,
+    gone: watch::Receiver<bool>,
+) -> Result<(Shared, Running), StartError> {
+    let (group, node) = (config.group.clone(), config.node_id);
+    let listen = config.listen;
+    let listener =
+        platform.net.listen(listen).await.map_err(|source| StartError::Listen { addr: listen, source })?;
+    let local_addr = listener.local_addr();
+    let (files, recovery) = Files::open(&config, platform)?;
+    info!(
+        %group, node, %local_addr, last = ?recovery.last, purged = ?recovery.purged, committed = ?recovery.committed,
+        checkpoint = ?recovery.checkpoint.as_ref().map(|checkpoint| checkpoint.last),
+        cut_bytes = recovery.cut_bytes, maybe_forgot = recovery.maybe_forgot, "log recovered"
+    );
+    let (views_tx, views) = watch::channel(View::default());
+    let fatal_views = views_tx.clone();
+    let (writer, checkpointer) = CheckpointWriter::start(Arc::clone(&files), move |reason| {
+        fatal_views.send_modify(|view| (view.fatal, view.ready) = (Some(reason), false));
+    })
+    .map_err(StartError::Thread)?;
+
+    let network = Network::new(platform.clone(), &config);
+    network.set_fenced(recovery.maybe_forgot);
+    for (id, addr) in &config.members {
+        network.set_addr(*id, addr.clone());
+    }
+
+    let chosen = Chosen::default();
+    let machine =
+        StateMachine::new(apply, Arc::clone(&files), recovery.checkpoint, chosen.clone(), writer.clone())?;
+    let mut log_store = LogStore::new(Arc::clone(&files));
+    let state = log_store.get_log_state().await.map_err(|error| StartError::Raft(error.to_string()))?;
+    let is_new = state.last_log_id.is_none() && files.vote().is_none();
+    let settings = Arc::new(raft_settings(&config, !recovery.maybe_forgot));
+    info!(
+        %group, node, heartbeat_ms = settings.heartbeat_interval, election_timeout_ms_min = settings.election_timeout_min,
+        election_timeout_ms_max = settings.election_timeout_max, flush = ?config.flush, one_leader_per_term = true,
+        leader_restore = false, pre_vote = true, log_reversion = false, "consensus settings"
+    );
+    let factory = network::Factory(Arc::clone(&network));
+    let raft: RaftHandle = Raft::build(node, Arc::clone(&settings), factory, log_store, machine)
+        .await
+        .map_err(|error| StartError::Raft(error.to_string()))?;
+    let (proposer, queue) = Proposer::new(config.entry_bytes_max);
+    raft.run();
+
+    tokio::spawn(network::serve(Arc::clone(&network), listener, raft.clone(), handler));
+    tokio::spawn(proposer::run(queue, raft.clone(), views.clone()));
+    let observer = Observer {
+        node,
+        group: group.clone(),
+        network: Arc::clone(&network),
+        lease: Duration::from_millis(config.timing.election_timeout_ms_max),
+        tick: Duration::from_millis(config.timing.heartbeat_ms),
+        views: views_tx,
+    };
+    tokio::spawn(observer.run(raft.clone()));
+    if recovery.maybe_forgot {
+        warn!(%group, node, "may have forgotten entries: neither votes nor campaigns before it has caught up");
+    }
+    if is_new && config.bootstrap {
+        // The same members on every node, and only where nothing was ever written: then any number of
+        // nodes may do it.
+        let members: std::collections::BTreeMap<_, _> =
+            config.members.keys().map(|id| (*id, EmptyNode {})).collect();
+        raft.initialize(members).await.map_err(|error| StartError::Raft(error.to_string()))?;
+    }
+
+    let (stop_tx, stop) = mpsc::unbounded_channel();
+    let shared = Shared {
+        node,
+        raft: raft.clone(),
+        network,
+        proposer,
+        views,
+        reader: files.reader().clone(),
+        files: Arc::downgrade(&files),
+        chosen,
+        local_addr,
+        stop: stop_tx,
+        gone,
+    };
+    Ok((shared, Running { raft, files, stop, writer, checkpointer }))
+}
+
+/// Runs until told to stop. `Some` if the stop is to be a clean one, with how it went so far.
+async fn stay(
+    raft: &RaftHandle,
+    mut stop: mpsc::UnboundedReceiver<Stop>,
+) -> Option<(oneshot::Sender<Result<(), String>>, Result<(), String>)> {
+    let done = match stop.recv().await {
+        None | Some(Stop::AtOnce) => return None,
+        Some(Stop::Clean(done)) => done,
+    };
+    let (written, checkpoint) = oneshot::channel();
+    let ask = raft.with_state_machine(move |machine: &mut StateMachine| {
+        machine.checkpoint_now(written);
+        Box::pin(async {})
+    });
+    let outcome = match ask.await {
+        // It stopped for a reason of its own, which everybody has seen.
+        Err(fatal) => Err(fatal.to_string()),
+        Ok(()) => match tokio::time::timeout(LAST_CHECKPOINT_TIME_MAX, checkpoint).await {
+            Ok(Ok(outcome)) => outcome.map_err(|error| error.to_string()),
+            Ok(Err(_)) => Err("the last checkpoint was not written".into()),
+            Err(_) => Err(format!("the last checkpoint was not written within {LAST_CHECKPOINT_TIME_MAX:?}")),
+        },
+    };
+    if let Err(error) = raft.shutdown().await {
+        error!(%error, "raft did not stop in order");
+    }
+    Some((done, outcome))
+}
