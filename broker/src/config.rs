@@ -81,8 +81,7 @@ impl BrokerConfig {
 
 fn list<'a>(values: impl Iterator<Item = &'a InForce>) -> String {
     values.fold(String::new(), |mut text, one| {
-        let value = one.value.replace('\\', "\\\\");
-        writeln!(text, "{}={value}", one.name).expect("a String takes all");
+        writeln!(text, "{one}").expect("a String takes all");
         text
     })
 }

@@ -1,5 +1,6 @@
 //! The typed side: asks for one name after the other, and gathers what is wrong instead of stopping at it.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use crate::properties::{covers, meant};
@@ -23,6 +24,14 @@ pub struct InForce {
     pub value: String,
     /// Where it was set; `None` is the default.
     pub place: Option<Place>,
+}
+
+/// A line of a property file that sets this value.
+impl fmt::Display for InForce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.value.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r");
+        write!(f, "{}={value}", self.name)
+    }
 }
 
 /// What a reader leaves behind when nothing was refused.
@@ -302,8 +311,7 @@ mod tests {
         assert_eq!(reader.text("name", "y"), "x");
         assert_eq!(reader.optional_text("nothing"), None);
         let values = reader.finish().unwrap();
-        let in_force: Vec<_> =
-            values.in_force.iter().map(|one| format!("{}={}", one.name, one.value)).collect();
+        let in_force: Vec<_> = values.in_force.iter().map(ToString::to_string).collect();
         let expected = "port=80 other=9 maybe=7 never= none= on=true off=false unset=true mode=SYNC list=a;b name=x nothing=";
         assert_eq!(in_force.join(" "), expected);
         assert_eq!(values.in_force[0].place.as_ref().unwrap().to_string(), "b.conf line 1");

@@ -1,1 +1,32 @@
-fn main() {}
+//! The one binary: takes the command line apart and hands over. What it runs is in the other crates; its own work
+//! is `trireme up`, and being a well-behaved process.
+
+mod cli;
+mod log;
+mod machine;
+mod serve;
+mod tied;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse_from(cli::by_file_name(std::env::args_os()));
+    let done = match &cli.command {
+        Command::Up(args) => up::run(args),
+        Command::Namesrv(args) => serve::namesrv(args),
+        Command::Broker(args) => serve::broker(args),
+        Command::Version => {
+            println!("trireme {}", env!("CARGO_PKG_VERSION"));
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("trireme: {error:#}");
+        ExitCode::FAILURE
+    })
+}

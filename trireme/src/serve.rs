@@ -1,0 +1,158 @@
+//! Runs a name server or a broker in this process until it is told to stop.
+
+use std::future::Future;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use platform::{Disk, OpenMode, Platform};
+use settings::{Notice, Place, Properties};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli::{BrokerArgs, NamesrvArgs};
+use crate::{log, machine, tied};
+
+/// A server that has not stopped by then is ended the hard way. Longer than its own deadlines.
+const STOPS_WITHIN: Duration = Duration::from_secs(30);
+/// A property file is a few KiB; anything far above is a mistake.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// `trireme broker`, `mqbroker`.
+pub(crate) fn broker(args: &BrokerArgs) -> anyhow::Result<ExitCode> {
+    let platform = Platform::os();
+    let mut properties = read_file(&*platform.disk, args.config.as_deref())?;
+    if let Some(addrs) = &args.namesrv_addrs {
+        properties.set("namesrvAddr", addrs, Place::CommandLine);
+    }
+    override_with(&mut properties, &args.set)?;
+    let config = broker::BrokerConfig::read(properties, &machine::look())?;
+    if args.print_all || args.print_important {
+        warn_on_terminal(&config.notices);
+        print!("{}", if args.print_all { config.listing() } else { config.important_listing() });
+        return Ok(ExitCode::SUCCESS);
+    }
+    log::start()?;
+    tell(&config.notices);
+    if args.enable_proxy {
+        tracing::warn!("--enable-proxy is accepted and has no effect: there is no gRPC proxy here");
+    }
+    serve(platform, |platform, shutdown| broker::run(config, platform, shutdown))
+}
+
+/// `trireme namesrv`, `mqnamesrv`.
+pub(crate) fn namesrv(args: &NamesrvArgs) -> anyhow::Result<ExitCode> {
+    let platform = Platform::os();
+    let mut properties = read_file(&*platform.disk, args.config.as_deref())?;
+    override_with(&mut properties, &args.set)?;
+    let (config, notices) = namesrv::Config::read(properties, &machine::home().display().to_string())?;
+    if args.print_all {
+        warn_on_terminal(&notices);
+        config.in_force.iter().for_each(|one| println!("{one}"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    log::start()?;
+    tell(&notices);
+    serve(platform, |platform, shutdown| namesrv::run(config, platform, shutdown))
+}
+
+fn read_file(disk: &dyn Disk, path: Option<&Path>) -> anyhow::Result<Properties> {
+    let Some(path) = path else { return Ok(Properties::new()) };
+    let read = || -> std::io::Result<Vec<u8>> {
+        let file = disk.open(path, OpenMode::Read)?;
+        let bytes = file.len()?;
+        if bytes > CONFIG_BYTES_MAX {
+            let why = format!("{bytes} bytes exceed the limit of {CONFIG_BYTES_MAX} bytes");
+            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, why));
+        }
+        let mut text = vec![0; bytes as usize];
+        file.read_exact_at(&mut text, 0)?;
+        Ok(text)
+    };
+    let text = read().with_context(|| format!("cannot read the configuration {}", path.display()))?;
+    Ok(Properties::parse(&text, &path.display().to_string())?)
+}
+
+/// Applies `--set key=value`.
+fn override_with(properties: &mut Properties, pairs: &[String]) -> anyhow::Result<()> {
+    for pair in pairs {
+        properties.set_pair(pair).map_err(|pair| anyhow::anyhow!("--set {pair}: expected key=value"))?;
+    }
+    Ok(())
+}
+
+fn tell(notices: &[Notice]) {
+    for notice in notices {
+        if notice.is_warning() {
+            tracing::warn!("{notice}");
+        } else {
+            tracing::info!("{notice}");
+        }
+    }
+}
+
+/// Beside a listing on the standard output, which stays a property file.
+fn warn_on_terminal(notices: &[Notice]) {
+    for notice in notices {
+        eprintln!("{notice}");
+    }
+}
+
+/// Runs `server` until it ends or a signal asks it to.
+fn serve<F>(
+    platform: Platform,
+    server: impl FnOnce(Platform, watch::Receiver<bool>) -> F,
+) -> anyhow::Result<ExitCode>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    die_of_panics();
+    raise_file_limit();
+    let (stop, shutdown) = watch::channel(false);
+    tied::tie(&platform, &stop);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let server = server(platform, shutdown);
+        tokio::pin!(server);
+        let name = tokio::select! {
+            ended = &mut server => return ended,
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+        };
+        tracing::info!(signal = name, "stopping");
+        stop.send_replace(true);
+        tokio::select! {
+            ended = tokio::time::timeout(STOPS_WITHIN, &mut server) => {
+                ended.unwrap_or_else(|_| Err(anyhow::anyhow!("not stopped within {STOPS_WITHIN:?}")))
+            }
+            _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted while stopping")),
+        }
+    });
+    // Tasks that hang in a blocking call must not keep a process that has stopped.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended.inspect(|()| tracing::info!("stopped")).map(|()| ExitCode::SUCCESS)
+}
+
+/// A failed assertion in one task or thread ends the process: a group survives a crashed node, and does not survive
+/// one that lives on half.
+fn die_of_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        tracing::error!("{panic}");
+        std::process::abort();
+    }));
+}
+
+/// A broker has a file a queue and a socket a client; the usual soft limit of 1,024 is a shell's.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}

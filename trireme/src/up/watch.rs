@@ -1,0 +1,109 @@
+//! Who leads, asked of every node again and again.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use platform::Net;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::http;
+
+/// How often the nodes are asked while there is no leader, and while there is.
+const ASK_WITHOUT_LEADER: Duration = Duration::from_millis(50);
+const ASK_WITH_LEADER: Duration = Duration::from_millis(250);
+/// A node that needs longer is stopped or drowned; it is not asked twice at once.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// A node that leads, and may serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Leader {
+    /// Its place among the nodes.
+    pub node: usize,
+    /// The term it leads in.
+    pub term: u64,
+}
+
+/// What one node says of itself and the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct View {
+    term: u64,
+    leader: Option<String>,
+    /// Whether it, as leader, may serve; `true` where it does not say.
+    is_ready: bool,
+}
+
+impl View {
+    fn of(answer: &Value) -> Option<Self> {
+        Some(Self {
+            term: answer["term"].as_u64()?,
+            leader: answer["leader"].as_str().map(str::to_owned),
+            is_ready: answer["ready"].as_bool().unwrap_or(true),
+        })
+    }
+}
+
+/// Keeps `leader` up to date until nobody listens to it any more.
+pub(crate) async fn follow(
+    net: Arc<dyn Net>,
+    nodes: Vec<(String, SocketAddr)>,
+    leader: watch::Sender<Option<Leader>>,
+) {
+    while !leader.is_closed() {
+        let mut views = Vec::new();
+        let mut asked = tokio::task::JoinSet::new();
+        for (at, (_, addr)) in nodes.iter().enumerate() {
+            let (net, addr) = (net.clone(), *addr);
+            asked.spawn(async move { (at, http::get(&*net, addr, "/leader?local=true", PATIENCE).await) });
+        }
+        while let Some(answer) = asked.join_next().await {
+            if let Ok((at, Some(answer))) = answer
+                && let Some(view) = View::of(&answer)
+            {
+                views.push((at, view));
+            }
+        }
+        let found = who_leads(&nodes, &views);
+        leader.send_if_modified(|known| std::mem::replace(known, found) != found);
+        tokio::time::sleep(if found.is_some() { ASK_WITH_LEADER } else { ASK_WITHOUT_LEADER }).await;
+    }
+}
+
+/// The node that takes itself for the leader in the highest term that anybody knows of. A deposed leader that has
+/// not heard of it yet is in a lower one.
+fn who_leads(nodes: &[(String, SocketAddr)], views: &[(usize, View)]) -> Option<Leader> {
+    let newest = views.iter().map(|(_, view)| view.term).max()?;
+    views
+        .iter()
+        .find(|(at, view)| {
+            view.term == newest && view.is_ready && view.leader.as_ref() == Some(&nodes[*at].0)
+        })
+        .map(|(node, view)| Leader { node: *node, term: view.term })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_the_newest_term_has_a_leader() {
+        let nodes: Vec<_> =
+            (0..3).map(|k| (format!("n{k}"), SocketAddr::from(([127, 0, 0, 1], 1)))).collect();
+        let n = |node, term| Some(Leader { node, term });
+        for (answers, leader) in [
+            (vec![], None),
+            (vec![(0, json!({"term": 3, "leader": "n2"}))], None),
+            (vec![(2, json!({"term": 3, "leader": "n2"})), (0, json!({"term": 3, "leader": null}))], n(2, 3)),
+            (vec![(2, json!({"term": 3, "leader": "n2", "ready": false}))], None),
+            (vec![(0, json!({"term": 3, "leader": "n0"})), (1, json!({"term": 4, "leader": null}))], None),
+            (vec![(0, json!({"term": 3, "leader": "n0"})), (1, json!({"term": 4, "leader": "n1"}))], n(1, 4)),
+            (vec![(0, json!({"leader": "n0"}))], None),
+        ] {
+            let views: Vec<_> =
+                answers.iter().filter_map(|(at, answer)| Some((*at, View::of(answer)?))).collect();
+            assert_eq!(who_leads(&nodes, &views), leader, "for {answers:?}");
+        }
+    }
+}
