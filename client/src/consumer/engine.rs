@@ -1,0 +1,465 @@
+//! The push consumer's inside: which queues are ours, and how they come and go.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::command::heartbeat::{
+    ConsumeType, ConsumerData, ConsumerList, GetConsumerList, LockBatch, LockedQueues,
+};
+use protocol::{Command, RequestCode, names};
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+
+use super::assigned::Assigned;
+use super::dispatch::{self, DynHandler};
+use super::filter::Filter;
+use super::local_offsets::LocalOffsets;
+use super::offsets::Offsets;
+use super::pull_loop;
+use super::push::{MessageModel, Settings};
+use super::rebalance;
+use super::start::StartAt;
+use crate::core::Core;
+use crate::error::ClientError;
+use crate::heartbeat::Membership;
+use crate::inbound::Inbound;
+use crate::queue::MessageQueue;
+use crate::route::TopicRoute;
+use crate::route_cache::Missing;
+use crate::transport::bad_answer;
+
+/// How long a queue that is given up waits for the messages being handled.
+const FAREWELL_PATIENCE: Duration = Duration::from_secs(10);
+/// Time to store the offset of one queue.
+const STORE_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Everything that the tasks of one push consumer share.
+pub(super) struct Engine {
+    pub(super) core: Arc<Core>,
+    pub(super) inbound: Arc<Inbound>,
+    pub(super) group: String,
+    pub(super) settings: Settings,
+    /// By topic, the group's retry topic among them.
+    pub(super) filters: BTreeMap<String, Filter>,
+    /// The version of all subscriptions: the time of start, so that a later self of this client wins.
+    pub(super) sub_version: i64,
+    pub(super) handler: Box<dyn DynHandler>,
+    /// As many as messages may be handled at the same time.
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) local: Option<LocalOffsets>,
+    offsets: Mutex<Offsets>,
+    queues: Mutex<Queues>,
+    /// Told when the division of the queues should be looked at.
+    pub(super) wish: Notify,
+    farewells: Mutex<JoinSet<()>>,
+}
+
+#[derive(Default)]
+struct Queues {
+    assigned: BTreeMap<MessageQueue, Arc<Assigned>>,
+    /// Given up, with messages still being handled. They are not taken up again before that has ended.
+    leaving: BTreeSet<MessageQueue>,
+}
+
+impl Engine {
+    #[expect(clippy::too_many_arguments, reason = "called once, by the builder, which has just these")]
+    pub(super) fn new(
+        core: Arc<Core>,
+        inbound: Arc<Inbound>,
+        group: String,
+        settings: Settings,
+        filters: BTreeMap<String, Filter>,
+        handler: Box<dyn DynHandler>,
+        local: Option<LocalOffsets>,
+    ) -> Self {
+        let sub_version = core.wall_ms();
+        let permits = Arc::new(Semaphore::new(settings.concurrency));
+        Self {
+            core,
+            inbound,
+            group,
+            settings,
+            filters,
+            sub_version,
+            handler,
+            permits,
+            local,
+            offsets: Mutex::default(),
+            queues: Mutex::default(),
+            wish: Notify::new(),
+            farewells: Mutex::default(),
+        }
+    }
+
+    pub(super) fn offsets(&self) -> MutexGuard<'_, Offsets> {
+        self.offsets.lock().expect("no panic while it is held")
+    }
+
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().expect("no panic while it is held")
+    }
+
+    /// The queues in hand.
+    pub(super) fn assigned(&self) -> Vec<Arc<Assigned>> {
+        self.queues().assigned.values().cloned().collect()
+    }
+
+    /// What this consumer wants of a topic that it subscribed.
+    pub(super) fn filter(&self, topic: &str) -> &Filter {
+        self.filters.get(topic).expect("only queues of subscribed topics are taken up")
+    }
+
+    /// This consumer as brokers should know it.
+    pub(super) fn membership(&self) -> Membership {
+        let subscription_data_set =
+            self.filters.values().map(|filter| filter.data(self.sub_version)).collect();
+        Membership::Consumer(ConsumerData {
+            consume_from_where: Some(self.settings.consume_from.on_wire()),
+            consume_type: Some(ConsumeType::ConsumePassively),
+            group_name: self.group.clone(),
+            message_model: Some(self.settings.model.on_wire()),
+            subscription_data_set,
+            unit_mode: false,
+        })
+    }
+
+    /// Has a heartbeat sent now.
+    pub(super) fn introduce_ourselves(&self) {
+        self.inbound.opened.notify_one();
+    }
+
+    /// Divides the queues anew whenever that is due.
+    pub(super) async fn rebalance_loop(self: Arc<Self>) {
+        loop {
+            let is_complete = self.rebalance().await;
+            let pause =
+                if is_complete { self.settings.rebalance_interval } else { self.settings.rebalance_retry };
+            tokio::select! {
+                () = self.core.stopped() => return,
+                () = self.wish.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Looks at every topic once. Whether all was as it should be at the end.
+    async fn rebalance(self: &Arc<Self>) -> bool {
+        let mut is_complete = true;
+        for topic in self.filters.keys() {
+            match self.rebalance_topic(topic).await {
+                Ok(settled) => is_complete &= settled,
+                Err(error) => {
+                    is_complete = false;
+                    tracing::debug!(topic, error = &error as &dyn std::error::Error, "queues not divided");
+                }
+            }
+        }
+        is_complete
+    }
+
+    async fn rebalance_topic(self: &Arc<Self>, topic: &str) -> Result<bool, ClientError> {
+        let route = self.core.routes.get(topic, Missing::Fail).await?;
+        let queues = route.read_queues(topic);
+        let wanted = match self.settings.model {
+            MessageModel::Broadcasting => queues.into_iter().collect(),
+            MessageModel::Clustering => {
+                let members = self.members(topic, &route).await?;
+                let share = rebalance::share(self.settings.strategy, &self.core.client_id, &members, &queues);
+                let Some(share) = share else {
+                    self.introduce_ourselves();
+                    return Ok(false);
+                };
+                share
+            }
+        };
+        let current: BTreeSet<_> =
+            self.queues().assigned.keys().filter(|queue| queue.topic == topic).cloned().collect();
+        let (added, dropped) = rebalance::difference(&current, &wanted);
+        if !added.is_empty() || !dropped.is_empty() {
+            tracing::info!(
+                topic,
+                group = self.group,
+                added = added.len(),
+                dropped = dropped.len(),
+                "queues divided"
+            );
+        }
+        for queue in dropped {
+            self.give_up(&queue);
+        }
+        let mut is_complete = true;
+        for queue in added {
+            match self.take_up(queue.clone()).await {
+                Ok(taken) => is_complete &= taken,
+                Err(error) => {
+                    is_complete = false;
+                    let queue = queue.to_string();
+                    tracing::debug!(
+                        queue,
+                        error = &error as &dyn std::error::Error,
+                        "queue not taken up yet"
+                    );
+                }
+            }
+        }
+        Ok(is_complete)
+    }
+
+    /// The client ids of the group, as one broker of the topic has them.
+    async fn members(&self, topic: &str, route: &TopicRoute) -> Result<Vec<String>, ClientError> {
+        let code = RequestCode::GET_CONSUMER_LIST_BY_GROUP;
+        let broker_name = route
+            .broker_names()
+            .next()
+            .ok_or_else(|| ClientError::NoQueue { topic: topic.to_owned(), what: "read from" })?;
+        let request =
+            Command::request(code).with_header(&GetConsumerList { consumer_group: self.group.clone() });
+        let asked = self.core.ask_leader(topic, broker_name, request, self.core.config.call_timeout).await;
+        let (node, answer) = match asked {
+            // "No consumer for this group": the broker has not heard of us.
+            Err(error) if error.code() == Some(protocol::ResponseCode::SYSTEM_ERROR) => return Ok(Vec::new()),
+            other => other?,
+        };
+        let list =
+            ConsumerList::read(&answer.body).map_err(|error| bad_answer(&node, code, "body", error))?;
+        Ok(list.consumer_id_list)
+    }
+
+    /// Makes a queue ours. False if it has to wait: its lock belongs to another, or it is still being left.
+    async fn take_up(self: &Arc<Self>, queue: MessageQueue) -> Result<bool, ClientError> {
+        if self.queues().leaving.contains(&queue) {
+            return Ok(false);
+        }
+        let lock = if self.settings.locks_queues() {
+            let begun = self.core.now();
+            if self.lock_queues(&queue.broker_name, std::slice::from_ref(&queue)).await?.is_empty() {
+                return Ok(false);
+            }
+            Some(begun)
+        } else {
+            None
+        };
+        let (offset, stored) = self.beginning(&queue).await?;
+        let assigned = self.begin(queue, offset, stored);
+        if let Some(begun) = lock {
+            assigned.lock_until(begun + self.settings.lock_lifetime);
+        }
+        Ok(true)
+    }
+
+    /// Where to begin in a queue, and what of that the broker has stored.
+    async fn beginning(&self, queue: &MessageQueue) -> Result<(i64, Option<i64>), ClientError> {
+        let stored = match &self.local {
+            Some(local) => local.load()?.get(queue).copied(),
+            None => self.core.stored_offset(&self.group, queue).await?,
+        };
+        let is_retry = queue.topic.starts_with(names::RETRY_PREFIX);
+        let offset = match self.settings.consume_from.start(stored, is_retry) {
+            StartAt::Offset(offset) => offset,
+            StartAt::Max => self.core.max_offset(queue).await?,
+            StartAt::Time(ms) => self.core.offset_at(queue, ms).await?,
+        };
+        Ok((offset, stored))
+    }
+
+    /// Starts the tasks of a queue.
+    fn begin(self: &Arc<Self>, queue: MessageQueue, offset: i64, stored: Option<i64>) -> Arc<Assigned> {
+        let assigned = Arc::new(Assigned::new(queue.clone(), offset));
+        self.offsets().begin(queue.clone(), offset, stored);
+        let before = self.queues().assigned.insert(queue, assigned.clone());
+        assert!(before.is_none(), "only the rebalancing takes up queues, and this one was not assigned");
+        assigned.own(tokio::spawn(pull_loop::run(self.clone(), assigned.clone())));
+        assigned.own(if self.settings.in_order {
+            tokio::spawn(dispatch::in_order(self.clone(), assigned.clone()))
+        } else {
+            tokio::spawn(dispatch::concurrently(self.clone(), assigned.clone()))
+        });
+        assigned
+    }
+
+    /// Gives a queue up in the background: no new message is handed out, what is being handled may end, the offset
+    /// is stored, the lock released.
+    fn give_up(self: &Arc<Self>, queue: &MessageQueue) {
+        if let Some(assigned) = self.leave(queue) {
+            let engine = self.clone();
+            let mut farewells = self.farewells.lock().expect("no panic while it is held");
+            while farewells.try_join_next().is_some() {}
+            farewells.spawn(async move { engine.farewell(&assigned, FAREWELL_PATIENCE).await });
+        }
+    }
+
+    fn leave(&self, queue: &MessageQueue) -> Option<Arc<Assigned>> {
+        let mut queues = self.queues();
+        let assigned = queues.assigned.remove(queue)?;
+        queues.leaving.insert(queue.clone());
+        drop(queues);
+        assigned.give_up();
+        Some(assigned)
+    }
+
+    async fn farewell(&self, assigned: &Assigned, patience: Duration) {
+        assigned.ended(patience).await;
+        let consumed_to = assigned.process().consumed_to();
+        let unstored = {
+            let mut offsets = self.offsets();
+            offsets.advance(&assigned.queue, consumed_to);
+            offsets.remove(&assigned.queue)
+        };
+        if let Some(offset) = unstored {
+            self.store_offset(&assigned.queue, offset).await;
+        }
+        if self.settings.locks_queues() {
+            self.unlock_queue(&assigned.queue).await;
+        }
+        self.queues().leaving.remove(&assigned.queue);
+        self.wish.notify_one();
+    }
+
+    /// Goes on at `offset` in a queue in hand, whatever was consumed of it: the broker or an operator wants it so.
+    pub(super) async fn restart(self: Arc<Self>, queue: MessageQueue, offset: i64) {
+        let Some(assigned) = self.leave(&queue) else { return };
+        let locked_until = assigned.locked_until();
+        assigned.ended(FAREWELL_PATIENCE).await;
+        self.queues().leaving.remove(&queue);
+        if self.core.is_stopped() {
+            return;
+        }
+        self.store_offset(&queue, offset).await;
+        let again = self.begin(queue, offset, None);
+        again.lock_until(locked_until);
+    }
+
+    /// Stores all offsets that have moved.
+    pub(super) async fn store_offsets(self: &Arc<Self>) {
+        if let Some(local) = &self.local {
+            self.store_locally(local);
+            return;
+        }
+        let mut stores = JoinSet::new();
+        for (queue, offset) in self.offsets().unstored() {
+            let engine = self.clone();
+            stores.spawn(async move { engine.store_offset(&queue, offset).await });
+        }
+        while stores.join_next().await.is_some() {}
+    }
+
+    /// Stores one offset. A failure is told and mended by the next round.
+    async fn store_offset(&self, queue: &MessageQueue, offset: i64) {
+        if let Some(local) = &self.local {
+            self.store_locally(local);
+            return;
+        }
+        match self.core.store_offset(&self.group, queue, offset, STORE_PATIENCE).await {
+            Ok(()) => self.offsets().stored(queue, offset),
+            Err(error) => {
+                let queue = queue.to_string();
+                tracing::warn!(
+                    queue,
+                    offset,
+                    error = &error as &dyn std::error::Error,
+                    "consumer offset not stored"
+                );
+            }
+        }
+    }
+
+    fn store_locally(&self, local: &LocalOffsets) {
+        let table = self.offsets().iter().map(|(queue, offset)| (queue.clone(), offset)).collect();
+        if let Err(error) = local.store(&table) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "consumer offsets not stored");
+        }
+    }
+
+    /// Renews the locks of all queues in hand.
+    pub(super) async fn renew_locks(&self) {
+        let mut by_group: BTreeMap<String, Vec<Arc<Assigned>>> = BTreeMap::new();
+        for assigned in self.assigned() {
+            by_group.entry(assigned.queue.broker_name.clone()).or_default().push(assigned);
+        }
+        for (broker_name, assigned) in by_group {
+            let begun = self.core.now();
+            let queues: Vec<_> = assigned.iter().map(|assigned| assigned.queue.clone()).collect();
+            match self.lock_queues(&broker_name, &queues).await {
+                Ok(locked) => {
+                    for assigned in assigned {
+                        let until = begun + self.settings.lock_lifetime;
+                        assigned.lock_until(if locked.contains(&assigned.queue) {
+                            until
+                        } else {
+                            Duration::ZERO
+                        });
+                    }
+                }
+                // What was locked stays so until its time is over.
+                Err(error) => {
+                    tracing::warn!(
+                        broker_name,
+                        error = &error as &dyn std::error::Error,
+                        "locks not renewed"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Asks for the locks of queues of one broker group; returns those that are ours now.
+    async fn lock_queues(
+        &self,
+        broker_name: &str,
+        queues: &[MessageQueue],
+    ) -> Result<BTreeSet<MessageQueue>, ClientError> {
+        let Some(first) = queues.first() else { return Ok(BTreeSet::new()) };
+        let code = RequestCode::LOCK_BATCH_MQ;
+        let request = Command::request(code).with_body(self.lock_body(queues));
+        let (node, answer) =
+            self.core.ask_leader(&first.topic, broker_name, request, self.core.config.call_timeout).await?;
+        let locked =
+            LockedQueues::read(&answer.body).map_err(|error| bad_answer(&node, code, "body", error))?;
+        Ok(locked.lock_ok_mq_set.into_iter().map(MessageQueue::from).collect())
+    }
+
+    async fn unlock_queue(&self, queue: &MessageQueue) {
+        let body = self.lock_body(std::slice::from_ref(queue));
+        let request = Command::request(RequestCode::UNLOCK_BATCH_MQ).with_body(body);
+        let told = self.core.ask_leader(&queue.topic, &queue.broker_name, request, STORE_PATIENCE).await;
+        if let Err(error) = told {
+            let queue = queue.to_string();
+            tracing::debug!(
+                queue,
+                error = &error as &dyn std::error::Error,
+                "not unlocked; the lock will run out"
+            );
+        }
+    }
+
+    fn lock_body(&self, queues: &[MessageQueue]) -> Bytes {
+        let body = LockBatch {
+            client_id: self.core.client_id.clone(),
+            consumer_group: self.group.clone(),
+            mq_set: queues.iter().map(Into::into).collect(),
+            only_this_broker: false,
+        };
+        body.to_bytes()
+    }
+
+    /// Gives all queues up, waiting for what is being handled.
+    pub(super) async fn give_up_all(self: &Arc<Self>, patience: Duration) {
+        let mut farewells = std::mem::take(&mut *self.farewells.lock().expect("no panic while it is held"));
+        for queue in self.assigned().iter().map(|assigned| assigned.queue.clone()) {
+            if let Some(assigned) = self.leave(&queue) {
+                let engine = self.clone();
+                farewells.spawn(async move { engine.farewell(&assigned, patience).await });
+            }
+        }
+        while farewells.join_next().await.is_some() {}
+    }
+
+    /// Ends the tasks of all queues without a word to anyone.
+    pub(super) fn abandon(&self) {
+        for assigned in self.assigned() {
+            assigned.give_up();
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Offsets of a broadcasting consumer, in a file of its own.
+
+use std::collections::BTreeMap;
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use platform::{Disk, OpenMode};
+
+use crate::error::ClientError;
+use crate::queue::MessageQueue;
+
+/// Every consumer of a broadcasting group reads all queues, so its offsets are its own business: a small JSON
+/// file, written to a temporary one and renamed.
+pub(crate) struct LocalOffsets {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+}
+
+impl LocalOffsets {
+    /// The file of `group` under `dir`.
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path, group: &str) -> Self {
+        Self { disk, path: dir.join(group.replace(['/', '\\'], "_")).join("offsets.json") }
+    }
+
+    /// What was stored; nothing if there is no file yet.
+    pub(crate) fn load(&self) -> Result<BTreeMap<MessageQueue, i64>, ClientError> {
+        if !self.disk.exists(&self.path) {
+            return Ok(BTreeMap::new());
+        }
+        self.read().map_err(|source| ClientError::OffsetFile { path: self.path.clone(), source })
+    }
+
+    /// Stores `offsets` in place of what was there.
+    pub(crate) fn store(&self, offsets: &BTreeMap<MessageQueue, i64>) -> Result<(), ClientError> {
+        self.write(offsets).map_err(|source| ClientError::OffsetFile { path: self.path.clone(), source })
+    }
+
+    fn read(&self) -> io::Result<BTreeMap<MessageQueue, i64>> {
+        let file = self.disk.open(&self.path, OpenMode::Read)?;
+        let mut bytes = vec![0; file.len()? as usize];
+        file.read_exact_at(&mut bytes, 0)?;
+        let entries: Vec<(MessageQueue, i64)> = serde_json::from_slice(&bytes).map_err(io::Error::other)?;
+        Ok(entries.into_iter().collect())
+    }
+
+    fn write(&self, offsets: &BTreeMap<MessageQueue, i64>) -> io::Result<()> {
+        let dir = self.path.parent().expect("the path was made by joining");
+        self.disk.create_dir_all(dir)?;
+        let temporary = self.path.with_extension("json.tmp");
+        let entries: Vec<(&MessageQueue, &i64)> = offsets.iter().collect();
+        let bytes = serde_json::to_vec_pretty(&entries).map_err(io::Error::other)?;
+        let file = self.disk.open(&temporary, OpenMode::Create)?;
+        file.set_len(0)?;
+        file.write_all_at(&[IoSlice::new(&bytes)], 0)?;
+        file.sync_data()?;
+        self.disk.rename(&temporary, &self.path)?;
+        self.disk.sync_dir(dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::OsDisk;
+
+    use super::*;
+
+    #[test]
+    fn what_was_stored_is_there_the_next_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let offsets = LocalOffsets::new(Arc::new(OsDisk), dir.path(), "group");
+        assert!(offsets.load().unwrap().is_empty());
+        let mut table =
+            BTreeMap::from([(MessageQueue::new("T", "b", 0), 100_000), (MessageQueue::new("T", "b", 1), 7)]);
+        offsets.store(&table).unwrap();
+        assert_eq!(offsets.load().unwrap(), table);
+        table.pop_last();
+        offsets.store(&table).unwrap();
+        assert_eq!(offsets.load().unwrap(), table);
+    }
+
+    #[test]
+    fn a_broken_file_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let offsets = LocalOffsets::new(Arc::new(OsDisk), dir.path(), "group");
+        offsets.store(&BTreeMap::new()).unwrap();
+        let file = OsDisk.open(&offsets.path, OpenMode::ReadWrite).unwrap();
+        file.write_all_at(&[IoSlice::new(b"{")], 0).unwrap();
+        let error = offsets.load().unwrap_err().to_string();
+        assert!(error.contains("offsets.json"), "{error}");
+    }
+}

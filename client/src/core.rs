@@ -1,0 +1,233 @@
+//! What every kind of client has: connections, routes, an identity, and the tasks that keep them fresh.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use platform::Platform;
+use protocol::Command;
+use protocol::message::id::UniqueKeys;
+use rand::Rng;
+use remoting::Handler;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::ClientConfig;
+use crate::error::ClientError;
+use crate::namesrv::NameServers;
+use crate::route::TopicRoute;
+use crate::route_cache::{Missing, RouteCache};
+use crate::transport::{Transport, bad_answer};
+
+/// Tells clients of one process apart.
+static INSTANCES: AtomicU64 = AtomicU64::new(0);
+
+/// One client as the brokers see it.
+pub(crate) struct Core {
+    pub(crate) config: ClientConfig,
+    pub(crate) transport: Arc<Transport>,
+    pub(crate) routes: RouteCache,
+    /// `ip@instance`, by which brokers tell the members of a group apart.
+    pub(crate) client_id: String,
+    pub(crate) ip: std::net::IpAddr,
+    numbers: AtomicU64,
+    stop: watch::Sender<bool>,
+}
+
+impl Core {
+    /// Connects to a name server if one is there; it need not be.
+    pub(crate) async fn start(
+        config: ClientConfig,
+        handler: Option<Arc<dyn Handler>>,
+    ) -> Result<Arc<Self>, ClientError> {
+        config.check()?;
+        let transport = Arc::new(Transport::new(&config, handler));
+        let ip = tokio::time::timeout(config.namesrv_timeout, first_ip(&transport, &config.namesrv))
+            .await
+            .ok()
+            .flatten()
+            .unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+        let client_id = client_id(&config, ip);
+        let namesrv = NameServers::new(config.namesrv.clone(), config.namesrv_timeout, transport.clone());
+        let routes = RouteCache::new(namesrv);
+        Ok(Arc::new(Self {
+            config,
+            transport,
+            routes,
+            client_id,
+            ip,
+            numbers: AtomicU64::new(0),
+            stop: watch::Sender::new(false),
+        }))
+    }
+
+    pub(crate) fn platform(&self) -> &Platform {
+        &self.config.platform
+    }
+
+    /// Time since some fixed point of this process.
+    pub(crate) fn now(&self) -> Duration {
+        self.config.platform.clock.monotonic()
+    }
+
+    /// The wall clock.
+    pub(crate) fn wall_ms(&self) -> i64 {
+        self.config.platform.clock.wall_ms() as i64
+    }
+
+    /// A number that this client has not given out before.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A generator of unique keys for the messages of this client.
+    pub(crate) fn unique_keys(&self) -> UniqueKeys {
+        UniqueKeys::new(self.ip, std::process::id(), self.platform().rng.rng("unique keys").random())
+    }
+
+    /// Asks for the routes of all topics in use again and again, until stopped.
+    pub(crate) fn spawn_route_poll(self: &Arc<Self>) -> JoinHandle<()> {
+        let core = self.clone();
+        let every = core.config.route_poll_interval;
+        self.spawn_periodic(every, move || {
+            let core = core.clone();
+            async move {
+                for topic in core.routes.topics() {
+                    if let Err(error) = core.routes.refresh(&topic, Missing::Fail).await {
+                        tracing::debug!(topic, error = &error as &dyn std::error::Error, "no fresh route");
+                    }
+                }
+            }
+        })
+    }
+
+    /// Runs `work` every `every`, first after `every`, until stopped.
+    pub(crate) fn spawn_periodic<F>(
+        self: &Arc<Self>,
+        every: Duration,
+        mut work: impl FnMut() -> F + Send + 'static,
+    ) -> JoinHandle<()>
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let mut stop = self.stop.subscribe();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = stop.wait_for(|stopped| *stopped) => return,
+                    () = tokio::time::sleep(every) => {}
+                }
+                work().await;
+            }
+        })
+    }
+
+    /// Resolves when the client is shut down.
+    pub(crate) async fn stopped(&self) {
+        // The sender lives in `self`, so it cannot be gone.
+        let _ = self.stop.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Ends the tasks; connections stay for last words.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Ends everything.
+    pub(crate) async fn shutdown(&self) {
+        self.stop();
+        self.transport.shutdown().await;
+    }
+
+    /// Asks the leader of a broker group, wherever it is: a request that may be repeated. After a failure that
+    /// another node may mend, the route is asked anew and the request goes out again, until `timeout`.
+    pub(crate) async fn ask_leader(
+        &self,
+        topic: &str,
+        broker_name: &str,
+        request: Command,
+        timeout: Duration,
+    ) -> Result<(String, Command), ClientError> {
+        let begun = self.now();
+        let mut route = self.routes.get(topic, Missing::Fail).await?;
+        let mut failed: Option<String> = None;
+        for attempt in 1.. {
+            let left = timeout.saturating_sub(self.now().saturating_sub(begun));
+            let target = route.write_target(broker_name, failed.as_deref(), attempt).map(str::to_owned);
+            let error = match &target {
+                Some(addr) => {
+                    let time = left.min(self.config.call_timeout);
+                    match self.transport.call(addr, request.clone(), time).await {
+                        Ok(answer) => return Ok((addr.clone(), answer)),
+                        Err(error) => error,
+                    }
+                }
+                None => ClientError::NoLeader { broker_name: broker_name.to_owned() },
+            };
+            let is_final = error.code().is_some_and(|code| !is_not_now(code));
+            if is_final || self.now().saturating_sub(begun) + RETRY_PAUSE >= timeout || self.is_stopped() {
+                return Err(error);
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+            let addr = target.unwrap_or_default();
+            if let Ok(fresh) =
+                self.routes.refresh_after_failure(topic, broker_name, &addr, Missing::Fail).await
+            {
+                route = fresh;
+            }
+            failed = Some(addr);
+        }
+        unreachable!("the loop above has no end")
+    }
+
+    /// The route of a topic, which must have one.
+    pub(crate) async fn route(&self, topic: &str) -> Result<Arc<TopicRoute>, ClientError> {
+        self.routes.get(topic, Missing::Fail).await
+    }
+}
+
+/// Pause before a question to a leader is asked again.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// Whether a refusal passes by itself when another node leads.
+fn is_not_now(code: i32) -> bool {
+    matches!(
+        code,
+        protocol::ResponseCode::SYSTEM_BUSY
+            | protocol::ResponseCode::SERVICE_NOT_AVAILABLE
+            | protocol::ResponseCode::SLAVE_NOT_AVAILABLE
+            | protocol::ResponseCode::GO_AWAY
+    )
+}
+
+/// Reads a number that an answer must have.
+pub(crate) fn answer_i64(
+    addr: &str,
+    request: i32,
+    answer: &Command,
+    field: &'static str,
+) -> Result<i64, ClientError> {
+    answer.ext.required_i64(field).map_err(|error| bad_answer(addr, request, field, error))
+}
+
+async fn first_ip(transport: &Transport, addrs: &[String]) -> Option<std::net::IpAddr> {
+    for addr in addrs {
+        if let Some(ip) = transport.local_ip(addr).await {
+            return Some(ip);
+        }
+    }
+    None
+}
+
+fn client_id(config: &ClientConfig, ip: std::net::IpAddr) -> String {
+    if !config.instance_name.is_empty() {
+        return format!("{ip}@{}", config.instance_name);
+    }
+    let number = INSTANCES.fetch_add(1, Ordering::Relaxed);
+    let salt: u32 = config.platform.rng.rng("client id").random();
+    format!("{ip}@{}#{salt:08x}{number}", std::process::id())
+}

@@ -1,0 +1,278 @@
+//! One send from its first attempt to its last.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::command::send::SendRequest;
+use protocol::{Command, RequestCode, ResponseCode, names};
+use remoting::{CallError, Unknown};
+
+use super::prepare::Prepared;
+use super::result::{self, SendResult};
+use super::select::{self, QueueChoice};
+use super::{Producer, SendOptions};
+use crate::error::{ClientError, Outcome, SendError};
+use crate::queue::MessageQueue;
+use crate::retry::{self, Next, RetryPolicy};
+use crate::route::TopicRoute;
+
+/// A send unanswered for this long makes the producer ask whether the leader is still the same.
+const DOUBT_AFTER: Duration = Duration::from_millis(250);
+
+/// The queue of the last attempt, and its node if that is of no use for the moment.
+struct Failed {
+    queue: MessageQueue,
+    node: Option<String>,
+}
+
+/// Where one attempt goes.
+struct Target {
+    queue: MessageQueue,
+    node: String,
+    /// The leader in the route that the target was chosen by.
+    leader: Option<String>,
+}
+
+impl Target {
+    /// What the next attempt should know of this one. A node that answered is no worse for it, unless it said
+    /// that it cannot serve.
+    fn failed(self, error: &ClientError) -> Failed {
+        let is_alive = error.code().is_some_and(|code| code != ResponseCode::SERVICE_NOT_AVAILABLE);
+        Failed { queue: self.queue, node: (!is_alive).then_some(self.node) }
+    }
+}
+
+impl Producer {
+    /// Tries until the message is stored, the error is final, or the deadline has passed.
+    pub(super) async fn deliver(
+        &self,
+        prepared: Prepared,
+        options: &SendOptions,
+    ) -> Result<SendResult, SendError> {
+        let policy = options.retry.unwrap_or(self.retry);
+        let begun = self.core.now();
+        let mut outcome = Outcome::NotDone;
+        let mut failed: Option<Failed> = None;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let elapsed = self.core.now().saturating_sub(begun);
+            let error = match policy.attempt_time(elapsed) {
+                None => ClientError::Deadline { deadline_ms: policy.deadline.as_millis() as u64 },
+                Some(time) => {
+                    let aim = self.aim(&prepared.topic, options, failed.as_ref(), attempts, time).await;
+                    match aim {
+                        Err(error) => error,
+                        Ok(target) => {
+                            let sent = self.attempt(&prepared, &target, policy, time, attempts).await;
+                            match sent {
+                                Ok(result) => return Ok(result),
+                                Err(error) => {
+                                    failed = Some(target.failed(&error));
+                                    error
+                                }
+                            }
+                        }
+                    }
+                }
+            };
+            outcome = retry::combined(outcome, error.outcome());
+            let elapsed = self.core.now().saturating_sub(begun);
+            let next = if self.core.is_stopped() {
+                Next::GiveUp
+            } else {
+                policy.after_failure(&error, attempts, elapsed)
+            };
+            self.refresh_after(
+                &prepared.topic,
+                failed.as_ref(),
+                &error,
+                next,
+                policy.deadline.saturating_sub(elapsed),
+            )
+            .await;
+            let Next::Again { pause } = next else {
+                return Err(SendError { attempts, outcome, msg_id: prepared.msg_id, source: error });
+            };
+            tracing::debug!(
+                topic = prepared.topic,
+                attempts,
+                error = &error as &dyn std::error::Error,
+                "send failed, trying again"
+            );
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Queues the message for a connection, trying again while it certainly was not.
+    pub(super) async fn deliver_oneway(
+        &self,
+        prepared: Prepared,
+        options: &SendOptions,
+    ) -> Result<String, SendError> {
+        let policy = options.retry.unwrap_or(self.retry);
+        let begun = self.core.now();
+        let mut failed: Option<Failed> = None;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let left = policy.deadline.saturating_sub(self.core.now().saturating_sub(begun));
+            let sent = match self.aim(&prepared.topic, options, failed.as_ref(), attempts, left).await {
+                Err(error) => Err(error),
+                Ok(target) => {
+                    let request = self.request(&prepared, &target.queue);
+                    let sent = self.core.transport.oneway(&target.node, request).await;
+                    if let Err(error) = &sent {
+                        failed = Some(target.failed(error));
+                    }
+                    sent
+                }
+            };
+            let Err(error) = sent else { return Ok(prepared.msg_id) };
+            let elapsed = self.core.now().saturating_sub(begun);
+            let next = policy.after_failure(&error, attempts, elapsed);
+            self.refresh_after(
+                &prepared.topic,
+                failed.as_ref(),
+                &error,
+                next,
+                policy.deadline.saturating_sub(elapsed),
+            )
+            .await;
+            let Next::Again { pause } = next else {
+                let outcome = error.outcome();
+                return Err(SendError { attempts, outcome, msg_id: prepared.msg_id, source: error });
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Chooses queue and node. Asks for the route if there is none, within `time`.
+    async fn aim(
+        &self,
+        topic: &str,
+        options: &SendOptions,
+        failed: Option<&Failed>,
+        attempt: u32,
+        time: Duration,
+    ) -> Result<Target, ClientError> {
+        let asked = tokio::time::timeout(time, self.core.routes.get(topic, self.missing())).await;
+        let deadline = |_| ClientError::Deadline { deadline_ms: time.as_millis() as u64 };
+        let route: Arc<TopicRoute> = asked.map_err(deadline)??;
+        let queues = route.write_queues(topic);
+        let no_queue = || ClientError::NoQueue { topic: topic.to_owned(), what: "send to" };
+        let queue = match &options.queue {
+            QueueChoice::RoundRobin => {
+                let failed_group = failed.map(|failed| failed.queue.broker_name.as_str());
+                select::by_turn(&queues, &route, self.next_turn(), failed_group).ok_or_else(no_queue)?
+            }
+            QueueChoice::Key(key) => select::by_key(&queues, key).ok_or_else(no_queue)?,
+            QueueChoice::Queue(queue) => queue,
+        };
+        let leader = route.leader(&queue.broker_name).map(str::to_owned);
+        let failed_node = failed.and_then(|failed| failed.node.as_deref());
+        let node = match &options.via {
+            Some(node) => Some(node.as_str()),
+            None => route.write_target(&queue.broker_name, failed_node, attempt),
+        };
+        match node {
+            Some(node) => Ok(Target { queue: queue.clone(), node: node.to_owned(), leader }),
+            None => Err(ClientError::NoLeader { broker_name: queue.broker_name.clone() }),
+        }
+    }
+
+    /// One request and its answer.
+    async fn attempt(
+        &self,
+        prepared: &Prepared,
+        target: &Target,
+        policy: RetryPolicy,
+        time: Duration,
+        attempt: u32,
+    ) -> Result<SendResult, ClientError> {
+        let request = self.request(prepared, &target.queue);
+        let code = request.code;
+        let call = self.core.transport.answer(&target.node, request, time);
+        let answer = if policy.retries_max == Some(0) {
+            call.await?
+        } else {
+            tokio::select! {
+                biased;
+                answer = call => answer?,
+                waited = self.deposed(&prepared.topic, target) => {
+                    let reason = Unknown::Timeout(waited);
+                    let source = CallError::Unknown { addr: target.node.clone(), reason };
+                    return Err(ClientError::from_call(&target.node, crate::transport::name_of(code), source));
+                }
+            }
+        };
+        result::read(&answer, code, &target.node, &target.queue, &prepared.msg_id, attempt)
+    }
+
+    /// Resolves when another node leads than the one that the target was chosen by: what an old leader has not
+    /// answered by then it may never answer, and waiting for it would lengthen the outage.
+    async fn deposed(&self, topic: &str, target: &Target) -> Duration {
+        let begun = self.core.now();
+        loop {
+            tokio::time::sleep(DOUBT_AFTER).await;
+            let Ok(route) = self.core.routes.refresh(topic, self.missing()).await else { continue };
+            let leader = route.leader(&target.queue.broker_name);
+            if leader.is_some() && leader != target.leader.as_deref() && leader != Some(target.node.as_str())
+            {
+                return self.core.now().saturating_sub(begun);
+            }
+        }
+    }
+
+    /// Asks for the route anew, now: before the next attempt, or for whoever sends next.
+    async fn refresh_after(
+        &self,
+        topic: &str,
+        failed: Option<&Failed>,
+        error: &ClientError,
+        next: Next,
+        left: Duration,
+    ) {
+        if !retry::is_retryable(error) {
+            return;
+        }
+        let (core, missing, topic) = (self.core.clone(), self.missing(), topic.to_owned());
+        let failed = failed.and_then(|failed| Some((failed.queue.broker_name.clone(), failed.node.clone()?)));
+        let refresh = async move {
+            let refreshed = match &failed {
+                Some((broker_name, node)) => {
+                    core.routes.refresh_after_failure(&topic, broker_name, node, missing).await
+                }
+                None => core.routes.refresh(&topic, missing).await,
+            };
+            if let Err(error) = refreshed {
+                tracing::debug!(topic, error = &error as &dyn std::error::Error, "no fresh route");
+            }
+        };
+        match next {
+            Next::Again { .. } => drop(tokio::time::timeout(left, refresh).await),
+            Next::GiveUp => drop(tokio::spawn(refresh)),
+        }
+    }
+
+    fn request(&self, prepared: &Prepared, queue: &MessageQueue) -> Command {
+        let header = SendRequest {
+            producer_group: self.group.clone(),
+            topic: prepared.topic.clone(),
+            default_topic: names::AUTO_CREATE_TOPIC.to_owned(),
+            default_topic_queue_nums: self.new_topic_queues,
+            queue_id: queue.queue_id,
+            sys_flag: prepared.sys_flag,
+            born_timestamp_ms: self.core.wall_ms(),
+            flag: prepared.flag,
+            properties: prepared.properties.clone(),
+            reconsume_times: 0,
+            unit_mode: false,
+            max_reconsume_times: None,
+            batch: prepared.is_batch,
+        };
+        let code =
+            if prepared.is_batch { RequestCode::SEND_BATCH_MESSAGE } else { RequestCode::SEND_MESSAGE_V2 };
+        header.to_command(code).with_body(prepared.body.clone())
+    }
+}
