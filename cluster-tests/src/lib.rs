@@ -6,12 +6,15 @@
 //! the group's directory. A story that fails before keeps it, and says where it is.
 
 mod binary;
+pub mod body;
 mod cluster;
 pub mod files;
 pub mod http;
+pub mod outcome;
 mod ports;
 mod process;
 mod proxy;
+pub mod raw_client;
 pub mod seed;
 mod view;
 mod wait;
