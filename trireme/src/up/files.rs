@@ -57,8 +57,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         assert_eq!(last_lines(&OsDisk, &path, 3), [""; 0]);
-        let text: String = (0..2_000).map(|n| format!("line {n}\n\n")).collect();
-        replace(&OsDisk, &path, &text).unwrap();
+        let lines: Vec<_> = (0..2_000).map(|n| format!("line {n}\n\n")).collect();
+        replace(&OsDisk, &path, &lines.concat()).unwrap();
         assert_eq!(last_lines(&OsDisk, &path, 2), ["line 1998", "line 1999"]);
     }
 }
