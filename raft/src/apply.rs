@@ -1,7 +1,7 @@
 //! What the application does with committed entries.
 
 use bytes::Bytes;
-use store::{Checkpoint, LogPoint, SealState, StoredEntry};
+use store::{Checkpoint, LogPoint, LogReader, SealState, StoredEntry};
 
 /// What applying one entry gave. Goes back to whoever proposed it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,10 +42,17 @@ pub trait Apply: Send + 'static {
     /// The state exactly after the last applied entry: the seal state, and the application's own bytes.
     fn checkpoint(&mut self) -> (SealState, Vec<u8>);
 
-    /// Replaces the state by the one of `checkpoint`, or by the empty one. Called once at start, and
-    /// whenever a leader sends a snapshot. Entries after it are applied again.
+    /// Brings the state to the one of `checkpoint`, or to the empty one. Called once, at start. Entries after
+    /// it are applied again; those before it may be read from `log` as far back as it is retained.
     ///
     /// # Errors
     /// If the checkpoint cannot be read. The node stops then.
-    fn restore(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), ApplyError>;
+    fn restore(&mut self, checkpoint: Option<&Checkpoint>, log: &LogReader) -> Result<(), ApplyError>;
+
+    /// Replaces the state by the one of `checkpoint`, which a leader has sent: the log goes on right after it,
+    /// and holds nothing before it any more.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read. The node stops then.
+    fn install(&mut self, checkpoint: &Checkpoint) -> Result<(), ApplyError>;
 }

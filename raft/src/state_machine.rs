@@ -93,9 +93,9 @@ impl StateMachine {
             Some(checkpoint) => {
                 let (checkpoint, stored) = unwrap_checkpoint(checkpoint).map_err(ApplyError::new)?;
                 (applied, next_offset, membership) = (Some(checkpoint.last), checkpoint.next_offset, stored);
-                apply.restore(Some(&checkpoint))?;
+                apply.restore(Some(&checkpoint), &files.reader())?;
             }
-            None => apply.restore(None)?,
+            None => apply.restore(None, &files.reader())?,
         }
         let last_checkpoint = applied;
         Ok(Self {
@@ -257,7 +257,7 @@ impl RaftStateMachine<Types> for StateMachine {
         self.files.checkpoints().save(&checkpoint, Keep::Installed).map_err(io::Error::other)?;
         self.files.set_snapshot(checkpoint.last)?;
         let (own, membership) = unwrap_checkpoint(checkpoint.clone())?;
-        self.apply().restore(Some(&own)).map_err(io::Error::other)?;
+        self.apply().install(&own).map_err(io::Error::other)?;
         info!(last = %own.last, next_offset = %own.next_offset, "installed a snapshot");
         self.applied = Some(own.last);
         self.next_offset = own.next_offset;
