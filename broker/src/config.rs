@@ -4,12 +4,12 @@
 //! An unknown name is a warning; a bad value or an impossible combination is refused, and all of them are told at
 //! once. Where RocketMQ's default would lose acknowledged messages, ours is the safe one (`flushDiskType`).
 
-mod identity;
-mod machine;
-mod messages;
-mod network;
-mod quorum;
-mod storage;
+pub(crate) mod identity;
+pub(crate) mod machine;
+pub(crate) mod messages;
+pub(crate) mod network;
+pub(crate) mod quorum;
+pub(crate) mod storage;
 mod vocabulary;
 
 use std::fmt::Write as _;

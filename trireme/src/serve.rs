@@ -1,6 +1,5 @@
 //! Runs a name server or a broker in this process until it is told to stop.
 
-use std::future::Future;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -38,7 +37,7 @@ pub(crate) fn broker(args: &BrokerArgs) -> anyhow::Result<ExitCode> {
     if args.enable_proxy {
         tracing::warn!("--enable-proxy is accepted and has no effect: there is no gRPC proxy here");
     }
-    serve(platform, |platform, shutdown| broker::run(config, platform, shutdown))
+    serve(platform, async |platform, shutdown| Ok(broker::run(config, platform, shutdown).await?))
 }
 
 /// `trireme namesrv`, `mqnamesrv`.
@@ -54,7 +53,13 @@ pub(crate) fn namesrv(args: &NamesrvArgs) -> anyhow::Result<ExitCode> {
     }
     log::start()?;
     tell(&notices);
-    serve(platform, |platform, shutdown| namesrv::run(config, platform, shutdown))
+    serve(platform, async |platform, mut shutdown| {
+        let stop = async move {
+            // An error says that the sender is gone, which means the same.
+            let _ = shutdown.wait_for(|stop| *stop).await;
+        };
+        Ok(namesrv::run(config, platform, stop).await?)
+    })
 }
 
 fn read_file(disk: &dyn Disk, path: Option<&Path>) -> anyhow::Result<Properties> {
@@ -100,13 +105,10 @@ fn warn_on_terminal(notices: &[Notice]) {
 }
 
 /// Runs `server` until it ends or a signal asks it to.
-fn serve<F>(
+fn serve(
     platform: Platform,
-    server: impl FnOnce(Platform, watch::Receiver<bool>) -> F,
-) -> anyhow::Result<ExitCode>
-where
-    F: Future<Output = anyhow::Result<()>>,
-{
+    server: impl AsyncFnOnce(Platform, watch::Receiver<bool>) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
     die_of_panics();
     raise_file_limit();
     let (stop, shutdown) = watch::channel(false);

@@ -117,8 +117,8 @@ impl Supervisor {
             self.start(at)?;
         }
         let (leader, mut leaders) = channel::channel(None);
-        let nodes = self.plan.nodes.iter().map(|node| (node.process.name.clone(), node.http)).collect();
-        let _follower = AbortOnDrop(tokio::spawn(watch::follow(self.platform.net.clone(), nodes, leader)));
+        let follow = watch::follow(self.platform.net.clone(), self.plan.clone(), leader);
+        let _follower = AbortOnDrop(tokio::spawn(follow));
         loop {
             let wake = self.next_wake();
             tokio::select! {

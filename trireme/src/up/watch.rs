@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::http;
+use super::plan::Plan;
 
 /// How often the nodes are asked while there is no leader, and while there is.
 const ASK_WITHOUT_LEADER: Duration = Duration::from_millis(50);
@@ -44,12 +45,11 @@ impl View {
     }
 }
 
-/// Keeps `leader` up to date until nobody listens to it any more.
-pub(crate) async fn follow(
-    net: Arc<dyn Net>,
-    nodes: Vec<(String, SocketAddr)>,
-    leader: watch::Sender<Option<Leader>>,
-) {
+/// Keeps `leader` up to date until nobody listens to it any more. The first one counts only once the name server
+/// sends clients to it; after that, whoever leads.
+pub(crate) async fn follow(net: Arc<dyn Net>, plan: Plan, leader: watch::Sender<Option<Leader>>) {
+    let nodes: Vec<_> = plan.nodes.iter().map(|node| (node.process.name.clone(), node.http)).collect();
+    let mut is_routed = false;
     while !leader.is_closed() {
         let mut views = Vec::new();
         let mut asked = tokio::task::JoinSet::new();
@@ -64,10 +64,25 @@ pub(crate) async fn follow(
                 views.push((at, view));
             }
         }
-        let found = who_leads(&nodes, &views);
+        let mut found = who_leads(&nodes, &views);
+        if let Some(leader) = found
+            && !is_routed
+        {
+            is_routed = routes_to(&*net, &plan, leader).await;
+            found = found.filter(|_| is_routed);
+        }
         leader.send_if_modified(|known| std::mem::replace(known, found) != found);
         tokio::time::sleep(if found.is_some() { ASK_WITH_LEADER } else { ASK_WITHOUT_LEADER }).await;
     }
+}
+
+/// Whether the name server knows `leader` as such.
+async fn routes_to(net: &dyn Net, plan: &Plan, leader: Leader) -> bool {
+    let path = format!("/groups/{}/leader", plan.group);
+    let answer = http::get(net, plan.namesrv_http, &path, PATIENCE).await;
+    answer.is_some_and(|answer| {
+        answer["leader"].as_str() == Some(&plan.nodes[leader.node].remoting.to_string())
+    })
 }
 
 /// The node that takes itself for the leader in the highest term that anybody knows of. A deposed leader that has
