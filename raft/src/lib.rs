@@ -11,6 +11,7 @@
 mod apply;
 mod config;
 mod error;
+mod fence;
 mod files;
 mod log_store;
 mod network;
@@ -19,6 +20,8 @@ mod observer;
 mod proposer;
 mod run;
 mod state_machine;
+#[cfg(test)]
+mod suite;
 mod types;
 mod view;
 mod wire;

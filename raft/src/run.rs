@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use crate::apply::Apply;
 use crate::config::{NodeConfig, raft_settings};
 use crate::error::StartError;
+use crate::fence::{self, Fence};
 use crate::files::Files;
 use crate::log_store::LogStore;
 use crate::network::{self, Network};
@@ -111,7 +112,9 @@ async fn start(
     .map_err(StartError::Thread)?;
 
     let network = Network::new(platform.clone(), &config);
-    network.set_fenced(recovery.maybe_forgot);
+    if recovery.maybe_forgot {
+        network.set_fence(Fence::Closed);
+    }
     for (id, addr) in &config.members {
         network.set_addr(*id, addr.clone());
     }
@@ -133,9 +136,16 @@ async fn start(
         .await
         .map_err(|error| StartError::Raft(error.to_string()))?;
     let (proposer, queue) = Proposer::new(config.entry_bytes_max);
+    network.set_raft(raft.clone());
     raft.run();
 
-    tokio::spawn(network::serve(Arc::clone(&network), listener, raft.clone(), handler));
+    tokio::spawn(network::serve(
+        Arc::clone(&network),
+        listener,
+        raft.clone(),
+        files.reader().clone(),
+        handler,
+    ));
     tokio::spawn(proposer::run(queue, raft.clone(), views.clone()));
     let observer = Observer {
         node,
@@ -148,6 +158,8 @@ async fn start(
     tokio::spawn(observer.run(raft.clone()));
     if recovery.maybe_forgot {
         warn!(%group, node, "may have forgotten entries: neither votes nor campaigns before it has caught up");
+        let members = config.members.keys().copied().collect();
+        tokio::spawn(fence::keep(Arc::clone(&network), Arc::clone(&files), raft.clone(), members));
     }
     if is_new && config.bootstrap {
         // The same members on every node, and only where nothing was ever written: then any number of

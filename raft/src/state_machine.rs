@@ -93,9 +93,9 @@ impl StateMachine {
             Some(checkpoint) => {
                 let (checkpoint, stored) = unwrap_checkpoint(checkpoint).map_err(ApplyError::new)?;
                 (applied, next_offset, membership) = (Some(checkpoint.last), checkpoint.next_offset, stored);
-                apply.restore(Some(&checkpoint), &files.reader())?;
+                apply.restore(Some(&checkpoint), files.reader())?;
             }
-            None => apply.restore(None, &files.reader())?,
+            None => apply.restore(None, files.reader())?,
         }
         let last_checkpoint = applied;
         Ok(Self {

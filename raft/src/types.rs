@@ -32,7 +32,6 @@ impl RaftTypeConfig for Types {
     type Vote = Vote;
     type Payload = Payload;
     type Entry = Entry;
-    #[expect(deprecated, reason = "the same type under its new name would cost a dependency more")]
     type AsyncRuntime = openraft::impls::TokioRuntime;
     type Responder<T>
         = Answer<T>

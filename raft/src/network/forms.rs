@@ -6,7 +6,7 @@ use openraft::raft::{
     StreamAppendError, TransferLeaderError, TransferLeaderRequest, VoteRequest, VoteResponse,
 };
 use serde::{Deserialize, Serialize};
-use store::{EntryKind, StoredEntry};
+use store::{EntryKind, LogPoint, StoredEntry};
 
 use super::frame::FrameError;
 use crate::NodeId;
@@ -122,10 +122,28 @@ impl From<LogIdForm> for LogId {
 /// A small call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Request {
-    Heartbeat { vote: VoteForm, prev: Option<LogIdForm>, commit: Option<LogIdForm> },
-    Vote { vote: VoteForm, last: Option<LogIdForm>, transfer: bool },
-    PreVote { vote: VoteForm, last: Option<LogIdForm>, transfer: bool },
-    Transfer { from: VoteForm, to: NodeId, last: Option<LogIdForm> },
+    Heartbeat {
+        vote: VoteForm,
+        prev: Option<LogIdForm>,
+        commit: Option<LogIdForm>,
+    },
+    Vote {
+        vote: VoteForm,
+        last: Option<LogIdForm>,
+        transfer: bool,
+    },
+    PreVote {
+        vote: VoteForm,
+        last: Option<LogIdForm>,
+        transfer: bool,
+    },
+    /// What is the last entry of your log? Asked by a node that may have forgotten entries.
+    LastLog,
+    Transfer {
+        from: VoteForm,
+        to: NodeId,
+        last: Option<LogIdForm>,
+    },
 }
 
 /// What a small call, a snapshot or an append came to.
@@ -139,6 +157,7 @@ pub(crate) enum Response {
         last: Option<LogIdForm>,
         granted: bool,
     },
+    LastLog(Option<LogPoint>),
     Transferred,
     VoteChanged {
         expected: VoteForm,

@@ -13,7 +13,7 @@ mod server;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,10 +25,13 @@ use tracing::{info, warn};
 
 use crate::NodeId;
 use crate::config::NodeConfig;
+use crate::fence::Fence;
+use crate::state_machine::RaftHandle;
 use crate::wire;
-use forms::{Hello, Lane, PROTOCOL_VERSION};
+use forms::{Hello, Lane, PROTOCOL_VERSION, Request, Response};
 use frame::{FrameError, Kind, Parts, Reader};
 use lane::LaneCall;
+use store::LogPoint;
 
 pub(crate) use client::Factory;
 pub(crate) use lane::LaneError;
@@ -51,8 +54,10 @@ pub(crate) struct Network {
     node: NodeId,
     segment_bytes: u64,
     about: Bytes,
-    /// This node may have forgotten entries; told to peers.
-    fenced: AtomicBool,
+    /// Closed while this node may have forgotten entries; told to peers.
+    fence: Mutex<Fence>,
+    /// Set once raft is built; a leader has to be told of a peer that may have forgotten entries.
+    raft: OnceLock<RaftHandle>,
     peers: RwLock<BTreeMap<NodeId, Arc<Peer>>>,
     complaints: Mutex<BTreeMap<String, Duration>>,
 }
@@ -81,7 +86,8 @@ impl Network {
             node: config.node_id,
             segment_bytes: config.segment_bytes,
             about: config.about.clone(),
-            fenced: AtomicBool::new(false),
+            fence: Mutex::new(Fence::Open),
+            raft: OnceLock::new(),
             peers: RwLock::new(BTreeMap::new()),
             complaints: Mutex::new(BTreeMap::new()),
         })
@@ -89,11 +95,31 @@ impl Network {
 
     /// Whether this node may have forgotten entries.
     pub(crate) fn is_fenced(&self) -> bool {
-        self.fenced.load(Ordering::Relaxed)
+        self.fence() != Fence::Open
     }
 
-    pub(crate) fn set_fenced(&self, fenced: bool) {
-        self.fenced.store(fenced, Ordering::Relaxed);
+    pub(crate) fn fence(&self) -> Fence {
+        *self.fence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_fence(&self, fence: Fence) {
+        *self.fence.lock().unwrap_or_else(PoisonError::into_inner) = fence;
+    }
+
+    /// Tells the network whom it works for.
+    pub(crate) fn set_raft(&self, raft: RaftHandle) {
+        assert!(self.raft.set(raft).is_ok(), "a network works for one raft");
+    }
+
+    /// The last entry in a peer's log; `None` if it does not answer.
+    pub(crate) async fn ask_last(&self, id: NodeId, within: Duration) -> Option<Option<LogPoint>> {
+        let peer = self.peer(id)?;
+        let question = Bytes::from(wire::encode(&Request::LastLog));
+        let answer = lane::call(&peer.control, Kind::Call, vec![question], within).await.ok()?;
+        match wire::decode(&answer).ok()? {
+            Response::LastLog(last) => Some(last),
+            _ => None,
+        }
     }
 
     /// Learns where a peer listens.
@@ -158,11 +184,19 @@ impl Network {
     }
 
     /// Takes in what a peer said of itself.
-    fn met(&self, peer: &Peer, hello: &Hello) {
+    async fn met(&self, peer: &Peer, hello: &Hello) {
         self.note_contact(peer);
         *peer.about.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Bytes::copy_from_slice(&hello.about));
-        peer.fenced.store(hello.fenced, Ordering::Relaxed);
+        let was_fenced = peer.fenced.swap(hello.fenced, Ordering::Relaxed);
+        if let Some(raft) = self.raft.get()
+            && (hello.fenced || was_fenced)
+        {
+            // Before anything is sent on this connection: a leader that finds a log shorter than it was
+            // takes that for a bug, and is right except for a declared fenced node. Whoever does not lead
+            // refuses this, and need not know.
+            let _ = raft.trigger().allow_next_revert(&peer.id, hello.fenced).await;
+        }
     }
 
     /// Connects to a peer and shakes hands.
@@ -196,7 +230,7 @@ impl Network {
                     }
                 },
             )?;
-            self.met(peer, &theirs);
+            self.met(peer, &theirs).await;
             Ok(Link { reader, writer })
         };
         timeout(CONNECT_TIMEOUT, attempt)

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use openraft::raft::{AppendEntriesResponse, StreamAppendError};
 use platform::{Connection, Listener};
+use store::LogReader;
 use tokio::io::AsyncWrite;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
@@ -18,7 +19,7 @@ use super::frame::{FrameError, Kind, Parts, Reader};
 use super::{Network, Peer, ended};
 use crate::node::PeerHandler;
 use crate::state_machine::RaftHandle;
-use crate::types::{AppendRequest, AppendResult};
+use crate::types::{AppendRequest, AppendResult, log_point};
 use crate::wire;
 
 /// A caller has this long to introduce itself.
@@ -36,6 +37,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 struct Server {
     network: Arc<Network>,
     raft: RaftHandle,
+    reader: LogReader,
     handler: Arc<dyn PeerHandler>,
 }
 
@@ -44,9 +46,10 @@ pub(crate) async fn serve(
     network: Arc<Network>,
     listener: Box<dyn Listener>,
     raft: RaftHandle,
+    reader: LogReader,
     handler: Arc<dyn PeerHandler>,
 ) {
-    let server = Arc::new(Server { network, raft, handler });
+    let server = Arc::new(Server { network, raft, reader, handler });
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let permit = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
@@ -95,7 +98,7 @@ impl Server {
             let _ = Parts::new(Kind::Refusal, 0, [Bytes::from(reason)]).write_to(&mut *writer).await;
             return;
         };
-        network.met(&peer, &hello);
+        network.met(&peer, &hello).await;
         let welcome = Parts::new(Kind::Welcome, 0, [Bytes::from(wire::encode(&ours))]);
         let outcome = match welcome.write_to(&mut *writer).await {
             Err(error) => Err(error.into()),
@@ -206,8 +209,9 @@ impl Server {
                     }
                     _ => {
                         let request: Request = wire::decode(&frame.body)?;
-                        let (raft, network) = (self.raft.clone(), Arc::clone(&self.network));
-                        Box::pin(async move { answer(id, &respond(&raft, &network, request).await) })
+                        let (raft, network, reader) =
+                            (self.raft.clone(), Arc::clone(&self.network), self.reader.clone());
+                        Box::pin(async move { answer(id, &respond(&raft, &network, &reader, request).await) })
                     }
                 };
                 tasks.spawn(async move {
@@ -254,7 +258,7 @@ fn ack<E: ToString>(id: u64, outcome: Result<AppendResult, E>, ends: &mut bool) 
     Parts::new(Kind::Ack, id, [Bytes::from(wire::encode(&response))])
 }
 
-async fn respond(raft: &RaftHandle, network: &Network, request: Request) -> Response {
+async fn respond(raft: &RaftHandle, network: &Network, reader: &LogReader, request: Request) -> Response {
     let refused = |error: &dyn std::fmt::Display| Response::Refused(error.to_string());
     match request {
         Request::Heartbeat { vote, prev, commit } => {
@@ -273,8 +277,11 @@ async fn respond(raft: &RaftHandle, network: &Network, request: Request) -> Resp
                 Err(error) => refused(&error),
             }
         }
-        Request::Vote { .. } | Request::PreVote { .. } if network.is_fenced() => {
-            refused(&"this node may have forgotten entries and does not vote before it has caught up")
+        Request::LastLog => Response::LastLog(reader.last()),
+        Request::Vote { last, .. } | Request::PreVote { last, .. }
+            if !network.fence().admits(last.map(|last| log_point(&last.into()))) =>
+        {
+            refused(&"this node may have forgotten entries and does not vote for this candidate")
         }
         Request::Vote { vote, last, transfer } => match raft.vote(vote_request(vote, last, transfer)).await {
             Ok(response) => response.into(),

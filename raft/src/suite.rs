@@ -1,0 +1,65 @@
+//! openraft's own storage suite over the real log, and what it does not ask.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use openraft::StorageError;
+use openraft::testing::log::{StoreBuilder, Suite};
+use platform::Platform;
+use store::{Checkpoint, LogReader, SealState, StoredEntry};
+use tempfile::TempDir;
+
+use crate::apply::{Apply, ApplyError, Reply};
+use crate::config::NodeConfig;
+use crate::files::Files;
+use crate::log_store::LogStore;
+use crate::state_machine::{CheckpointWriter, Chosen, StateMachine};
+use crate::types::Types;
+
+struct Nothing;
+
+impl Apply for Nothing {
+    fn apply(&mut self, _entry: &StoredEntry) -> Reply {
+        Reply::default()
+    }
+
+    fn checkpoint(&mut self) -> (SealState, Vec<u8>) {
+        (SealState::default(), Vec::new())
+    }
+
+    fn restore(&mut self, _checkpoint: Option<&Checkpoint>, _log: &LogReader) -> Result<(), ApplyError> {
+        Ok(())
+    }
+
+    fn install(&mut self, _checkpoint: &Checkpoint) -> Result<(), ApplyError> {
+        Ok(())
+    }
+}
+
+struct Builder;
+
+impl StoreBuilder<Types, LogStore, StateMachine, TempDir> for Builder {
+    async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError<Types>> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config =
+            NodeConfig::new("suite", 1, BTreeMap::new(), "127.0.0.1:0".parse().unwrap(), dir.path());
+        config.segment_bytes = 1 << 20;
+        let (files, recovery) = Files::open(&config, &Platform::os()).unwrap();
+        let (writer, _thread) =
+            CheckpointWriter::start(Arc::clone(&files), |reason| panic!("{reason}")).unwrap();
+        let machine = StateMachine::new(
+            Box::new(Nothing),
+            Arc::clone(&files),
+            recovery.checkpoint,
+            Chosen::default(),
+            writer,
+        )
+        .unwrap();
+        Ok((dir, LogStore::new(files), machine))
+    }
+}
+
+#[tokio::test]
+async fn the_storage_suite_passes_on_the_real_log() {
+    Suite::test_all(Builder).await.unwrap();
+}

@@ -1,0 +1,279 @@
+//! A group of nodes in this process, and how to wait for something in it.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use platform::Platform;
+use raft::{
+    Apply, ApplyError, BoxFuture, Node, NodeConfig, NodeId, PeerHandler, Proposal, ProposeError, Receipt,
+    Reply, View,
+};
+use store::{Checkpoint, EntryKind, LogPoint, LogReader, SealState, StoredEntry};
+use tempfile::TempDir;
+
+/// Waits at most this long for anything.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Looks again until `look` finds something; then says what it waited for and what it saw last.
+pub async fn wait_for<T, S: Debug>(what: &str, mut look: impl FnMut() -> Result<T, S>) -> T {
+    let mut tick = tokio::time::interval(Duration::from_millis(5));
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        tick.tick().await;
+        match look() {
+            Ok(found) => return found,
+            Err(saw) if tokio::time::Instant::now() > deadline => {
+                panic!("waited for {what}, saw last {saw:?}")
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// What a node has applied: a list of commands, and of units their queue offsets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    pub commands: Vec<(u64, Vec<u8>)>,
+    pub queue_ends: BTreeMap<(String, u32), u64>,
+    pub last: LogPoint,
+    pub installs: usize,
+}
+
+/// An [`Apply`] that keeps everything.
+#[derive(Clone, Default)]
+pub struct Recorder(pub Arc<Mutex<State>>);
+
+impl Recorder {
+    pub fn state(&self) -> State {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub fn commands(&self) -> Vec<Vec<u8>> {
+        self.state().commands.into_iter().map(|(_, command)| command).collect()
+    }
+}
+
+impl Apply for Recorder {
+    fn apply(&mut self, entry: &StoredEntry) -> Reply {
+        let mut state = self.0.lock().unwrap();
+        assert!(
+            state.last.log_index < entry.head.log_index,
+            "{:?} applied after {:?}",
+            entry.head,
+            state.last
+        );
+        state.last = entry.head.point();
+        let payload = entry.payload();
+        match entry.head.kind {
+            EntryKind::Command => {
+                state.commands.push((entry.head.log_index, payload.to_vec()));
+                Reply { units: Vec::new(), value: Bytes::from([b"did ", &payload[..]].concat()) }
+            }
+            EntryKind::Units => {
+                let mut units = Vec::new();
+                for unit in crate::units::walk(&payload) {
+                    let end = state.queue_ends.entry((unit.topic.clone(), unit.queue_id)).or_default();
+                    assert_eq!(
+                        unit.queue_offset, *end,
+                        "a gap or a repeat in {} {}",
+                        unit.topic, unit.queue_id
+                    );
+                    *end += 1;
+                    units.push((unit.queue_offset, unit.commitlog_offset));
+                }
+                Reply { units, value: Bytes::new() }
+            }
+            other => panic!("{other:?} is not the application's"),
+        }
+    }
+
+    fn checkpoint(&mut self) -> (SealState, Vec<u8>) {
+        let state = self.0.lock().unwrap();
+        let queue_ends =
+            state.queue_ends.iter().map(|((topic, id), end)| (topic.clone(), *id, *end)).collect();
+        let mut app = Vec::new();
+        for (log_index, command) in &state.commands {
+            app.extend_from_slice(&log_index.to_be_bytes());
+            app.extend_from_slice(&(command.len() as u32).to_be_bytes());
+            app.extend_from_slice(command);
+        }
+        (SealState { queue_ends, last_store_timestamp_ms: 0 }, app)
+    }
+
+    fn restore(&mut self, checkpoint: Option<&Checkpoint>, _log: &LogReader) -> Result<(), ApplyError> {
+        *self.0.lock().unwrap() = State::default();
+        checkpoint.map_or(Ok(()), |checkpoint| self.take(checkpoint))
+    }
+
+    fn install(&mut self, checkpoint: &Checkpoint) -> Result<(), ApplyError> {
+        let installs = self.state().installs + 1;
+        *self.0.lock().unwrap() = State { installs, ..State::default() };
+        self.take(checkpoint)
+    }
+}
+
+impl Recorder {
+    fn take(&self, checkpoint: &Checkpoint) -> Result<(), ApplyError> {
+        let mut state = self.0.lock().unwrap();
+        state.last = checkpoint.last;
+        let ends = &checkpoint.seal.queue_ends;
+        state.queue_ends = ends.iter().map(|(topic, id, end)| ((topic.clone(), *id), *end)).collect();
+        let mut rest = &checkpoint.app[..];
+        while let Some((log_index, behind)) = rest.split_first_chunk() {
+            let (bytes, behind) = behind.split_first_chunk().ok_or_else(|| ApplyError::new("torn"))?;
+            let (command, behind) = behind.split_at(u32::from_be_bytes(*bytes) as usize);
+            state.commands.push((u64::from_be_bytes(*log_index), command.to_vec()));
+            rest = behind;
+        }
+        Ok(())
+    }
+}
+
+/// Answers a call with its own words.
+pub struct Echo;
+
+impl PeerHandler for Echo {
+    fn call(&self, from: NodeId, request: Bytes) -> BoxFuture<'static, Bytes> {
+        Box::pin(async move { Bytes::from([format!("{from} said ").as_bytes(), &request].concat()) })
+    }
+}
+
+/// One node's place: its directory outlives the node.
+struct Member {
+    dir: TempDir,
+    addr: String,
+    running: Option<(Node, Recorder)>,
+}
+
+/// A group of nodes, some of them running.
+pub struct Group {
+    members: BTreeMap<NodeId, Member>,
+    adjust: Box<dyn Fn(&mut NodeConfig) + Send + Sync>,
+}
+
+impl Group {
+    /// Starts `count` nodes with small segments; `adjust` may change each one's configuration.
+    pub async fn start_with(count: u64, adjust: impl Fn(&mut NodeConfig) + Send + Sync + 'static) -> Self {
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_test_writer()
+            .try_init();
+        let mut members = BTreeMap::new();
+        for id in 1..=count {
+            // Given back at once and taken again by the node; another process may come between, seldom.
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let addr = listener.local_addr().unwrap().to_string();
+            members.insert(id, (Member { dir: tempfile::tempdir().unwrap(), addr, running: None }, listener));
+        }
+        let members = members.into_iter().map(|(id, (member, _listener))| (id, member)).collect();
+        let mut group = Self { members, adjust: Box::new(adjust) };
+        for id in 1..=count {
+            group.run(id);
+        }
+        group
+    }
+
+    pub async fn start(count: u64) -> Self {
+        Self::start_with(count, |_| {}).await
+    }
+
+    pub fn config(&self, id: NodeId) -> NodeConfig {
+        let addrs = self.members.iter().map(|(id, member)| (*id, member.addr.clone())).collect();
+        let member = &self.members[&id];
+        let mut config = NodeConfig::new("group", id, addrs, member.addr.parse().unwrap(), member.dir.path());
+        config.segment_bytes = 1 << 20;
+        config.entry_bytes_max = 512 << 10;
+        config.about = Bytes::from(format!("node {id}"));
+        (self.adjust)(&mut config);
+        config
+    }
+
+    /// Starts a node that does not run.
+    pub fn run(&mut self, id: NodeId) {
+        let config = self.config(id);
+        let recorder = Recorder::default();
+        let node = Node::start(config, Platform::os(), recorder.clone(), Arc::new(Echo)).unwrap();
+        let before = self.members.get_mut(&id).unwrap().running.replace((node, recorder));
+        assert!(before.is_none(), "node {id} runs already");
+    }
+
+    pub fn running(&self) -> Vec<NodeId> {
+        self.members.iter().filter(|(_, member)| member.running.is_some()).map(|(id, _)| *id).collect()
+    }
+
+    pub fn node(&self, id: NodeId) -> Node {
+        self.members[&id].running.as_ref().expect("the node runs").0.clone()
+    }
+
+    pub fn recorder(&self, id: NodeId) -> Recorder {
+        self.members[&id].running.as_ref().expect("the node runs").1.clone()
+    }
+
+    pub fn view(&self, id: NodeId) -> View {
+        self.node(id).view()
+    }
+
+    pub fn dir(&self, id: NodeId) -> &std::path::Path {
+        self.members[&id].dir.path()
+    }
+
+    /// Ends a node as a crash would.
+    pub async fn crash(&mut self, id: NodeId) {
+        let (node, _) = self.members.get_mut(&id).unwrap().running.take().expect("the node runs");
+        node.crash().await;
+    }
+
+    /// Ends a node in order.
+    pub async fn shut_down(&mut self, id: NodeId) {
+        let (node, _) = self.members.get_mut(&id).unwrap().running.take().expect("the node runs");
+        node.shutdown().await.unwrap();
+    }
+
+    /// The node that is ready to serve.
+    pub async fn leader(&self) -> NodeId {
+        wait_for("a leader that is ready", || {
+            let views: BTreeMap<_, _> = self.running().into_iter().map(|id| (id, self.view(id))).collect();
+            let ready = views.iter().filter(|(_, view)| view.ready).max_by_key(|(_, view)| view.term);
+            ready.map(|(id, _)| *id).ok_or(views)
+        })
+        .await
+    }
+
+    /// Proposes a command to whoever leads, again whenever it was certainly not proposed.
+    pub async fn command(&self, command: &str) -> Receipt {
+        loop {
+            let leader = self.leader().await;
+            match self.node(leader).propose(Proposal::Command(Bytes::from(command.to_string()))).await {
+                Ok(receipt) => return receipt,
+                Err(ProposeError::NotLeader { .. } | ProposeError::Overloaded) => {}
+                Err(error) => panic!("{command}: {error}"),
+            }
+        }
+    }
+
+    /// Waits until all running nodes have applied the same, and checks that their logs are the same.
+    pub async fn settle(&self) -> State {
+        let ids = self.running();
+        wait_for("equal states on all nodes", || {
+            let views: Vec<_> = ids.iter().map(|id| self.view(*id)).collect();
+            let last = views.iter().map(|view| view.last_log_index).max();
+            let same = views
+                .iter()
+                .all(|view| Some(view.applied_index) == last && Some(view.last_log_index) == last);
+            if same { Ok(()) } else { Err(views) }
+        })
+        .await;
+        let first = ids.iter().map(|id| self.node(*id).log().first_index().unwrap()).max().unwrap();
+        let last = self.view(ids[0]).last_log_index;
+        let digests: Vec<_> =
+            ids.iter().map(|id| self.node(*id).log().digest(first, last).unwrap()).collect();
+        assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
+        let states: Vec<_> =
+            ids.iter().map(|id| State { installs: 0, ..self.recorder(*id).state() }).collect();
+        assert!(states.iter().all(|state| *state == states[0]), "states differ: {states:?}");
+        states[0].clone()
+    }
+}

@@ -1,0 +1,94 @@
+//! The lead is handed over, and the group changes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use raft::{Proposal, ProposeError};
+
+use crate::group::{Group, wait_for};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_no_proposal_fails_because_of_a_transfer() {
+    let group = Group::start(3).await;
+    group.leader().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let nodes: Vec<_> = group.running().into_iter().map(|id| group.node(id)).collect();
+    let load: Vec<_> = (0..8)
+        .map(|task| {
+            let (nodes, stop) = (nodes.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut sent = Vec::new();
+                let mut at = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    let command = format!("task {task} command {}", sent.len());
+                    // Again only where it was certainly not proposed; anything else is a failure.
+                    loop {
+                        match nodes[at].propose(Proposal::Command(Bytes::from(command.clone()))).await {
+                            Ok(_) => break,
+                            Err(ProposeError::NotLeader { leader: Some(leader) }) => at = leader as usize - 1,
+                            Err(ProposeError::NotLeader { leader: None }) => tokio::task::yield_now().await,
+                            Err(error) => panic!("{command}: {error}"),
+                        }
+                    }
+                    sent.push(command.into_bytes());
+                }
+                sent
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        let leader = group.leader().await;
+        let applied = group.view(leader).applied_index;
+        let to = leader % 3 + 1;
+        group.node(leader).transfer_leader(to, Duration::from_secs(10)).await.unwrap();
+        wait_for("progress under the new leader", || {
+            let view = group.view(to);
+            if view.ready && view.applied_index > applied + 50 { Ok(()) } else { Err(view) }
+        })
+        .await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut sent = BTreeSet::new();
+    for task in load {
+        sent.extend(task.await.unwrap());
+    }
+    let state = group.settle().await;
+    let applied: Vec<_> = state.commands.into_iter().map(|(_, command)| command).collect();
+    assert_eq!(applied.len(), sent.len(), "something was applied twice, or not at all");
+    assert_eq!(applied.into_iter().collect::<BTreeSet<_>>(), sent);
+}
+
+#[tokio::test]
+async fn a_new_node_learns_and_then_votes_and_an_old_one_leaves() {
+    let group = Group::start_with(4, |config| {
+        if config.node_id == 4 {
+            config.bootstrap = false;
+        } else {
+            config.members.remove(&4);
+        }
+    })
+    .await;
+    for n in 0..50 {
+        group.command(&format!("command {n}")).await;
+    }
+    let leader = group.leader().await;
+    let addr = group.node(4).local_addr().to_string();
+    for id in 1..=3 {
+        group.node(id).set_peer_addr(4, &addr);
+    }
+    group.node(leader).add_learner(4, &addr).await.unwrap();
+    wait_for("the learner to catch up", || {
+        let (learner, leader) = (group.view(4), group.view(leader));
+        if learner.applied_index == leader.applied_index { Ok(()) } else { Err((learner, leader)) }
+    })
+    .await;
+    let gone = leader % 3 + 1;
+    let voters: BTreeSet<_> = (1..=4).filter(|id| *id != gone).collect();
+    group.node(leader).change_members(voters.clone()).await.unwrap();
+    group.command("with the new one").await;
+    assert_eq!(group.view(leader).voters, voters.into_iter().collect::<Vec<_>>());
+    assert_eq!(group.recorder(4).commands().len(), 51);
+}
