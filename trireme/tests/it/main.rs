@@ -1,5 +1,7 @@
 //! The binary from outside: exit codes, sentences, and the names it answers to.
 
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests may panic, and write their own files")]
+
 use std::io::Read;
 use std::net::TcpListener;
 use std::path::Path;
