@@ -156,7 +156,7 @@ pub(crate) fn encode_head(command: &Command, body_bytes: usize, room: usize) -> 
     if header_bytes > HEADER_BYTES_MAX {
         return Err(FrameError::HeaderTooLong { header_bytes, left: HEADER_BYTES_MAX });
     }
-    let frame_bytes = out.len() as u64 + body_bytes as u64;
+    let frame_bytes = (out.len() as u64).saturating_add(body_bytes as u64);
     if frame_bytes > FRAME_BYTES_MAX as u64 {
         return Err(FrameError::TooLong { bytes: frame_bytes, limit: FRAME_BYTES_MAX });
     }
