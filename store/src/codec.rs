@@ -28,6 +28,26 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], bytes_max: u64) -> Result<T, Co
     Ok(options(bytes_max).deserialize(bytes)?)
 }
 
+/// `body` with a magic and a checksum before it, as the small files of this crate have them.
+pub(crate) fn seal(magic: u32, body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(SEAL_BYTES + body.len());
+    bytes.extend_from_slice(&magic.to_be_bytes());
+    bytes.extend_from_slice(&crc32c::crc32c(body).to_be_bytes());
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// The body of what [`seal`] made; `None` if the magic is another or the checksum does not match.
+pub(crate) fn open(magic: u32, bytes: &[u8]) -> Option<&[u8]> {
+    let (found, rest) = bytes.split_first_chunk::<4>()?;
+    let (crc, body) = rest.split_first_chunk::<4>()?;
+    let is_intact = u32::from_be_bytes(*found) == magic && u32::from_be_bytes(*crc) == crc32c::crc32c(body);
+    is_intact.then_some(body)
+}
+
+/// Magic and checksum.
+const SEAL_BYTES: usize = 8;
+
 fn options(bytes_max: u64) -> impl Options {
     bincode::DefaultOptions::new().with_fixint_encoding().with_big_endian().with_limit(bytes_max)
 }

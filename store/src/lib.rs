@@ -5,13 +5,18 @@
 
 mod checkpoint;
 mod commitlog;
+mod log_index;
 mod offset;
+mod segment;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
+mod sync;
 
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, Checkpoints, Keep, SealState};
 pub use commitlog::{
-    AppendError, CommitLog, Digest, Done, Draft, ENTRY_HEAD_BYTES, EntryError, EntryHead, EntryKind,
+    AppendError, BadEntry, CommitLog, Digest, Done, Draft, ENTRY_HEAD_BYTES, EntryError, EntryHead, EntryKind,
     EntryPlace, FlushMode, Helpers, LAYOUT_VERSION, LogEnds, LogOptions, LogReader, OpenError, Pending,
-    ReadError, Recovery, Run, SegmentInfo, StoredEntry,
+    ReadError, Recovery, Run, SealError, SegmentInfo, StoredEntry,
 };
 pub use offset::{CommitlogOffset, LogPoint, QueueOffset};
 pub mod codec;

@@ -3,21 +3,44 @@
 //! [`CommitLog`] is the one owner of the tail: it appends, truncates, purges. [`LogReader`]s read beside it.
 //! Who leads, who votes and what a payload means is the business of others.
 
+mod append;
 mod entry;
-mod layout;
+mod error;
+mod flush;
+mod helper;
+pub(crate) mod layout;
+mod read;
+mod records;
+mod recover;
+mod scan;
+mod seal;
+mod shared;
+mod tail;
 
 use std::io;
-use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use platform::Platform;
+use platform::{Clock, Platform};
 
 pub use entry::{Draft, Pending, StoredEntry};
+pub use error::{AppendError, OpenError, ReadError};
 pub use layout::{ENTRY_HEAD_BYTES, EntryError, EntryHead, EntryKind, LAYOUT_VERSION};
+pub use read::LogReader;
+pub use scan::BadEntry;
+pub use seal::SealError;
+pub(crate) use seal::is_queued;
 
-use crate::checkpoint::{Checkpoint, Checkpoints};
+use crate::checkpoint::{Checkpoint, Checkpoints, SealState};
+use crate::lock::DirLock;
+use crate::slot::SlotFile;
 use crate::{CommitlogOffset, LogPoint};
+use flush::{Flusher, Job};
+use helper::Helper;
+use records::{EndsRecord, RunRecord};
+use seal::Sealer;
+use shared::Shared;
 
 /// Called once when the bytes it stands for are as durable as the flush mode promises.
 ///
@@ -153,45 +176,21 @@ pub struct Digest {
     pub crc32c: u32,
 }
 
-/// Why a log did not open. Nothing on disk was changed beyond what a further try would change again.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The system refused.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-/// Why entries were not appended. The log is as it was before the call, unless the variant says otherwise.
-#[derive(Debug, thiserror::Error)]
-pub enum AppendError {
-    /// An earlier write or sync failed; nothing is appended until the log is opened again.
-    #[error("the commitlog has stopped after a failed write: {reason}")]
-    Stopped {
-        /// What failed first.
-        reason: String,
-    },
-}
-
-/// Why an entry or a slice was not read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The system refused.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The segment.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
 /// The owner of the log's tail.
-pub struct CommitLog {}
+pub struct CommitLog {
+    shared: Arc<Shared>,
+    options: LogOptions,
+    clock: Arc<dyn Clock>,
+    sealer: Sealer,
+    // Before the helper, which may still drop segments' pages while the flusher syncs them.
+    flusher: Flusher,
+    helper: Helper,
+    ends_slot: SlotFile,
+    purge_slot: SlotFile,
+    run_slot: SlotFile,
+    run: RunRecord,
+    _lock: DirLock,
+}
 
 impl CommitLog {
     /// Opens the log in `options.dir`, and brings it and `checkpoints` into agreement: a torn tail is cut,
@@ -204,7 +203,7 @@ impl CommitLog {
         options: LogOptions,
         checkpoints: &mut Checkpoints,
     ) -> Result<(Self, Recovery), OpenError> {
-        unimplemented!()
+        recover::open(platform, options, checkpoints)
     }
 
     /// Appends entries in order with one write, and returns their headers. Readable on return; durable when
@@ -216,7 +215,7 @@ impl CommitLog {
     /// # Panics
     /// If a draft does not follow the last entry: indexes rise by one, terms do not fall.
     pub fn append(&mut self, entries: Vec<Pending>, done: Done) -> Result<Vec<EntryHead>, AppendError> {
-        unimplemented!()
+        self.append_all(entries, done)
     }
 
     /// Drops all entries behind `last_kept` (all there are, if `None`), because a newer leader overruled them,
@@ -228,7 +227,9 @@ impl CommitLog {
     /// # Panics
     /// If that would drop a committed entry.
     pub fn truncate_after(&mut self, last_kept: Option<u64>) -> io::Result<()> {
-        unimplemented!()
+        self.shared.check()?;
+        let result = self.truncate(last_kept);
+        self.stop_on_error(result)
     }
 
     /// Forgets all entries up to `upto`, inclusive; whole segments below it are removed once that is on disk.
@@ -237,7 +238,9 @@ impl CommitLog {
     /// # Errors
     /// If the disk fails; the log has stopped then.
     pub fn purge_to(&mut self, upto: LogPoint) -> io::Result<()> {
-        unimplemented!()
+        self.shared.check()?;
+        let result = self.purge(upto);
+        self.stop_on_error(result)
     }
 
     /// Takes in that everything up to `log_index` is committed; beyond the end means all there is. Never goes
@@ -246,7 +249,9 @@ impl CommitLog {
     /// # Errors
     /// If the disk fails; the log has stopped then.
     pub fn set_committed(&mut self, log_index: u64) -> io::Result<()> {
-        unimplemented!()
+        self.shared.check()?;
+        let result = self.commit(log_index);
+        self.stop_on_error(result)
     }
 
     /// Makes the log agree with a checkpoint received from a leader, which must be on disk already
@@ -256,12 +261,15 @@ impl CommitLog {
     /// # Errors
     /// If the disk fails; the log has stopped then, and the next open finishes the work.
     pub fn reset_to(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
-        unimplemented!()
+        self.shared.check()?;
+        let result = self.follow(checkpoint);
+        self.stop_on_error(result)
     }
 
     /// Calls `done` when everything appended so far is on disk, in both flush modes, and in order with appends.
     pub fn flush_barrier(&mut self, done: Done) {
-        unimplemented!()
+        let end = self.appended();
+        self.flusher.submit(Job::barrier(end, done));
     }
 
     /// The node has caught up with a leader: what it may have forgotten it knows again.
@@ -269,136 +277,41 @@ impl CommitLog {
     /// # Errors
     /// If the disk fails.
     pub fn fence_lifted(&mut self) -> io::Result<()> {
-        unimplemented!()
+        if !self.run.maybe_forgot {
+            return Ok(());
+        }
+        let run = RunRecord { maybe_forgot: false, ..self.run.clone() };
+        records::write(&mut self.run_slot, &run, true)?;
+        self.run = run;
+        Ok(())
     }
 
     /// The last committed entry known here.
     pub fn committed(&self) -> Option<LogPoint> {
-        unimplemented!()
+        self.make_reader().committed()
     }
 
     /// A reader; all readers see the same log.
     pub fn reader(&self) -> LogReader {
-        unimplemented!()
+        self.make_reader()
     }
 
     /// The next queue offset of each queue and the last store timestamp, at the end of the log.
     pub fn seal_state(&self) -> SealState {
-        unimplemented!()
+        self.sealer.state()
     }
 
     /// Flushes everything and leaves the mark of a clean shutdown.
     ///
     /// # Errors
     /// If the disk fails: then it is no clean shutdown.
-    pub fn close(self) -> io::Result<()> {
-        unimplemented!()
+    pub fn close(mut self) -> io::Result<()> {
+        let end = self.appended();
+        self.flusher.rest(end)?;
+        let ends = EndsRecord { committed: self.committed(), flushed: self.shared.flushed() };
+        records::write(&mut self.ends_slot, &ends, true)?;
+        let run = RunRecord { is_clean: true, ..self.run.clone() };
+        records::write(&mut self.run_slot, &run, true)
     }
 }
 
-pub use crate::checkpoint::SealState;
-
-/// Reads the log beside its owner. Cloning is cheap.
-#[derive(Clone)]
-pub struct LogReader {}
-
-impl LogReader {
-    /// How far the log has come.
-    pub fn ends(&self) -> LogEnds {
-        unimplemented!()
-    }
-
-    /// Everything up to here was purged.
-    pub fn purged(&self) -> Option<LogPoint> {
-        unimplemented!()
-    }
-
-    /// The last entry, or the last purged one if none is left.
-    pub fn last(&self) -> Option<LogPoint> {
-        unimplemented!()
-    }
-
-    /// The index of the first entry that can be read; `None` if there is none.
-    pub fn first_index(&self) -> Option<u64> {
-        unimplemented!()
-    }
-
-    /// The last committed entry, as this node knows.
-    pub fn committed(&self) -> Option<LogPoint> {
-        unimplemented!()
-    }
-
-    /// The size of a segment.
-    pub fn segment_bytes(&self) -> u64 {
-        unimplemented!()
-    }
-
-    /// All segments that hold entries, oldest first.
-    pub fn segments(&self) -> Vec<SegmentInfo> {
-        unimplemented!()
-    }
-
-    /// The first retained entry of each term, oldest first.
-    pub fn term_starts(&self) -> Vec<LogPoint> {
-        unimplemented!()
-    }
-
-    /// Term and index of an entry, the last purged one included.
-    ///
-    /// # Errors
-    /// If a segment cannot be read.
-    pub fn point(&self, log_index: u64) -> Result<Option<LogPoint>, ReadError> {
-        unimplemented!()
-    }
-
-    /// Where an entry lies; `None` if there is no such entry.
-    ///
-    /// # Errors
-    /// If a segment cannot be read.
-    pub fn position(&self, log_index: u64) -> Result<Option<EntryPlace>, ReadError> {
-        unimplemented!()
-    }
-
-    /// The entries of `range` that exist, in order, without holes: until their bytes exceed `bytes_max`, but at
-    /// least one. Not copied; neighbours of one segment are contiguous in memory. What is not committed yet can
-    /// change under the reader when a new leader overrules it: who takes such bytes in must test their checksum.
-    ///
-    /// # Errors
-    /// If the first is purged, or a segment cannot be read.
-    pub fn entries(&self, range: Range<u64>, bytes_max: u64) -> Result<Vec<StoredEntry>, ReadError> {
-        unimplemented!()
-    }
-
-    /// As [`LogReader::entries`], as one piece for the wire; ends with the segment, so ask again for the rest.
-    /// `None` if the first entry of `range` does not exist.
-    ///
-    /// # Errors
-    /// If the first is purged, or a segment cannot be read.
-    pub fn run(&self, range: Range<u64>, bytes_max: u64) -> Result<Option<Run>, ReadError> {
-        unimplemented!()
-    }
-
-    /// `bytes` bytes from `offset` on, not copied.
-    ///
-    /// # Errors
-    /// If they are purged, not committed, not in one segment, or the segment cannot be read.
-    pub fn slice(&self, offset: CommitlogOffset, bytes: u32) -> Result<Bytes, ReadError> {
-        unimplemented!()
-    }
-
-    /// The committed entry whose bytes `offset` lies in; `None` if there is none.
-    ///
-    /// # Errors
-    /// If it is purged, or the segment cannot be read.
-    pub fn entry_at_offset(&self, offset: CommitlogOffset) -> Result<Option<StoredEntry>, ReadError> {
-        unimplemented!()
-    }
-
-    /// A fingerprint of the entries from `first_index` to `last_index`, both inclusive, all checksums tested.
-    ///
-    /// # Errors
-    /// If one is missing or damaged.
-    pub fn digest(&self, first_index: u64, last_index: u64) -> Result<Digest, ReadError> {
-        unimplemented!()
-    }
-}

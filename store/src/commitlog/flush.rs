@@ -1,0 +1,200 @@
+//! The flusher: takes appends in order, syncs each segment they touched once for all that are waiting, and then
+//! tells them, in order.
+//!
+//! A failed sync is final. The pages it could not write may be gone from the cache, so a second try would prove
+//! nothing: the log stops, and everybody who waits is told.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use platform::{Clock, OpenMode};
+
+use super::shared::Shared;
+use super::{Done, FlushMode, Helpers};
+use crate::log_index::sidecar_path;
+use crate::segment::Segment;
+
+/// More appends than this may not wait for the flusher; the next one waits until it has taken some.
+const JOBS_MAX: usize = 1024;
+
+/// What one append, or one barrier, asks for.
+pub(super) struct Job {
+    /// Segments it wrote to.
+    pub(super) written: Vec<Arc<Segment>>,
+    /// Where the log ended then.
+    pub(super) end: u64,
+    /// Whether `done` waits for a sync.
+    pub(super) needs_sync: bool,
+    pub(super) done: Option<Done>,
+    /// Why it failed before it got here; only to be told in its turn.
+    pub(super) failed: Option<io::Error>,
+    /// Sidecars to write once the segments, by base, are on disk.
+    pub(super) sidecars: Vec<(u64, Vec<u8>)>,
+}
+
+/// Hands jobs to whoever flushes.
+pub(super) enum Flusher {
+    Thread { jobs: Option<SyncSender<Job>>, thread: Option<JoinHandle<()>> },
+    Inline(Flush),
+}
+
+impl Flusher {
+    pub(super) fn start(
+        shared: &Arc<Shared>,
+        clock: &Arc<dyn Clock>,
+        mode: FlushMode,
+        helpers: Helpers,
+    ) -> io::Result<Self> {
+        let flush = Flush { shared: Arc::clone(shared), dirty: Vec::new(), end: 0, sidecars: Vec::new() };
+        if helpers == Helpers::Inline {
+            return Ok(Self::Inline(flush));
+        }
+        let (jobs, queue) = sync_channel(JOBS_MAX);
+        let clock = Arc::clone(clock);
+        let thread = thread::Builder::new()
+            .name("store-flush".into())
+            .spawn(move || run(flush, &queue, &*clock, mode))?;
+        Ok(Self::Thread { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Takes a job, after all earlier ones.
+    pub(super) fn submit(&mut self, job: Job) {
+        match self {
+            Self::Inline(flush) => flush.work(vec![job]),
+            Self::Thread { jobs, .. } => {
+                let jobs = jobs.as_ref().expect("the channel is closed on drop only");
+                jobs.send(job).expect("the flusher lives as long as its channel");
+            }
+        }
+    }
+
+    /// Waits until everything up to `end` is on disk and everybody has been told.
+    pub(super) fn rest(&mut self, end: u64) -> io::Result<()> {
+        let (tell, told) = sync_channel(1);
+        let done: Done = Box::new(move |result| {
+            drop(tell.send(result)); // only fails if nobody waits any more
+        });
+        self.submit(Job::barrier(end, done));
+        told.recv().unwrap_or_else(|_| Err(io::Error::other("the flusher is gone")))
+    }
+}
+
+impl Job {
+    /// Waits for everything before it.
+    pub(super) fn barrier(end: u64, done: Done) -> Self {
+        Self {
+            written: Vec::new(),
+            end,
+            needs_sync: true,
+            done: Some(done),
+            failed: None,
+            sidecars: Vec::new(),
+        }
+    }
+}
+
+impl Drop for Flusher {
+    fn drop(&mut self) {
+        if let Self::Thread { jobs, thread } = self {
+            drop(jobs.take()); // the thread ends when it has done what it has
+            if let Some(thread) = thread.take()
+                && thread.join().is_err()
+            {
+                tracing::error!("the flusher panicked");
+            }
+        }
+    }
+}
+
+fn run(mut flush: Flush, queue: &Receiver<Job>, clock: &dyn Clock, mode: FlushMode) {
+    let interval = match mode {
+        FlushMode::Sync => Duration::MAX, // every append has a sync of its own
+        FlushMode::Async { interval_ms } => Duration::from_millis(interval_ms),
+    };
+    let mut due = None; // when the oldest unsynced append has waited for long enough
+    loop {
+        let next = match due {
+            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(due) => queue.recv_timeout(Duration::saturating_sub(due, clock.monotonic())),
+        };
+        match next {
+            Ok(first) => {
+                let mut jobs = vec![first];
+                jobs.extend(queue.try_iter().take(JOBS_MAX));
+                flush.work(jobs);
+            }
+            Err(RecvTimeoutError::Timeout) => flush.sync(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        let now = clock.monotonic();
+        if due.is_some_and(|due| due <= now) {
+            flush.sync();
+        }
+        due = if flush.dirty.is_empty() { None } else { Some(due.unwrap_or(now.saturating_add(interval))) };
+    }
+}
+
+/// What is not on disk yet.
+pub(super) struct Flush {
+    shared: Arc<Shared>,
+    dirty: Vec<Arc<Segment>>,
+    end: u64,
+    sidecars: Vec<(u64, Vec<u8>)>,
+}
+
+impl Flush {
+    fn work(&mut self, mut jobs: Vec<Job>) {
+        for job in &mut jobs {
+            for segment in job.written.drain(..) {
+                if self.dirty.last().is_none_or(|last| !Arc::ptr_eq(last, &segment)) {
+                    self.dirty.push(segment);
+                }
+            }
+            self.end = job.end; // not the larger one: the log may have been cut in between
+            self.sidecars.append(&mut job.sidecars);
+        }
+        if jobs.iter().any(|job| job.needs_sync) {
+            self.sync();
+        }
+        for job in jobs {
+            let result = job.failed.map_or_else(|| self.shared.check(), Err);
+            if let Some(done) = job.done {
+                done(result);
+            }
+        }
+    }
+
+    fn sync(&mut self) {
+        for segment in self.dirty.drain(..) {
+            if self.shared.failure().is_some() {
+                continue;
+            }
+            if let Err(error) = segment.sync() {
+                self.shared.fail(&format!("sync of {}: {error}", segment.path().display()));
+            }
+        }
+        let sidecars = std::mem::take(&mut self.sidecars);
+        if self.shared.failure().is_some() {
+            return;
+        }
+        self.shared.flushed.store(self.end, Ordering::Release);
+        for (base, bytes) in sidecars {
+            let path = sidecar_path(&self.shared.dir, base);
+            if let Err(error) = write_sidecar(&self.shared, &path, &bytes) {
+                tracing::warn!(path = %path.display(), %error, "no sidecar: the next start reads the segment");
+            }
+        }
+    }
+}
+
+/// Not synced: if it is lost or torn, the segment is read instead.
+pub(super) fn write_sidecar(shared: &Shared, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = shared.disk.open(path, OpenMode::Create)?;
+    file.set_len(bytes.len() as u64)?;
+    file.write_all_at(&[io::IoSlice::new(bytes)], 0)
+}

@@ -1,0 +1,182 @@
+//! Work that must not hold up an append: making the next segment, page-cache advice, removing files.
+//!
+//! Write-behind is worth more than twice the throughput: a page that is written back and dropped soon after it
+//! was filled can be filled again, while a fresh one has to be found first.
+
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+
+use super::Helpers;
+use super::shared::Shared;
+use crate::segment::{REGION_BYTES, Segment};
+use crate::sync;
+
+/// How far behind the tail pages are dropped: consumers and followers mostly read nearer to it.
+const KEEP_BYTES: u64 = 64 << 20;
+/// A region read since the log was this much shorter is in use, and not dropped.
+const IN_USE_BYTES: u64 = KEEP_BYTES / 2;
+/// Hints beyond it are dropped; a segment to be made waits.
+const TASKS_MAX: usize = 256;
+
+enum Task {
+    Prepare { base: u64 },
+    Written { segment: Arc<Segment>, region: u64 },
+    Remove { bases: Vec<u64> },
+}
+
+/// The helper, if there is one: see [`Helpers`].
+pub(super) struct Helper {
+    shared: Arc<Shared>,
+    next: Arc<Next>,
+    tasks: Option<SyncSender<Task>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The segment made ahead.
+struct Next {
+    slot: Mutex<Slot>,
+    changed: Condvar,
+}
+
+enum Slot {
+    Empty,
+    /// Being made by the helper.
+    Awaited { base: u64 },
+    Ready(Arc<Segment>),
+}
+
+impl Helper {
+    pub(super) fn start(shared: &Arc<Shared>, helpers: Helpers) -> io::Result<Self> {
+        let next = Arc::new(Next { slot: Mutex::new(Slot::Empty), changed: Condvar::new() });
+        let mut helper = Self { shared: Arc::clone(shared), next, tasks: None, thread: None };
+        if helpers == Helpers::Threads {
+            let (tasks, queue) = sync_channel(TASKS_MAX);
+            let (shared, next) = (Arc::clone(shared), Arc::clone(&helper.next));
+            let thread =
+                thread::Builder::new().name("store-helper".into()).spawn(move || run(&shared, &next, &queue))?;
+            (helper.tasks, helper.thread) = (Some(tasks), Some(thread));
+        }
+        Ok(helper)
+    }
+
+    /// Begins to make the segment at `base`, unless it is being made. Without a thread nothing is made ahead.
+    pub(super) fn prepare(&self, base: u64) {
+        let Some(tasks) = &self.tasks else { return };
+        let mut slot = sync::lock(&self.next.slot);
+        match &*slot {
+            Slot::Awaited { .. } => return,
+            Slot::Ready(segment) if segment.base() == base => return,
+            Slot::Ready(_) | Slot::Empty => {}
+        }
+        if tasks.try_send(Task::Prepare { base }).is_ok() {
+            *slot = Slot::Awaited { base };
+        }
+    }
+
+    /// The segment at `base`, zeroed and on disk: the one made ahead, or one made now.
+    ///
+    /// # Errors
+    /// A full disk. Nothing has changed then.
+    pub(super) fn take(&self, base: u64) -> io::Result<Arc<Segment>> {
+        let mut slot = sync::lock(&self.next.slot);
+        while matches!(*slot, Slot::Awaited { .. }) {
+            slot = self.next.changed.wait(slot).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        match std::mem::replace(&mut *slot, Slot::Empty) {
+            Slot::Ready(segment) if segment.base() == base => Ok(segment),
+            _ => make(&self.shared, base),
+        }
+    }
+
+    /// A segment that was taken and not written to.
+    pub(super) fn give_back(&self, segment: Arc<Segment>) {
+        *sync::lock(&self.next.slot) = Slot::Ready(segment);
+    }
+
+    /// Forgets the segment made ahead, for the log goes on elsewhere.
+    pub(super) fn forget(&self) {
+        let mut slot = sync::lock(&self.next.slot);
+        while matches!(*slot, Slot::Awaited { .. }) {
+            slot = self.next.changed.wait(slot).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        *slot = Slot::Empty;
+    }
+
+    /// The log has grown from `before` to `after` in `segment`: full regions are written back, old ones dropped.
+    pub(super) fn written(&self, segment: &Arc<Segment>, before: u64, after: u64) {
+        let Some(tasks) = &self.tasks else { return };
+        for region in before / REGION_BYTES..after / REGION_BYTES {
+            // A hint: if the helper is behind, the system's own write-back does it.
+            drop(tasks.try_send(Task::Written { segment: Arc::clone(segment), region: region * REGION_BYTES }));
+        }
+    }
+
+    /// Removes the files of purged segments.
+    pub(super) fn remove(&self, bases: Vec<u64>) {
+        if bases.is_empty() {
+            return;
+        }
+        match &self.tasks {
+            None => self.shared.remove_segments(&bases),
+            // If the helper is gone the next start removes them.
+            Some(tasks) => drop(tasks.send(Task::Remove { bases })),
+        }
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        drop(self.tasks.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the log's helper panicked");
+        }
+    }
+}
+
+fn run(shared: &Shared, next: &Next, queue: &Receiver<Task>) {
+    while let Ok(task) = queue.recv() {
+        match task {
+            Task::Prepare { base } => {
+                let made = make(shared, base);
+                if let Err(error) = &made {
+                    tracing::warn!(base, %error, "cannot prepare the next segment");
+                }
+                *sync::lock(&next.slot) = made.map_or(Slot::Empty, Slot::Ready);
+                next.changed.notify_all();
+            }
+            Task::Written { segment, region } => write_behind(shared, &segment, region),
+            Task::Remove { bases } => shared.remove_segments(&bases),
+        }
+    }
+}
+
+fn make(shared: &Shared, base: u64) -> io::Result<Arc<Segment>> {
+    let _files = sync::lock(&shared.files);
+    Segment::create(&*shared.disk, &shared.dir, base, shared.segment_bytes).map(Arc::new)
+}
+
+/// Regions are of the commitlog, so a segment smaller than a region has none of its own, and needs none.
+fn write_behind(shared: &Shared, segment: &Segment, region: u64) {
+    if !segment.base().is_multiple_of(REGION_BYTES) || region + REGION_BYTES > segment.limit() {
+        return;
+    }
+    if region >= segment.base() {
+        segment.start_write_back(region, REGION_BYTES);
+    }
+    let Some(old) = region.checked_sub(KEEP_BYTES) else { return };
+    let old_segment = {
+        let state = sync::read(&shared.state);
+        let part = state.segments.iter().rev().find(|part| part.segment.base() <= old);
+        part.map(|part| Arc::clone(&part.segment))
+    };
+    let Some(old_segment) = old_segment else { return };
+    let is_in_use = old_segment.limit() < old + REGION_BYTES
+        || region.saturating_sub(old_segment.read_when(old)) < IN_USE_BYTES;
+    if !is_in_use {
+        old_segment.drop_cache(old, REGION_BYTES);
+    }
+}

@@ -1,0 +1,326 @@
+//! Reading the log beside its owner, without copying where the disk has real files.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::entry::verify_crc;
+use super::layout::EntryHead;
+use super::shared::{Part, Shared};
+use super::{Digest, EntryPlace, LogEnds, ReadError, Run, SegmentInfo, StoredEntry};
+use crate::log_index::{Start, read_head};
+use crate::segment::Segment;
+use crate::{CommitlogOffset, LogPoint, sync};
+
+/// Digests read the log in pieces of this size.
+const DIGEST_BYTES: u64 = 8 << 20;
+
+/// Reads the log beside its owner. Cloning is cheap.
+#[derive(Clone)]
+pub struct LogReader {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// A place in a segment from which headers are walked.
+struct Walk {
+    segment: Arc<Segment>,
+    at: Start,
+    /// Where the entries of this segment end.
+    end: u64,
+    /// Where the log ends.
+    appended: u64,
+}
+
+impl Walk {
+    fn new(part: &Part, at: Start, appended: u64) -> Self {
+        Self { segment: Arc::clone(&part.segment), at, end: part.index.end(), appended }
+    }
+
+    /// The next header; `None` behind the last entry of the segment.
+    fn next(&mut self) -> Result<Option<EntryHead>, ReadError> {
+        if self.at.offset >= self.end {
+            return Ok(None);
+        }
+        let head = read_head(&self.segment, self.at.offset).map_err(|source| self.io_error(source))?;
+        if head.log_index != self.at.log_index || head.end().0 > self.end {
+            // Only bytes that are not committed change, and only while they are truncated.
+            return Err(ReadError::Changed { log_index: self.at.log_index });
+        }
+        self.at = Start { log_index: head.log_index + 1, offset: head.end().0 };
+        Ok(Some(head))
+    }
+
+    /// Walks up to the entry `log_index`.
+    fn skip_to(&mut self, log_index: u64) -> Result<(), ReadError> {
+        while self.at.log_index < log_index && self.next()?.is_some() {}
+        Ok(())
+    }
+
+    fn io_error(&self, source: io::Error) -> ReadError {
+        ReadError::Io { path: self.segment.path().to_path_buf(), source }
+    }
+}
+
+impl LogReader {
+    /// How far the log has come.
+    pub fn ends(&self) -> LogEnds {
+        let state = sync::read(&self.shared.state);
+        LogEnds {
+            min: CommitlogOffset(state.min),
+            flushed: CommitlogOffset(self.shared.flushed().min(state.appended)),
+            committed: CommitlogOffset(state.committed_end),
+            appended: CommitlogOffset(state.appended),
+        }
+    }
+
+    /// Everything up to here was purged.
+    pub fn purged(&self) -> Option<LogPoint> {
+        sync::read(&self.shared.state).purged
+    }
+
+    /// The last entry, or the last purged one if none is left.
+    pub fn last(&self) -> Option<LogPoint> {
+        sync::read(&self.shared.state).last
+    }
+
+    /// The index of the first entry that can be read; `None` if there is none.
+    pub fn first_index(&self) -> Option<u64> {
+        sync::read(&self.shared.state).first_index()
+    }
+
+    /// The last committed entry, as this node knows.
+    pub fn committed(&self) -> Option<LogPoint> {
+        sync::read(&self.shared.state).committed
+    }
+
+    /// The size of a segment.
+    pub fn segment_bytes(&self) -> u64 {
+        self.shared.segment_bytes
+    }
+
+    /// All segments that hold entries, oldest first.
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        let state = sync::read(&self.shared.state);
+        let sealed = state.segments.len() - 1;
+        let info = |(at, part): (usize, &Part)| {
+            Some(SegmentInfo {
+                base: CommitlogOffset(part.segment.base()),
+                first: part.index.first()?,
+                last: part.index.last()?,
+                end: CommitlogOffset(part.index.end()),
+                is_sealed: at < sealed,
+            })
+        };
+        state.segments.iter().enumerate().filter_map(info).collect()
+    }
+
+    /// The first retained entry of each term, oldest first.
+    pub fn term_starts(&self) -> Vec<LogPoint> {
+        let state = sync::read(&self.shared.state);
+        let Some(first_index) = state.first_index() else { return Vec::new() };
+        let mut starts: Vec<LogPoint> = Vec::new();
+        for start in state.segments.iter().flat_map(|part| part.index.terms()) {
+            match starts.last_mut() {
+                // The term began before the first entry that is left, or in an earlier segment.
+                Some(last) if start.log_index <= first_index => *last = LogPoint { log_index: first_index, ..*start },
+                Some(last) if last.term == start.term => {}
+                _ => starts.push(LogPoint { log_index: start.log_index.max(first_index), ..*start }),
+            }
+        }
+        starts
+    }
+
+    /// Term and index of an entry, the last purged one included.
+    pub fn point(&self, log_index: u64) -> Option<LogPoint> {
+        sync::read(&self.shared.state).point(log_index)
+    }
+
+    /// Where an entry lies; `None` if there is no such entry.
+    ///
+    /// # Errors
+    /// If a segment cannot be read.
+    pub fn position(&self, log_index: u64) -> Result<Option<EntryPlace>, ReadError> {
+        let Some(mut walk) = self.walk_from(log_index)? else { return Ok(None) };
+        let place = |head: EntryHead| EntryPlace {
+            point: head.point(),
+            offset: head.offset,
+            entry_bytes: head.entry_bytes,
+        };
+        Ok(walk.next()?.map(place))
+    }
+
+    /// The entries of `range` that exist, in order, without holes: until their bytes exceed `bytes_max`, but at
+    /// least one. Not copied; neighbours of one segment are contiguous in memory. What is not committed yet can
+    /// change under the reader when a new leader overrules it: who takes such bytes in must test their checksum.
+    ///
+    /// # Errors
+    /// If the first is purged, or a segment cannot be read.
+    pub fn entries(&self, range: Range<u64>, bytes_max: u64) -> Result<Vec<StoredEntry>, ReadError> {
+        self.check_not_purged(range.start)?;
+        let mut entries = Vec::new();
+        let mut left = bytes_max;
+        let mut next = range.start;
+        while next < range.end && (entries.is_empty() || left > 0) {
+            let Some((heads, bytes)) = self.neighbours(next..range.end, left, entries.is_empty())? else { break };
+            let start = heads[0].offset.0;
+            entries.extend(heads.iter().map(|head| {
+                let at = (head.offset.0 - start) as usize;
+                StoredEntry { head: *head, bytes: bytes.slice(at..at + head.entry_bytes as usize) }
+            }));
+            left = left.saturating_sub(bytes.len() as u64);
+            next += heads.len() as u64;
+        }
+        Ok(entries)
+    }
+
+    /// As [`LogReader::entries`], as one piece for the wire; ends with the segment, so ask again for the rest.
+    /// `None` if the first entry of `range` does not exist.
+    ///
+    /// # Errors
+    /// If the first is purged, or a segment cannot be read.
+    pub fn run(&self, range: Range<u64>, bytes_max: u64) -> Result<Option<Run>, ReadError> {
+        self.check_not_purged(range.start)?;
+        let Some((heads, bytes)) = self.neighbours(range, bytes_max, true)? else { return Ok(None) };
+        let last = heads[heads.len() - 1].point();
+        Ok(Some(Run { bytes, last, entries: heads.len() as u32 }))
+    }
+
+    /// `bytes` bytes from `offset` on, not copied.
+    ///
+    /// # Errors
+    /// If they are purged, not committed, not in one segment, or the segment cannot be read.
+    pub fn slice(&self, offset: CommitlogOffset, bytes: u32) -> Result<Bytes, ReadError> {
+        let end = offset.plus(u64::from(bytes));
+        let (segment, appended) = {
+            let state = sync::read(&self.shared.state);
+            if offset.0 < state.min {
+                return Err(ReadError::Purged { offset, min: CommitlogOffset(state.min) });
+            }
+            if end.0 > state.committed_end {
+                return Err(ReadError::NotCommitted { end, committed: CommitlogOffset(state.committed_end) });
+            }
+            let after = state.segments.partition_point(|part| part.segment.base() <= offset.0);
+            (Arc::clone(&state.segments[after - 1].segment), state.appended)
+        };
+        if end.0 > segment.limit() {
+            return Err(ReadError::AcrossSegments { offset, end });
+        }
+        segment.note_read(offset.0, appended);
+        segment
+            .slice(offset.0, bytes as usize)
+            .map_err(|source| ReadError::Io { path: segment.path().to_path_buf(), source })
+    }
+
+    /// The committed entry whose bytes `offset` lies in; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it is purged, or the segment cannot be read.
+    pub fn entry_at_offset(&self, offset: CommitlogOffset) -> Result<Option<StoredEntry>, ReadError> {
+        let mut walk = {
+            let state = sync::read(&self.shared.state);
+            if offset.0 < state.min {
+                return Err(ReadError::Purged { offset, min: CommitlogOffset(state.min) });
+            }
+            if offset.0 >= state.committed_end {
+                return Ok(None);
+            }
+            let after = state.segments.partition_point(|part| part.segment.base() <= offset.0);
+            let part = &state.segments[after - 1];
+            let Some(start) = part.index.start_at(offset.0) else { return Ok(None) };
+            Walk::new(part, start, state.appended)
+        };
+        while let Some(head) = walk.next()? {
+            if offset < head.end() {
+                let bytes = self.slice(head.offset, head.entry_bytes)?;
+                return Ok(Some(StoredEntry { head, bytes }));
+            }
+        }
+        Ok(None) // between the last entry of a segment and its end
+    }
+
+    /// A fingerprint of the entries from `first_index` to `last_index`, both inclusive, all checksums tested.
+    ///
+    /// # Errors
+    /// If one is missing or damaged.
+    pub fn digest(&self, first_index: u64, last_index: u64) -> Result<Digest, ReadError> {
+        let mut digest: Option<Digest> = None;
+        let mut next = first_index;
+        while next <= last_index {
+            let found = self.neighbours(next..last_index + 1, DIGEST_BYTES, true)?;
+            let (heads, bytes) = found.ok_or(ReadError::Missing { log_index: next })?;
+            let start = heads[0].offset;
+            for head in &heads {
+                let at = (head.offset.0 - start.0) as usize;
+                let entry = &bytes[at..at + head.entry_bytes as usize];
+                let log_index = head.log_index;
+                verify_crc(entry).map_err(|source| ReadError::Damaged { log_index, source })?;
+            }
+            let digest = digest.get_or_insert(Digest {
+                first_index,
+                last_index,
+                first_offset: start,
+                end_offset: start,
+                crc32c: 0,
+            });
+            digest.crc32c = crc32c::crc32c_append(digest.crc32c, &bytes);
+            digest.end_offset = heads[heads.len() - 1].end();
+            next += heads.len() as u64;
+        }
+        digest.ok_or(ReadError::Missing { log_index: first_index })
+    }
+
+    /// Headers and bytes of the entries of `range` that lie in one segment, until they exceed `bytes_max`; with
+    /// `at_least_one`, the first whatever its size. `None` if there are none.
+    fn neighbours(
+        &self,
+        range: Range<u64>,
+        bytes_max: u64,
+        at_least_one: bool,
+    ) -> Result<Option<(Vec<EntryHead>, Bytes)>, ReadError> {
+        let Some(mut walk) = self.walk_from(range.start)? else { return Ok(None) };
+        let start = walk.at.offset;
+        let mut heads: Vec<EntryHead> = Vec::new();
+        while walk.at.log_index < range.end {
+            let Some(head) = walk.next()? else { break };
+            let is_over = head.end().0 - start > bytes_max;
+            if is_over && !(heads.is_empty() && at_least_one) {
+                break;
+            }
+            heads.push(head);
+            if is_over {
+                break;
+            }
+        }
+        let Some(last) = heads.last() else { return Ok(None) };
+        let bytes = (last.end().0 - start) as usize;
+        walk.segment.note_read(start, walk.appended);
+        let bytes = walk.segment.slice(start, bytes).map_err(|source| walk.io_error(source))?;
+        Ok(Some((heads, bytes)))
+    }
+
+    /// Stands right before the entry `log_index`; `None` if there is no such entry.
+    fn walk_from(&self, log_index: u64) -> Result<Option<Walk>, ReadError> {
+        let mut walk = {
+            let state = sync::read(&self.shared.state);
+            if !state.has(log_index) {
+                return Ok(None);
+            }
+            let Some(at) = state.part_of(log_index) else { return Ok(None) };
+            let part = &state.segments[at];
+            Walk::new(part, part.index.start_of(log_index), state.appended)
+        };
+        walk.skip_to(log_index)?;
+        Ok(Some(walk))
+    }
+
+    fn check_not_purged(&self, log_index: u64) -> Result<(), ReadError> {
+        match self.purged() {
+            Some(purged) if log_index <= purged.log_index => {
+                Err(ReadError::PurgedIndex { log_index, purged: purged.log_index })
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What the log's owner, its readers and its helpers see in common.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
+
+use platform::Disk;
+
+use crate::LogPoint;
+use crate::log_index::SegmentIndex;
+use crate::segment::Segment;
+use crate::sync;
+
+/// The log as readers see it.
+pub(super) struct Shared {
+    pub(super) disk: Arc<dyn Disk>,
+    /// Where the segments are.
+    pub(super) dir: PathBuf,
+    pub(super) segment_bytes: u64,
+    pub(super) state: RwLock<State>,
+    /// Below it everything is on disk. Moved forward by the flusher; back by a truncation, when the flusher rests.
+    pub(super) flushed: AtomicU64,
+    failure: OnceLock<String>,
+    has_failed: AtomicBool,
+    /// Held while segments' files come and go, so that no two hands do it at once.
+    pub(super) files: Mutex<()>,
+}
+
+/// Changed by the log's owner only.
+pub(super) struct State {
+    /// Oldest first, without gaps; never empty. The last one is being written.
+    pub(super) segments: VecDeque<Part>,
+    pub(super) purged: Option<LogPoint>,
+    /// Where the first entry that is not purged begins, or would begin.
+    pub(super) min: u64,
+    pub(super) committed: Option<LogPoint>,
+    /// Where the last committed entry ends.
+    pub(super) committed_end: u64,
+    /// Where the last entry ends.
+    pub(super) appended: u64,
+    /// The last entry, or the last purged one.
+    pub(super) last: Option<LogPoint>,
+}
+
+/// A segment and where its entries lie.
+pub(super) struct Part {
+    pub(super) segment: Arc<Segment>,
+    pub(super) index: SegmentIndex,
+}
+
+impl Shared {
+    pub(super) fn new(disk: Arc<dyn Disk>, dir: PathBuf, segment_bytes: u64, state: State, flushed: u64) -> Self {
+        Self {
+            disk,
+            dir,
+            segment_bytes,
+            state: RwLock::new(state),
+            flushed: AtomicU64::new(flushed),
+            failure: OnceLock::new(),
+            has_failed: AtomicBool::new(false),
+            files: Mutex::new(()),
+        }
+    }
+
+    pub(super) fn flushed(&self) -> u64 {
+        self.flushed.load(Ordering::Acquire)
+    }
+
+    /// Stops the log for good: what the page cache holds can no longer be trusted.
+    pub(super) fn fail(&self, reason: &str) {
+        if self.failure.set(reason.to_owned()).is_ok() {
+            tracing::error!(dir = %self.dir.display(), reason, "the commitlog has stopped");
+        }
+        self.has_failed.store(true, Ordering::Release);
+    }
+
+    /// Why the log has stopped, if it has.
+    pub(super) fn failure(&self) -> Option<&str> {
+        if !self.has_failed.load(Ordering::Acquire) {
+            return None;
+        }
+        self.failure.get().map(String::as_str)
+    }
+
+    /// The failure as an error of the system.
+    pub(super) fn check(&self) -> io::Result<()> {
+        self.failure().map_or(Ok(()), |reason| Err(io::Error::other(reason.to_owned())))
+    }
+
+    /// Removes the files of segments that nobody is to find again. An error only leaves a file behind, which
+    /// the next start removes.
+    pub(super) fn remove_segments(&self, bases: &[u64]) {
+        let _files = sync::lock(&self.files);
+        for base in bases {
+            for path in [Segment::path_in(&self.dir, *base), crate::log_index::sidecar_path(&self.dir, *base)] {
+                if self.disk.exists(&path)
+                    && let Err(error) = self.disk.remove_file(&path)
+                {
+                    tracing::warn!(path = %path.display(), %error, "cannot remove a purged file");
+                }
+            }
+        }
+        if let Err(error) = self.disk.sync_dir(&self.dir) {
+            tracing::warn!(dir = %self.dir.display(), %error, "cannot sync the directory after a purge");
+        }
+    }
+}
+
+impl State {
+    /// The segment that holds an entry, by its place in `segments`.
+    pub(super) fn part_of(&self, log_index: u64) -> Option<usize> {
+        let after = self.segments.partition_point(|part| {
+            part.index.first().is_some_and(|first| first.log_index <= log_index) || part.index.first().is_none()
+        });
+        let at = self.segments.iter().take(after).rposition(|part| part.index.contains(log_index))?;
+        Some(at)
+    }
+
+    /// Whether the entry is there and not purged.
+    pub(super) fn has(&self, log_index: u64) -> bool {
+        self.first_index().is_some_and(|first| first <= log_index)
+            && self.last.is_some_and(|last| log_index <= last.log_index)
+    }
+
+    /// The first entry that can be read.
+    pub(super) fn first_index(&self) -> Option<u64> {
+        let last = self.last_retained()?;
+        let first = self.segments.iter().find_map(|part| part.index.first())?.log_index;
+        let first = self.purged.map_or(first, |purged| first.max(purged.log_index + 1));
+        (first <= last.log_index).then_some(first)
+    }
+
+    /// The last entry, unless it is purged.
+    pub(super) fn last_retained(&self) -> Option<LogPoint> {
+        let last = self.last?;
+        (self.purged.is_none_or(|purged| purged.log_index < last.log_index)).then_some(last)
+    }
+
+    /// Term and index of an entry, the last purged one included.
+    pub(super) fn point(&self, log_index: u64) -> Option<LogPoint> {
+        if let Some(purged) = self.purged.filter(|purged| purged.log_index == log_index) {
+            return Some(purged);
+        }
+        if !self.has(log_index) {
+            return None;
+        }
+        let part = &self.segments[self.part_of(log_index)?];
+        Some(LogPoint { term: part.index.term_of(log_index), log_index })
+    }
+
+    /// The part that the log's end lies in.
+    pub(super) fn tail(&self) -> &Part {
+        self.segments.back().expect("a log always has a segment")
+    }
+}

@@ -1,0 +1,311 @@
+//! From log index to place, for the entries of one segment.
+//!
+//! The segment being written has an exact table. A sealed one keeps an anchor every 64 KiB, from which headers
+//! are walked: an exact table of small entries would cost 8 MiB a segment. What a sealed segment keeps also goes
+//! to a sidecar file, so that a restart need not read the segment.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::LogPoint;
+use crate::codec;
+use crate::commitlog::layout::{ENTRY_HEAD_BYTES, EntryHead};
+use crate::segment::Segment;
+
+/// At least this far apart, in bytes, two anchors of a sealed segment lie.
+const ANCHOR_BYTES: u64 = 64 << 10;
+
+/// "TRIx".
+const SIDECAR_MAGIC: u32 = 0x5452_4978;
+const SIDECAR_VERSION: u32 = 1;
+/// No sidecar of ours is larger: a segment of 2 GiB has 32,768 anchors.
+const SIDECAR_BYTES_MAX: u64 = 16 << 20;
+
+/// Where the entries of one segment lie.
+#[derive(Clone)]
+pub(crate) struct SegmentIndex {
+    /// Index of the first entry. Only means something if `count > 0`.
+    first_index: u64,
+    count: u64,
+    /// The first entry of each term, oldest first.
+    terms: Vec<LogPoint>,
+    /// Commitlog offset behind the last entry; where the first goes if there is none.
+    end: u64,
+    spots: Spots,
+}
+
+#[derive(Clone)]
+enum Spots {
+    /// Commitlog offset of every entry.
+    Exact(Vec<u64>),
+    Anchors(Arc<[Anchor]>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Anchor {
+    log_index: u64,
+    offset: u64,
+}
+
+/// A place at or before the wanted entry, from which headers are walked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    pub(crate) log_index: u64,
+    pub(crate) offset: u64,
+}
+
+impl SegmentIndex {
+    /// An empty one; the first entry goes to `end`.
+    pub(crate) fn new(end: u64) -> Self {
+        Self { first_index: 0, count: 0, terms: Vec::new(), end, spots: Spots::Exact(Vec::new()) }
+    }
+
+    /// Takes in the entry that follows.
+    ///
+    /// # Panics
+    /// If it leaves a gap, or the segment is sealed.
+    pub(crate) fn push(&mut self, head: &EntryHead) {
+        let Spots::Exact(offsets) = &mut self.spots else { panic!("a sealed segment takes no entry") };
+        match self.terms.last() {
+            None => self.first_index = head.log_index,
+            Some(last) => {
+                let expected = self.first_index + self.count;
+                assert!(head.log_index == expected, "entry {} follows {}", head.log_index, expected - 1);
+                assert!(head.term >= last.term, "term {} follows {}", head.term, last.term);
+            }
+        }
+        assert!(head.offset.0 >= self.end, "entry at {} overlaps the one that ends at {}", head.offset, self.end);
+        offsets.push(head.offset.0);
+        if self.terms.last().is_none_or(|last| last.term < head.term) {
+            self.terms.push(head.point());
+        }
+        self.count += 1;
+        self.end = head.end().0;
+    }
+
+    /// Its first entry.
+    pub(crate) fn first(&self) -> Option<LogPoint> {
+        self.terms.first().copied()
+    }
+
+    /// Its last entry.
+    pub(crate) fn last(&self) -> Option<LogPoint> {
+        let term = self.terms.last()?.term;
+        Some(LogPoint { term, log_index: self.first_index + self.count - 1 })
+    }
+
+    /// Commitlog offset behind the last entry.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// The first entry of each term.
+    pub(crate) fn terms(&self) -> &[LogPoint] {
+        &self.terms
+    }
+
+    pub(crate) fn contains(&self, log_index: u64) -> bool {
+        self.count > 0 && (self.first_index..self.first_index + self.count).contains(&log_index)
+    }
+
+    /// The term of an entry of this segment.
+    pub(crate) fn term_of(&self, log_index: u64) -> u64 {
+        let after = self.terms.partition_point(|start| start.log_index <= log_index);
+        self.terms[after - 1].term
+    }
+
+    /// Where to begin walking to reach the entry `log_index` of this segment.
+    pub(crate) fn start_of(&self, log_index: u64) -> Start {
+        match &self.spots {
+            Spots::Exact(offsets) => Start { log_index, offset: offsets[(log_index - self.first_index) as usize] },
+            Spots::Anchors(anchors) => {
+                let after = anchors.partition_point(|anchor| anchor.log_index <= log_index);
+                let anchor = anchors[after - 1];
+                Start { log_index: anchor.log_index, offset: anchor.offset }
+            }
+        }
+    }
+
+    /// Where to begin walking to reach the entry whose bytes `offset` lies in; `None` before the first entry.
+    pub(crate) fn start_at(&self, offset: u64) -> Option<Start> {
+        match &self.spots {
+            Spots::Exact(offsets) => {
+                let at = offsets.partition_point(|start| *start <= offset).checked_sub(1)?;
+                Some(Start { log_index: self.first_index + at as u64, offset: offsets[at] })
+            }
+            Spots::Anchors(anchors) => {
+                let at = anchors.partition_point(|anchor| anchor.offset <= offset).checked_sub(1)?;
+                Some(Start { log_index: anchors[at].log_index, offset: anchors[at].offset })
+            }
+        }
+    }
+
+    /// Whether it has a place for every entry.
+    pub(crate) fn is_exact(&self) -> bool {
+        matches!(self.spots, Spots::Exact(_))
+    }
+
+    /// Forgets the exact table, for no entry follows in this segment.
+    pub(crate) fn seal(&mut self) {
+        let Spots::Exact(offsets) = &self.spots else { return };
+        let mut anchors: Vec<Anchor> = Vec::new();
+        for (place, offset) in offsets.iter().enumerate() {
+            if anchors.last().is_none_or(|last| offset - last.offset >= ANCHOR_BYTES) {
+                anchors.push(Anchor { log_index: self.first_index + place as u64, offset: *offset });
+            }
+        }
+        self.spots = Spots::Anchors(anchors.into());
+    }
+
+    /// The same with an exact table, for entries may follow again.
+    pub(crate) fn exact(&self, segment: &Segment) -> io::Result<Self> {
+        if matches!(self.spots, Spots::Exact(_)) {
+            return Ok(self.clone());
+        }
+        let Some(first) = self.first() else { return Ok(Self::new(self.end)) };
+        let start = self.start_of(first.log_index);
+        let mut index = Self::new(start.offset);
+        while index.end < self.end {
+            index.push(&read_head(segment, index.end)?);
+        }
+        Ok(index)
+    }
+
+    /// Keeps the entries up to `last_kept` of an exact table; `end` is where the next one goes if none is left.
+    /// Returns where the dropped ones began, oldest first.
+    pub(crate) fn truncate(&mut self, last_kept: Option<u64>, end: u64) -> Vec<u64> {
+        let Spots::Exact(offsets) = &mut self.spots else { panic!("a sealed segment is made exact first") };
+        let kept = match last_kept {
+            Some(last) if self.count > 0 && last >= self.first_index => (last + 1 - self.first_index).min(self.count),
+            _ => 0,
+        };
+        let dropped = offsets.split_off(kept as usize);
+        if let Some(first) = dropped.first() {
+            self.end = if kept == 0 { end } else { *first };
+        }
+        self.count = kept;
+        let first_index = self.first_index;
+        self.terms.retain(|start| start.log_index < first_index + kept);
+        dropped
+    }
+}
+
+/// Reads the header at `offset`, which an index says is there.
+pub(crate) fn read_head(segment: &Segment, offset: u64) -> io::Result<EntryHead> {
+    let mut bytes = [0; ENTRY_HEAD_BYTES];
+    segment.read(offset, &mut bytes)?;
+    let damaged = |error: &dyn std::fmt::Display| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("no entry header at commitlog offset {offset}: {error}"))
+    };
+    let head = EntryHead::parse(&bytes).map_err(|error| damaged(&error))?;
+    if head.offset.0 == offset {
+        Ok(head)
+    } else {
+        Err(damaged(&format_args!("the header says {}", head.offset)))
+    }
+}
+
+/// What a sealed segment holds, on disk beside it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Sidecar {
+    version: u32,
+    base: u64,
+    first_index: u64,
+    count: u64,
+    end: u64,
+    terms: Vec<LogPoint>,
+    anchors: Vec<Anchor>,
+}
+
+/// The sidecar of the segment at `base`.
+pub(crate) fn sidecar_path(dir: &Path, base: u64) -> PathBuf {
+    dir.join(format!("{base:020}.index"))
+}
+
+/// The bytes of a sealed segment's sidecar. It is to be written only when the segment itself is on disk: an
+/// intact sidecar proves that it is.
+pub(crate) fn encode_sidecar(base: u64, index: &SegmentIndex) -> Vec<u8> {
+    let Spots::Anchors(anchors) = &index.spots else { panic!("only a sealed segment has a sidecar") };
+    let sidecar = Sidecar {
+        version: SIDECAR_VERSION,
+        base,
+        first_index: index.first_index,
+        count: index.count,
+        end: index.end,
+        terms: index.terms.clone(),
+        anchors: anchors.to_vec(),
+    };
+    codec::seal(SIDECAR_MAGIC, &codec::encode(&sidecar, SIDECAR_BYTES_MAX).expect("a sidecar stays below its bound"))
+}
+
+/// Reads a sidecar; `None` if it is not an intact one of the segment at `base` that holds entries.
+pub(crate) fn decode_sidecar(bytes: &[u8], base: u64) -> Option<SegmentIndex> {
+    let sidecar: Sidecar = codec::decode(codec::open(SIDECAR_MAGIC, bytes)?, SIDECAR_BYTES_MAX).ok()?;
+    let is_ours = sidecar.version == SIDECAR_VERSION && sidecar.base == base;
+    let is_full = sidecar.count > 0 && !sidecar.terms.is_empty() && !sidecar.anchors.is_empty();
+    (is_ours && is_full).then_some(SegmentIndex {
+        first_index: sidecar.first_index,
+        count: sidecar.count,
+        terms: sidecar.terms,
+        end: sidecar.end,
+        spots: Spots::Anchors(sidecar.anchors.into()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CommitlogOffset, EntryKind};
+
+    fn head(log_index: u64, term: u64, offset: u64, entry_bytes: u32) -> EntryHead {
+        EntryHead {
+            kind: EntryKind::Command,
+            flags: 0,
+            log_index,
+            term,
+            offset: CommitlogOffset(offset),
+            unit_count: 0,
+            payload_bytes: entry_bytes - 48,
+            entry_bytes,
+        }
+    }
+
+    fn filled(entries: u64) -> SegmentIndex {
+        let mut index = SegmentIndex::new(4096);
+        for n in 0..entries {
+            index.push(&head(10 + n, 1 + n / 100, 4096 + n * 1000, 1000));
+        }
+        index
+    }
+
+    #[test]
+    fn a_sealed_index_finds_an_anchor_before_each_entry_and_survives_its_sidecar() {
+        let exact = filled(300);
+        let mut sealed = exact.clone();
+        sealed.seal();
+        let read = decode_sidecar(&encode_sidecar(4096, &sealed), 4096).unwrap();
+        for index in [&sealed, &read] {
+            assert_eq!((index.first(), index.last(), index.end()), (exact.first(), exact.last(), exact.end()));
+            for n in 10..310 {
+                let (start, place) = (index.start_of(n), exact.start_of(n));
+                assert!(start.offset <= place.offset && place.offset - start.offset < ANCHOR_BYTES);
+                assert_eq!(index.term_of(n), 1 + (n - 10) / 100);
+            }
+        }
+        assert!(decode_sidecar(&encode_sidecar(4096, &sealed), 0).is_none());
+    }
+
+    #[test]
+    fn a_truncated_index_is_as_if_the_entries_had_never_come() {
+        for kept in 0..300 {
+            let mut index = filled(300);
+            let dropped = index.truncate(kept.checked_sub(1).map(|last| 10 + last), 4096);
+            let expected = filled(kept);
+            assert_eq!(dropped.len() as u64, 300 - kept);
+            assert_eq!((index.last(), index.end(), index.terms()), (expected.last(), expected.end(), expected.terms()));
+        }
+    }
+}
