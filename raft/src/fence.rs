@@ -52,16 +52,15 @@ impl Fence {
     }
 }
 
-/// What every other voter must have told before anything follows: the highest last entry of all.
-fn highest_heard(
+/// Once every other voter has told its last entry: who may be voted for then.
+fn after_hearing(
     voters: &BTreeSet<NodeId>,
     this: NodeId,
     heard: &BTreeMap<NodeId, Option<LogPoint>>,
-) -> Option<Option<LogPoint>> {
-    let others: Option<Vec<_>> =
-        voters.iter().filter(|id| **id != this).map(|id| heard.get(id).copied()).collect();
-    let others = others.filter(|_| !voters.is_empty())?;
-    Some(others.into_iter().flatten().max())
+) -> Option<Fence> {
+    let others = voters.iter().filter(|id| **id != this);
+    let heard_all = !voters.is_empty() && others.clone().all(|id| heard.contains_key(id));
+    heard_all.then(|| Fence::Above(others.fold(None, |highest, id| highest.max(heard[id]))))
 }
 
 /// Whether this node has everything that a leader of its term has committed; that leader may be itself.
@@ -98,17 +97,17 @@ pub(crate) async fn keep(
         let voters: BTreeSet<NodeId> = metrics.membership_config.voter_ids().collect();
         let voters = if voters.is_empty() { members.clone() } else { voters };
         for id in voters.iter().filter(|id| **id != this) {
-            if let Some(last) = network.ask_last(*id, ROUND).await {
+            if let Ok(last) = network.ask_last(*id, ROUND).await {
                 heard.insert(*id, last);
             }
         }
-        if let Some(bound) = highest_heard(&voters, this, &heard)
-            && network.fence() != Fence::Above(bound)
+        if let Some(fence) = after_hearing(&voters, this, &heard)
+            && network.fence() != fence
         {
-            network.set_fence(Fence::Above(bound));
-            let has_it = files.reader().last() >= bound;
-            raft.runtime_config().elect(has_it);
-            info!(node = this, ?bound, may_campaign = has_it, "fence: heard of every other voter");
+            network.set_fence(fence);
+            let may_campaign = fence.admits(files.reader().last());
+            raft.runtime_config().elect(may_campaign);
+            info!(node = this, ?fence, may_campaign, "heard of every other voter");
         }
         sleep(ROUND).await;
     }
@@ -131,6 +130,7 @@ async fn lift(files: &Files) -> std::io::Result<()> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "every use wants an option")]
     fn point(term: u64, log_index: u64) -> Option<LogPoint> {
         Some(LogPoint { term, log_index })
     }
@@ -148,10 +148,10 @@ mod tests {
     fn nothing_follows_before_every_other_voter_was_heard() {
         let voters = BTreeSet::from([1, 2, 3]);
         let mut heard = BTreeMap::from([(2, point(1, 5))]);
-        assert_eq!(highest_heard(&voters, 1, &heard), None);
+        assert_eq!(after_hearing(&voters, 1, &heard), None);
         heard.insert(3, point(2, 1));
-        assert_eq!(highest_heard(&voters, 1, &heard), Some(point(2, 1)));
-        assert_eq!(highest_heard(&BTreeSet::from([1]), 1, &BTreeMap::new()), Some(None));
-        assert_eq!(highest_heard(&BTreeSet::new(), 1, &heard), None);
+        assert_eq!(after_hearing(&voters, 1, &heard), Some(Fence::Above(point(2, 1))));
+        assert_eq!(after_hearing(&BTreeSet::from([1]), 1, &BTreeMap::new()), Some(Fence::Above(None)));
+        assert_eq!(after_hearing(&BTreeSet::new(), 1, &heard), None);
     }
 }

@@ -156,20 +156,19 @@ pub(crate) async fn run(Queue(mut queue): Queue, raft: RaftHandle, views: watch:
             continue;
         }
         let entry = Arc::clone(&entries).acquire_owned().await.expect("the semaphore is never closed");
-        let first = match held.take() {
-            Some(waiting) => waiting,
-            None => tokio::select! {
+        let next = if held.is_some() {
+            held.take()
+        } else {
+            tokio::select! {
                 biased;
                 Some(batch) = returned.recv() => {
                     insert(&mut again, batch);
                     continue;
                 }
-                waiting = queue.recv() => match waiting {
-                    Some(waiting) => waiting,
-                    None => return,
-                },
-            },
+                waiting = queue.recv() => waiting,
+            }
         };
+        let Some(first) = next else { return };
         sequence += 1;
         let batch = gather(first, &mut queue, &mut held, sequence, entry);
         if submit(&raft, batch, &refused).await.is_err() {

@@ -3,11 +3,12 @@
 //! Log, raft, proposer and peer sockets share the thread on purpose: one entry's way through them then
 //! needs no locks held apart and no wake-up of another thread but the flusher's.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use openraft::Raft;
 use openraft::storage::RaftLogStorage;
-use openraft::{EmptyNode, Raft};
 use platform::Platform;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
@@ -164,8 +165,7 @@ async fn start(
     if is_new && config.bootstrap {
         // The same members on every node, and only where nothing was ever written: then any number of
         // nodes may do it.
-        let members: std::collections::BTreeMap<_, _> =
-            config.members.keys().map(|id| (*id, EmptyNode {})).collect();
+        let members: BTreeSet<_> = config.members.keys().copied().collect();
         raft.initialize(members).await.map_err(|error| StartError::Raft(error.to_string()))?;
     }
 

@@ -43,7 +43,6 @@ pub(crate) struct StateMachine {
     next_offset: CommitlogOffset,
     membership: StoredMembership,
     since_checkpoint_bytes: u64,
-    last_checkpoint: Option<LogPoint>,
     /// The boundary that retention wants to be the snapshot.
     chosen: Chosen,
     writer: CheckpointWriter,
@@ -97,7 +96,6 @@ impl StateMachine {
             }
             None => apply.restore(None, files.reader())?,
         }
-        let last_checkpoint = applied;
         Ok(Self {
             apply: Mutex::new(apply),
             files,
@@ -105,7 +103,6 @@ impl StateMachine {
             next_offset,
             membership,
             since_checkpoint_bytes: 0,
-            last_checkpoint,
             chosen,
             writer,
         })
@@ -120,7 +117,6 @@ impl StateMachine {
         let last = self.applied?;
         let (seal, app) = self.apply().checkpoint();
         let app = wire::encode(&AppForm { membership: StoredMembershipForm::from(&self.membership), app });
-        self.last_checkpoint = Some(last);
         self.since_checkpoint_bytes = 0;
         Some(Checkpoint { last, next_offset, seal, app })
     }
@@ -141,11 +137,17 @@ impl StateMachine {
         let crossed = self.next_offset.0 > 0
             && (self.next_offset.0 - 1) / segment_bytes != entry.head.offset.0 / segment_bytes;
         if crossed
-            && self.applied != self.last_checkpoint
+            && !self.has_boundary_checkpoint()
             && let Some(checkpoint) = self.capture(entry.head.offset)
         {
             self.writer.save(&self.files, checkpoint, Keep::Boundary, None);
         }
+    }
+
+    /// After a restart from a boundary, or behind an installed snapshot, it is there already.
+    fn has_boundary_checkpoint(&self) -> bool {
+        let checkpoints = self.files.checkpoints().list();
+        checkpoints.iter().any(|known| Some(known.last) == self.applied && known.keep != Keep::Newest)
     }
 
     fn take_in(&mut self, entry: &Entry) -> Reply {
@@ -262,7 +264,6 @@ impl RaftStateMachine<Types> for StateMachine {
         self.applied = Some(own.last);
         self.next_offset = own.next_offset;
         self.membership = membership;
-        self.last_checkpoint = Some(own.last);
         self.since_checkpoint_bytes = 0;
         self.files.set_installed(checkpoint); // openraft asks for the purge up to it next
         self.apply().applied(own.last);

@@ -302,20 +302,18 @@ pub(crate) fn decode_append(mut body: Bytes) -> Result<AppendRequest, FrameError
     let (prev_log_id, leader_commit) = (log_id(), log_id());
     let count = body.get_u32() as usize;
     let mut entries = Vec::with_capacity(count.min(1024));
-    let mut next = prev_log_id.map_or(0, |id| id.index + 1);
+    let mut expected = prev_log_id.map(|id| id.index + 1);
     for _ in 0..count {
         let stored =
             StoredEntry::split_first(&mut body).map_err(|error| FrameError::Body(error.to_string()))?;
         stored
             .verify()
             .map_err(|error| FrameError::Body(format!("entry {}: {error}", stored.head.point())))?;
-        if prev_log_id.is_some() || !entries.is_empty() {
-            if stored.head.log_index != next {
-                let found = stored.head.log_index;
-                return Err(FrameError::Body(format!("entry {found} where entry {next} belongs")));
-            }
+        let found = stored.head.log_index;
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
+            return Err(FrameError::Body(format!("entry {found} where entry {expected} belongs")));
         }
-        next = stored.head.log_index + 1;
+        expected = Some(found + 1);
         if stored.head.kind == EntryKind::Membership {
             decode_membership(&stored.payload())?;
         }

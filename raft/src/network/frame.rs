@@ -19,6 +19,9 @@ const CRC_AT: usize = ID_AT + size_of::<u64>();
 const HEAD_BYTES: usize = CRC_AT + size_of::<u32>();
 const _: () = assert!(HEAD_BYTES == 20);
 
+/// Room for at least this much is offered to each read, so that small frames come several at a time.
+const READ_BYTES_MIN: usize = 16 << 10;
+
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -128,24 +131,31 @@ impl Reader {
 
     /// The next frame, which must be one of `allowed`.
     pub(crate) async fn next(&mut self, allowed: &[Kind]) -> Result<Frame, FrameError> {
-        let mut head = [0; HEAD_BYTES];
-        self.from.read_exact(&mut head).await?;
-        let (kind, id, body_bytes) = parse_head(head)?;
-        if !allowed.contains(&kind) {
-            return Err(FrameError::Unexpected(kind));
-        }
-        let limit = kind.body_bytes_max();
-        if body_bytes > limit {
-            return Err(FrameError::TooLarge { kind, bytes: body_bytes, limit });
-        }
-        self.buf.reserve(body_bytes);
-        while self.buf.len() < body_bytes {
-            let missing = body_bytes - self.buf.len();
-            if (&mut self.from).take(missing as u64).read_buf(&mut self.buf).await? == 0 {
+        loop {
+            let frame_bytes = match self.buf.first_chunk::<HEAD_BYTES>() {
+                None => HEAD_BYTES,
+                Some(head) => {
+                    let (kind, id, body_bytes) = parse_head(*head)?;
+                    if !allowed.contains(&kind) {
+                        return Err(FrameError::Unexpected(kind));
+                    }
+                    let limit = kind.body_bytes_max();
+                    if body_bytes > limit {
+                        return Err(FrameError::TooLarge { kind, bytes: body_bytes, limit });
+                    }
+                    if self.buf.len() >= HEAD_BYTES + body_bytes {
+                        let mut body = self.buf.split_to(HEAD_BYTES + body_bytes).freeze();
+                        body.advance(HEAD_BYTES);
+                        return Ok(Frame { kind, id, body });
+                    }
+                    HEAD_BYTES + body_bytes
+                }
+            };
+            self.buf.reserve((frame_bytes - self.buf.len()).max(READ_BYTES_MIN));
+            if self.from.read_buf(&mut self.buf).await? == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
         }
-        Ok(Frame { kind, id, body: self.buf.split().freeze() })
     }
 }
 

@@ -111,14 +111,15 @@ impl Network {
         assert!(self.raft.set(raft).is_ok(), "a network works for one raft");
     }
 
-    /// The last entry in a peer's log; `None` if it does not answer.
-    pub(crate) async fn ask_last(&self, id: NodeId, within: Duration) -> Option<Option<LogPoint>> {
-        let peer = self.peer(id)?;
+    /// The last entry in a peer's log.
+    pub(crate) async fn ask_last(&self, id: NodeId, within: Duration) -> Result<Option<LogPoint>, LaneError> {
+        let no_answer = |reason: String| LaneError::NoAnswer(reason);
+        let peer = self.peer(id).ok_or_else(|| no_answer(format!("node {id} is not known")))?;
         let question = Bytes::from(wire::encode(&Request::LastLog));
-        let answer = lane::call(&peer.control, Kind::Call, vec![question], within).await.ok()?;
-        match wire::decode(&answer).ok()? {
-            Response::LastLog(last) => Some(last),
-            _ => None,
+        let answer = lane::call(&peer.control, Kind::Call, vec![question], within).await?;
+        match wire::decode(&answer).map_err(|error| no_answer(error.to_string()))? {
+            Response::LastLog(last) => Ok(last),
+            other => Err(no_answer(other.into_surprise())),
         }
     }
 

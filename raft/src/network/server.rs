@@ -173,7 +173,7 @@ impl Server {
 
     /// Answers calls, each in a task of its own.
     async fn calls(
-        self: &Self,
+        &self,
         peer: &Arc<Peer>,
         mut reader: Reader,
         mut writer: Box<dyn AsyncWrite + Send + Unpin>,

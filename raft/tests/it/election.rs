@@ -9,7 +9,7 @@ use crate::group::{Group, wait_for};
 
 #[tokio::test]
 async fn three_nodes_elect_one_leader_and_agree() {
-    let group = Group::start(3).await;
+    let group = Group::start(3);
     for n in 0..100 {
         group.command(&format!("command {n}")).await;
     }
@@ -30,7 +30,7 @@ async fn three_nodes_elect_one_leader_and_agree() {
 
 #[tokio::test]
 async fn the_leader_dies_again_and_again_and_nothing_acknowledged_is_lost() {
-    let mut group = Group::start(3).await;
+    let mut group = Group::start(3);
     let mut sent = Vec::new();
     for round in 0..5 {
         for n in 0..20 {
@@ -55,7 +55,7 @@ async fn the_leader_dies_again_and_again_and_nothing_acknowledged_is_lost() {
 
 #[tokio::test]
 async fn without_a_majority_nothing_is_acknowledged_and_the_leader_is_not_ready() {
-    let mut group = Group::start(3).await;
+    let mut group = Group::start(3);
     let leader = group.leader().await;
     let others: Vec<_> = group.running().into_iter().filter(|id| *id != leader).collect();
     for id in &others {
@@ -81,7 +81,7 @@ async fn without_a_majority_nothing_is_acknowledged_and_the_leader_is_not_ready(
 
 #[tokio::test]
 async fn all_die_at_once_and_come_back_with_everything() {
-    let mut group = Group::start(3).await;
+    let mut group = Group::start(3);
     for n in 0..200 {
         group.command(&format!("command {n}")).await;
     }

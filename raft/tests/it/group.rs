@@ -156,7 +156,7 @@ pub struct Group {
 
 impl Group {
     /// Starts `count` nodes with small segments; `adjust` may change each one's configuration.
-    pub async fn start_with(count: u64, adjust: impl Fn(&mut NodeConfig) + Send + Sync + 'static) -> Self {
+    pub fn start_with(count: u64, adjust: impl Fn(&mut NodeConfig) + Send + Sync + 'static) -> Self {
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()
@@ -176,8 +176,8 @@ impl Group {
         group
     }
 
-    pub async fn start(count: u64) -> Self {
-        Self::start_with(count, |_| {}).await
+    pub fn start(count: u64) -> Self {
+        Self::start_with(count, |_| {})
     }
 
     pub fn config(&self, id: NodeId) -> NodeConfig {

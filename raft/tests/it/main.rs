@@ -1,5 +1,8 @@
 //! Stories of whole nodes, several in one process, over real sockets and files.
 
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on fails")]
+#![expect(clippy::result_large_err, reason = "what was seen instead is for the reader of a failure")]
+
 mod election;
 mod group;
 mod network;

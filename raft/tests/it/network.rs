@@ -13,7 +13,7 @@ async fn random_bytes_on_the_peer_port_change_nothing() {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(4711);
     println!("SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
-    let group = Group::start(3).await;
+    let group = Group::start(3);
     group.command("before").await;
     let addr = group.node(group.leader().await).local_addr().to_string();
     for _ in 0..200 {
@@ -36,8 +36,7 @@ async fn a_node_with_other_segments_is_refused() {
         if config.node_id == 3 {
             config.segment_bytes = 2 << 20;
         }
-    })
-    .await;
+    });
     group.command("without it").await;
     let stranger = group.view(3);
     assert!(stranger.leader.is_none() && stranger.applied_index == 0, "{stranger:?}");
@@ -50,8 +49,7 @@ async fn a_node_of_another_group_is_refused() {
         if config.node_id == 2 {
             config.group = "another".into();
         }
-    })
-    .await;
+    });
     group.command("without it").await;
     wait_for("the others to have no contact", || {
         let view = group.view(2);

@@ -10,7 +10,7 @@ use crate::units::unit;
 
 #[tokio::test]
 async fn it_leads_itself_and_remembers_over_clean_and_unclean_ends() {
-    let mut group = Group::start(1).await;
+    let mut group = Group::start(1);
     let receipt = group.command("one").await;
     assert_eq!((&receipt.reply.value[..], receipt.term), (&b"did one"[..], 1));
     let read = group.node(1).read_index(Duration::from_secs(5)).await.unwrap();
@@ -28,7 +28,7 @@ async fn it_leads_itself_and_remembers_over_clean_and_unclean_ends() {
 
 #[tokio::test]
 async fn merged_proposals_each_get_their_own_units_in_order() {
-    let group = Group::start(1).await;
+    let group = Group::start(1);
     group.leader().await;
     let node = group.node(1);
     let mut pending = Vec::new();
@@ -57,7 +57,7 @@ async fn merged_proposals_each_get_their_own_units_in_order() {
 
 #[tokio::test]
 async fn what_is_too_large_is_refused_and_a_stopped_node_says_so() {
-    let group = Group::start(1).await;
+    let group = Group::start(1);
     group.leader().await;
     let node = group.node(1);
     let large = Bytes::from(vec![7; (512 << 10) + 1]);
@@ -72,7 +72,7 @@ async fn what_is_too_large_is_refused_and_a_stopped_node_says_so() {
 
 #[tokio::test]
 async fn a_directory_is_not_taken_over_by_another_node_or_twice() {
-    let mut group = Group::start(1).await;
+    let mut group = Group::start(1);
     group.command("mine").await;
     let config = NodeConfig { listen: "127.0.0.1:0".parse().unwrap(), ..group.config(1) };
     let start = |config| Node::start(config, platform::Platform::os(), Recorder::default(), Arc::new(Echo));
@@ -80,6 +80,6 @@ async fn a_directory_is_not_taken_over_by_another_node_or_twice() {
     group.shut_down(1).await;
     let other = NodeConfig { group: "other".into(), ..config.clone() };
     assert!(matches!(start(other), Err(StartError::Identity { .. })));
-    std::fs::remove_file(group.dir(1).join("raft/vote")).unwrap();
+    platform::Platform::os().disk.remove_file(&group.dir(1).join("raft/vote")).unwrap();
     assert!(matches!(start(config), Err(StartError::File { .. })), "a node without its vote");
 }

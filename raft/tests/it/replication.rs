@@ -7,7 +7,7 @@ use crate::group::{Group, wait_for};
 
 #[tokio::test]
 async fn a_follower_that_was_away_catches_up() {
-    let mut group = Group::start(3).await;
+    let mut group = Group::start(3);
     let leader = group.leader().await;
     let away = group.running().into_iter().find(|id| *id != leader).unwrap();
     group.crash(away).await;
@@ -20,7 +20,7 @@ async fn a_follower_that_was_away_catches_up() {
 
 #[tokio::test]
 async fn what_only_a_dead_leader_had_is_cut_from_its_log() {
-    let mut group = Group::start(3).await;
+    let mut group = Group::start(3);
     group.command("kept").await;
     group.settle().await;
     let old = group.leader().await;
@@ -54,7 +54,7 @@ async fn what_only_a_dead_leader_had_is_cut_from_its_log() {
 
 #[tokio::test]
 async fn applications_call_each_other() {
-    let group = Group::start(3).await;
+    let group = Group::start(3);
     group.leader().await;
     let within = std::time::Duration::from_secs(5);
     let answer = group.node(1).call_peer(3, "hello".into(), within).await.unwrap();

@@ -32,7 +32,7 @@ async fn purge_two_segments(group: &Group, id: u64) {
 
 #[tokio::test]
 async fn a_follower_beyond_the_purge_point_gets_a_snapshot_and_then_the_log() {
-    let mut group = Group::start(3).await;
+    let mut group = Group::start(3);
     let leader = group.leader().await;
     let away = group.running().into_iter().find(|id| *id != leader).unwrap();
     fill(&group, "before", 3).await;
@@ -56,7 +56,7 @@ async fn a_follower_beyond_the_purge_point_gets_a_snapshot_and_then_the_log() {
 
 #[tokio::test]
 async fn a_purged_log_restarts_where_it_was() {
-    let mut group = Group::start(1).await;
+    let mut group = Group::start(1);
     fill(&group, "some", 45).await;
     let before = group.recorder(1).state();
     purge_two_segments(&group, 1).await;

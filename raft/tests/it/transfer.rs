@@ -12,7 +12,7 @@ use crate::group::{Group, wait_for};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_load_no_proposal_fails_because_of_a_transfer() {
-    let group = Group::start(3).await;
+    let group = Group::start(3);
     group.leader().await;
     let stop = Arc::new(AtomicBool::new(false));
     let nodes: Vec<_> = group.running().into_iter().map(|id| group.node(id)).collect();
@@ -69,8 +69,7 @@ async fn a_new_node_learns_and_then_votes_and_an_old_one_leaves() {
         } else {
             config.members.remove(&4);
         }
-    })
-    .await;
+    });
     for n in 0..50 {
         group.command(&format!("command {n}")).await;
     }
