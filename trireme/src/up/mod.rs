@@ -10,6 +10,7 @@ mod http;
 mod plan;
 mod ports;
 mod state;
+mod stop;
 mod supervisor;
 mod tell;
 mod watch;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use platform::Platform;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
 
 use super::child::Child;
 use super::plan::Plan;
+use super::stop::Stop;
 use super::watch::{self, Leader};
 use super::{files, state, tell};
 
@@ -21,6 +21,8 @@ const NAMESRV_STARTS_WITHIN: Duration = Duration::from_secs(10);
 const STOPS_WITHIN: Duration = Duration::from_secs(15);
 /// Without a leader for so long, something is wrong, and said so again after as long.
 const LEADERLESS_TOLD_AFTER: Duration = Duration::from_secs(5);
+/// A child whose program or log cannot be opened is tried again after so long.
+const START_AGAIN: Duration = Duration::from_secs(1);
 /// Lines of a dead child's log that are shown.
 const LOG_LINES: usize = 5;
 
@@ -44,31 +46,6 @@ pub(crate) struct Supervisor {
     /// When that was last said.
     leaderless_told: Duration,
     started: Duration,
-}
-
-/// The signals that stop a group.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Stop {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
-    }
 }
 
 impl Supervisor {
@@ -99,7 +76,7 @@ impl Supervisor {
         let ended = self.live(&mut stop).await;
         tell::line("");
         self.stop_all(&mut stop).await;
-        self.write_state()?;
+        self.note_state();
         ended.map(|()| ExitCode::SUCCESS)
     }
 
@@ -115,6 +92,7 @@ impl Supervisor {
         }
         for at in NAMESRV + 1..self.children.len() {
             self.start(at)?;
+            self.write_state()?;
         }
         let (leader, mut leaders) = channel::channel(None);
         let follow = watch::follow(self.platform.net.clone(), self.plan.clone(), leader);
@@ -131,7 +109,7 @@ impl Supervisor {
                     let leader = *leaders.borrow_and_update();
                     self.on_leader(leader);
                 }
-                () = tokio::time::sleep(wake) => self.on_wake()?,
+                () = tokio::time::sleep(wake) => self.on_wake(),
             }
         }
     }
@@ -157,6 +135,13 @@ impl Supervisor {
         wrote.with_context(|| format!("cannot write {}", self.plan.dir.join("up.json").display()))
     }
 
+    /// As [`Self::write_state`]; a disk that is full just now does not end a group that runs.
+    fn note_state(&self) {
+        if let Err(error) = self.write_state() {
+            self.say(&format!("{error:#}"));
+        }
+    }
+
     fn start(&mut self, at: usize) -> anyhow::Result<()> {
         let now = self.now();
         let log = self.children[at].process().log.clone();
@@ -168,7 +153,7 @@ impl Supervisor {
             )
         })?;
         self.ends.spawn(async move { (at, ended.await) });
-        self.write_state()
+        Ok(())
     }
 
     /// Waits until the name server accepts connections.
@@ -181,7 +166,7 @@ impl Supervisor {
                 return Ok(());
             }
             if let Some(Ok((at, status))) = self.ends.try_join_next() {
-                return self.on_end(at, &status);
+                self.on_end(at, &status)?;
             }
             if self.now() >= deadline {
                 bail!("the name server does not answer at {addr} after {NAMESRV_STARTS_WITHIN:?}");
@@ -199,7 +184,7 @@ impl Supervisor {
     fn on_end(&mut self, at: usize, status: &io::Result<ExitStatus>) -> anyhow::Result<()> {
         let now = self.now();
         let death = self.children[at].died(now);
-        self.write_state()?;
+        self.note_state();
         let how = tell::how(status);
         let by_itself = status.as_ref().is_ok_and(|status| status.code().is_some());
         if by_itself && self.leader.is_none() {
@@ -221,7 +206,7 @@ impl Supervisor {
             };
             self.say(&format!("{who} is gone ({how} after {lived:.1} s), {again}{log}"));
             if pause.is_zero() {
-                self.restart(at)?;
+                self.restart(at);
             }
         } else {
             self.say(&format!("{who} is gone ({how} after {lived:.1} s), and stays so (--no-restart){log}"));
@@ -229,11 +214,19 @@ impl Supervisor {
         Ok(())
     }
 
-    fn restart(&mut self, at: usize) -> anyhow::Result<()> {
-        self.start(at)?;
-        let pid = self.children[at].pid().expect("it was just started");
-        self.say(&format!("{} is back with pid {pid}", self.name(at)));
-        Ok(())
+    /// Starts a dead child again, or says why not and tries later.
+    fn restart(&mut self, at: usize) {
+        match self.start(at) {
+            Ok(()) => {
+                let pid = self.children[at].pid().expect("it was just started");
+                self.say(&format!("{} is back with pid {pid}", self.name(at)));
+            }
+            Err(error) => {
+                self.children[at].restart_at = Some(self.now() + START_AGAIN);
+                self.say(&format!("{error:#}; trying again in {START_AGAIN:?}"));
+            }
+        }
+        self.note_state();
     }
 
     fn on_leader(&mut self, leader: Option<Leader>) {
@@ -271,11 +264,11 @@ impl Supervisor {
         next.map_or(Duration::from_secs(3_600), |next| next.saturating_sub(now))
     }
 
-    fn on_wake(&mut self) -> anyhow::Result<()> {
+    fn on_wake(&mut self) {
         let now = self.now();
         for at in 0..self.children.len() {
             if self.children[at].restart_at.is_some_and(|due| due <= now) {
-                self.restart(at)?;
+                self.restart(at);
             }
         }
         if let Some(since) = self.leaderless_since
@@ -290,7 +283,6 @@ impl Supervisor {
             let (since, logs) = (now.saturating_sub(since).as_secs_f64(), self.plan.dir.join("logs"));
             self.say(&format!("no leader for {since:.0} s ({why}); see {}", logs.display()));
         }
-        Ok(())
     }
 
     /// Followers first, so that nobody stands for election on the way down; then the leader, then the name server.

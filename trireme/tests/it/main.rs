@@ -1,6 +1,10 @@
 //! The binary from outside: exit codes, sentences, and the names it answers to.
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests may panic, and write their own files")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests may panic, and write their own files"
+)]
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -79,6 +83,26 @@ fn values_in_force_are_printed_as_a_property_file() {
     check(&["broker", "-m", "-n", "a:1;b:2"], 0, "\nnamesrvAddr=a:1;b:2\n", "");
     check(&["broker", "-p", "--set", "lisenPort=1"], 0, "listenPort=10911", "did you mean listenPort?");
     check(&["namesrv", "-p"], 0, "listenPort=9876\n", "");
+}
+
+#[test]
+fn every_sample_is_accepted() {
+    let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf");
+    for (command, name, line) in [
+        ("namesrv", "namesrv.conf", "listenPort=9876\n"),
+        ("broker", "broker.conf", "brokerName=broker-a\n"),
+        ("broker", "broker-a-n0.conf", "dLegerSelfId=n0\n"),
+        ("broker", "broker-a-n1.conf", "dLegerSelfId=n1\n"),
+        ("broker", "broker-a-n2.conf", "dLegerSelfId=n2\n"),
+        ("broker", "dledger/broker-n2.conf", "listenPort=30931\n"),
+    ] {
+        let output = run(Path::new(TRIREME), &[command, "-p", "-c", conf.join(name).to_str().unwrap()]);
+        let (stdout, stderr) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && stdout.contains(line), "{name}: {stdout}{stderr}");
+        let is_ours = !name.starts_with("dledger");
+        assert!(stderr.is_empty() == is_ours, "{name}: {stderr}");
+    }
 }
 
 #[test]
