@@ -1,4 +1,4 @@
-//! The JSON header, type 0. Read leniently, written strictly: see `docs/format.md`.
+//! The JSON header, type 0. Read leniently, written strictly.
 
 use bytes::{BufMut, BytesMut};
 
@@ -54,7 +54,9 @@ fn ext_fields(scanner: &mut Scanner<'_>, header_bytes: usize) -> Result<ExtField
     let mut ext = ExtFields::with_capacity(header_bytes - scanner.at());
     while scanner.more_before(b'}')? {
         let name = scanner.name(1)?;
-        if let Some(value) = text_of_ref(&scanner.scalar(1)?) {
+        if matches!(scanner.peek()?, b'"' | b'\'') {
+            ext.push_with(&name, |text| scanner.string_into(text))?;
+        } else if let Some(value) = text_of_ref(&scanner.scalar(1)?) {
             ext.push_with(&name, |text| {
                 text.push_str(value);
                 Ok::<(), HeaderError>(())

@@ -151,15 +151,23 @@ impl<'a> Scanner<'a> {
         Ok(Cow::Owned(out))
     }
 
-    /// The rest of a quoted text from its first escape on, and its closing quote.
+    /// A quoted text, appended to `out` with its escapes resolved. After an error `out` holds a part of it.
+    pub(crate) fn string_into(&mut self, out: &mut String) -> Result<(), JsonError> {
+        let quote = self.peek()?;
+        self.at += 1;
+        self.escaped_tail(quote, out)
+    }
+
+    /// The rest of a quoted text, and its closing quote.
     fn escaped_tail(&mut self, quote: u8, out: &mut String) -> Result<(), JsonError> {
         loop {
             let rest = &self.text.as_bytes()[self.at..];
             let plain = rest.iter().position(|byte| *byte == quote || *byte == b'\\');
             let plain = plain.ok_or(JsonError::Truncated { at: self.text.len() })?;
+            let found = rest[plain];
             out.push_str(&self.text[self.at..self.at + plain]);
             self.at += plain + 1;
-            if rest[plain] == quote {
+            if found == quote {
                 return Ok(());
             }
             let escaped = self.escape()?;

@@ -26,7 +26,9 @@ fn bodies_are_as_lenient_as_in_5_3_3() {
             "ResetOffsetBody" => offset::ResetOffsetBody::read(text).map(|body| body.to_bytes()),
             "ConsumerData" => json::from_slice::<heartbeat::ConsumerData>(text).map(|body| body.to_bytes()),
             "SubscriptionData" => subscription::SubscriptionData::read(text).map(|body| body.to_bytes()),
-            "SubscriptionGroupConfig" => admin::SubscriptionGroupConfig::read(text).map(|body| body.to_bytes()),
+            "SubscriptionGroupConfig" => {
+                admin::SubscriptionGroupConfig::read(text).map(|body| body.to_bytes())
+            }
             "ConsumerOffsetSerializeWrapper" => offset::ConsumerOffsetTable::read(text).map(|mut body| {
                 // Java leaves an absent version away; ours is all zeros.
                 assert_eq!(body.data_version, route::DataVersion::default());
@@ -42,7 +44,12 @@ fn bodies_are_as_lenient_as_in_5_3_3() {
         }
         let ours = ours.unwrap_or_else(|error| panic!("{error}: {case}"));
         let theirs = theirs.as_str().unwrap().as_bytes();
-        assert!(same_json(&ours, theirs), "{}\n{}", String::from_utf8_lossy(&ours), String::from_utf8_lossy(theirs));
+        assert!(
+            same_json(&ours, theirs),
+            "{}\n{}",
+            String::from_utf8_lossy(&ours),
+            String::from_utf8_lossy(theirs)
+        );
     }
 }
 
@@ -63,7 +70,10 @@ fn again(code: i32, is_request: bool, body: &[u8]) -> Option<Result<Bytes, JsonE
         (request::GET_BROKER_CLUSTER_INFO, false) => body!(route::ClusterInfo),
         (request::GET_BROKER_MEMBER_GROUP, false) => body!(route::BrokerMemberGroupBody),
         (request::QUERY_DATA_VERSION, _) => body!(route::DataVersion),
-        (request::REGISTER_BROKER | request::GET_KVLIST_BY_NAMESPACE | request::GET_BROKER_RUNTIME_INFO, false) => {
+        (
+            request::REGISTER_BROKER | request::GET_KVLIST_BY_NAMESPACE | request::GET_BROKER_RUNTIME_INFO,
+            false,
+        ) => {
             body!(route::KvTable)
         }
         (
@@ -101,14 +111,18 @@ fn again(code: i32, is_request: bool, body: &[u8]) -> Option<Result<Bytes, JsonE
 }
 
 /// Members that Java computes and we do not keep, or that only some programs send.
-const DROPPED: [&str; 6] = ["tags", "minTimeStampStr", "maxTimeStampStr", "zzz", "topicMessageType", "attachments"];
+const DROPPED: [&str; 6] =
+    ["tags", "minTimeStampStr", "maxTimeStampStr", "zzz", "topicMessageType", "attachments"];
 
 /// Takes away what may differ: null members and [`DROPPED`] ones of theirs, members of ours that theirs lacks (the
 /// defaults), and the types of numbers and texts.
 fn assert_holds(name: &str, theirs: &Value, ours: &Value) {
     match (theirs, ours) {
         (Value::Object(theirs), Value::Object(ours)) => {
-            for (member, value) in theirs.iter().filter(|(member, value)| !value.is_null() && !DROPPED.contains(&member.as_str())) {
+            for (member, value) in theirs
+                .iter()
+                .filter(|(member, value)| !value.is_null() && !DROPPED.contains(&member.as_str()))
+            {
                 let kept = ours.get(member).unwrap_or_else(|| panic!("{name}: {member} is lost"));
                 assert_holds(&format!("{name}.{member}"), value, kept);
             }
@@ -119,7 +133,10 @@ fn assert_holds(name: &str, theirs: &Value, ours: &Value) {
         }
         _ => {
             let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            assert!(text(theirs) == text(ours) || theirs.is_u64() && ours.is_string(), "{name}: {theirs} became {ours}");
+            assert!(
+                text(theirs) == text(ours) || theirs.is_u64() && ours.is_string(),
+                "{name}: {theirs} became {ours}"
+            );
         }
     }
 }
@@ -133,15 +150,25 @@ fn recorded_bodies_are_read_and_nothing_is_lost() {
         if !recorded.is_request() && command.code != 0 || recorded.scenario().contains("unknown-enum") {
             continue;
         }
-        let Some(ours) = again(recorded.request_code() as i32, recorded.is_request(), recorded.body()) else { continue };
+        let Some(ours) = again(recorded.request_code() as i32, recorded.is_request(), recorded.body()) else {
+            continue;
+        };
         let Ok(theirs) = json::parse(recorded.body()) else {
-            assert!(ours.is_err() && recorded.line["file"].as_str().unwrap().starts_with("handmade"), "{}", recorded.name());
+            assert!(
+                ours.is_err() && recorded.line["file"].as_str().unwrap().starts_with("handmade"),
+                "{}",
+                recorded.name()
+            );
             continue;
         };
         let ours = match ours {
             Ok(ours) => json::parse(&ours).unwrap(),
             Err(error) => {
-                assert!(recorded.line["file"].as_str().unwrap().starts_with("handmade"), "{}: {error}", recorded.name());
+                assert!(
+                    recorded.line["file"].as_str().unwrap().starts_with("handmade"),
+                    "{}: {error}",
+                    recorded.name()
+                );
                 continue;
             }
         };
@@ -174,21 +201,29 @@ fn recorded_registrations_are_read_plain_and_compressed() {
             }
             Err(error) => {
                 // Brokers 5.3.x deflate the body and say that they do not; name servers refuse that, and so do we.
-                let is_mislabeled = recorded.line["body_kind"] == "RegisterBrokerBody, deflated" && !header.compressed;
-                let is_wrong = is_mislabeled || recorded.line["file"].as_str().unwrap().starts_with("handmade");
+                let is_mislabeled =
+                    recorded.line["body_kind"] == "RegisterBrokerBody, deflated" && !header.compressed;
+                let is_wrong =
+                    is_mislabeled || recorded.line["file"].as_str().unwrap().starts_with("handmade");
                 assert!(is_wrong, "{}: {error}", recorded.name());
                 refused += 1;
             }
         }
     }
-    assert!(plain > 30 && compressed > 2 && refused > 0, "{plain} plain, {compressed} compressed, {refused} refused");
+    assert!(
+        plain > 30 && compressed > 2 && refused > 0,
+        "{plain} plain, {compressed} compressed, {refused} refused"
+    );
 }
 
 #[test]
 fn routes_are_compact_with_quoted_ids() {
     let body = route::TopicRouteData {
         broker_datas: vec![route::BrokerData {
-            broker_addrs: BTreeMap::from([(0, "10.0.0.1:10911".to_owned()), (2, "10.0.0.2:10911".to_owned())]),
+            broker_addrs: BTreeMap::from([
+                (0, "10.0.0.1:10911".to_owned()),
+                (2, "10.0.0.2:10911".to_owned()),
+            ]),
             broker_name: "broker-a".to_owned(),
             cluster: "DefaultCluster".to_owned(),
             ..route::BrokerData::default()
@@ -215,8 +250,7 @@ fn routes_are_compact_with_quoted_ids() {
 fn maps_of_queues_are_written_the_way_clients_split_them() {
     let queue = |queue_id| MessageQueue { topic: "T".to_owned(), broker_name: "b".to_owned(), queue_id };
     let body = offset::ResetOffsetBody { offset_table: BTreeMap::from([(queue(0), 77), (queue(1), 78)]) };
-    let expected =
-        r#"{"offsetTable":{{"brokerName":"b","queueId":0,"topic":"T"}:77,{"brokerName":"b","queueId":1,"topic":"T"}:78}}"#;
+    let expected = r#"{"offsetTable":{{"brokerName":"b","queueId":0,"topic":"T"}:77,{"brokerName":"b","queueId":1,"topic":"T"}:78}}"#;
     assert_eq!(body.to_bytes(), expected);
     assert_eq!(offset::ResetOffsetBody::read(expected.as_bytes()).unwrap(), body);
     let list = r#"{"offsetTable":[{"brokerName":"b","offset":77,"queueId":0,"topic":"T"},{"brokerName":"b","offset":78,"queueId":1,"topic":"T"}]}"#;
@@ -243,7 +277,9 @@ fn fingerprints_are_javas() {
 
 #[test]
 fn references_are_followed_and_cannot_blow_a_text_up() {
-    let value = json::parse(br#"{"a":[{"x":1},{"$ref":"$.a[0]"}],"b":{"$ref":"$.nowhere"},"c":{"$ref":"$"}}"#).unwrap();
+    let value =
+        json::parse(br#"{"a":[{"x":1},{"$ref":"$.a[0]"}],"b":{"$ref":"$.nowhere"},"c":{"$ref":"$"}}"#)
+            .unwrap();
     assert_eq!(value["a"][1], json!({"x": 1}));
     assert_eq!(value["b"], json!({"$ref": "$.nowhere"}));
     assert_eq!(value["c"]["a"][1], json!({"$ref": "$.a[0]"}), "one level only");

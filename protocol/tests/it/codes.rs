@@ -74,7 +74,12 @@ fn system_flag_bits_are_javas() {
 fn property_names_are_javas() {
     let names = constants(include_str!("../vectors/golden/message_property_names.json"));
     let value = |name: &str| {
-        names.iter().find(|(found, _)| found == name).and_then(|(_, value)| value.as_str()).unwrap().to_owned()
+        names
+            .iter()
+            .find(|(found, _)| found == name)
+            .and_then(|(_, value)| value.as_str())
+            .unwrap()
+            .to_owned()
     };
     assert_eq!(value("PROPERTY_UNIQ_CLIENT_MESSAGE_ID_KEYIDX"), properties::UNIQ_KEY);
     assert_eq!(value("PROPERTY_WAIT_STORE_MSG_OK"), properties::WAIT);

@@ -26,10 +26,13 @@ fn bound_memory() {
 /// Feeds `target` with mutated members of `corpus`.
 fn fuzz(name: &str, corpus: &[Vec<u8>], target: impl Fn(&[u8])) {
     bound_memory();
-    let iterations = std::env::var("FUZZ_ITERATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(ITERATIONS);
+    let iterations =
+        std::env::var("FUZZ_ITERATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(ITERATIONS);
     let seed = seed();
     let mut random = Random::new(seed ^ name.len() as u64);
-    corpus.iter().for_each(|bytes| target(bytes));
+    for bytes in corpus {
+        target(bytes);
+    }
     for _ in 0..iterations {
         let mut bytes = corpus[random.below(corpus.len())].clone();
         for _ in 0..=random.below(4) {
@@ -72,7 +75,12 @@ fn mutate(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut Random) {
 
 fn frame_corpus() -> Vec<Vec<u8>> {
     let broken = malformed().into_iter().map(|line| hex(line["sent_hex"].as_str().unwrap()));
-    frames().iter().filter(|frame| frame.bytes.len() < 4096).map(|frame| frame.bytes.to_vec()).chain(broken).collect()
+    frames()
+        .iter()
+        .filter(|frame| frame.bytes.len() < 4096)
+        .map(|frame| frame.bytes.to_vec())
+        .chain(broken)
+        .collect()
 }
 
 /// The headers of recorded frames of one encoding.
@@ -82,14 +90,14 @@ fn header_corpus(header_type: u8) -> Vec<Vec<u8>> {
 }
 
 /// What is decoded must encode, and decode to the same.
-fn check_command(command: Command) {
+fn check_command(command: &Command) {
     if let Ok(bytes) = command.encode() {
         let again = frame::decode(&mut BytesMut::from(&bytes[..])).unwrap().unwrap();
         assert_eq!((again.code, again.opaque, again.flag), (command.code, command.opaque, command.flag));
     }
-    drop(send::SendRequest::read(&command));
+    drop(send::SendRequest::read(command));
     drop(heartbeat::HeartbeatData::read(&command.body));
-    if let Ok(header) = route::RegisterBroker::read(&command) {
+    if let Ok(header) = route::RegisterBroker::read(command) {
         drop(route::RegisterBrokerBody::decode(&command.body, &header));
     }
 }
@@ -99,7 +107,7 @@ fn fuzz_frames() {
     fuzz("frames", &frame_corpus(), |bytes| {
         let mut buf = BytesMut::from(bytes);
         while let Ok(Some(command)) = frame::decode(&mut buf) {
-            check_command(command);
+            check_command(&command);
         }
     });
 }
@@ -110,10 +118,12 @@ fn fuzz_headers() {
         fuzz("headers", &header_corpus(encoding.number()), |header| {
             let mut buf = BytesMut::new();
             buf.extend_from_slice(&(header.len() as u32 + 4).to_be_bytes());
-            buf.extend_from_slice(&((u32::from(encoding.number()) << 24) | header.len() as u32).to_be_bytes());
+            buf.extend_from_slice(
+                &((u32::from(encoding.number()) << 24) | header.len() as u32).to_be_bytes(),
+            );
             buf.extend_from_slice(header);
             if let Ok(command) = frame::decode(&mut buf) {
-                check_command(command.expect("the whole frame is there"));
+                check_command(&command.expect("the whole frame is there"));
             }
         });
     }
@@ -121,7 +131,8 @@ fn fuzz_headers() {
 
 #[test]
 fn fuzz_message_units() {
-    let corpus: Vec<_> = units().iter().map(|unit| unit.bytes.to_vec()).filter(|unit| unit.len() < 4096).collect();
+    let corpus: Vec<_> =
+        units().iter().map(|unit| unit.bytes.to_vec()).filter(|unit| unit.len() < 4096).collect();
     fuzz("message units", &corpus, |bytes| {
         for unit in walk(bytes) {
             let Ok(view) = unit.and_then(parse) else { continue };
@@ -137,7 +148,8 @@ fn fuzz_message_units() {
 #[test]
 fn fuzz_batches() {
     let batches = frames().into_iter().filter(|frame| frame.line["body_kind"] == "batch layout");
-    let corpus: Vec<_> = batches.map(|frame| frame.body().to_vec()).filter(|body| body.len() < 4096).collect();
+    let corpus: Vec<_> =
+        batches.map(|frame| frame.body().to_vec()).filter(|body| body.len() < 4096).collect();
     fuzz("batches", &corpus, |bytes| {
         let items: Result<Vec<_>, _> = batch::decode(bytes).collect();
         let Ok(items) = items else { return };
@@ -151,7 +163,9 @@ fn fuzz_batches() {
 
 #[test]
 fn fuzz_json_bodies() {
-    let bodies = frames().into_iter().filter(|frame| frame.line["body_kind"].as_str().is_some_and(|kind| kind.contains("JSON")));
+    let bodies = frames()
+        .into_iter()
+        .filter(|frame| frame.line["body_kind"].as_str().is_some_and(|kind| kind.contains("JSON")));
     let corpus: Vec<_> = bodies.map(|frame| frame.body().to_vec()).filter(|body| body.len() < 4096).collect();
     fuzz("JSON bodies", &corpus, |bytes| {
         if let Ok(value) = json::parse(bytes) {

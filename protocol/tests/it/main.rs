@@ -1,5 +1,7 @@
 //! What this crate does with recorded bytes, with random values, and with broken input.
 
+#![expect(clippy::unwrap_used, reason = "all of this crate is test code")]
+
 mod bodies;
 mod codes;
 mod frames;

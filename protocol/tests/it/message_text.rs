@@ -122,7 +122,9 @@ fn batches_are_read_and_written_as_java_does() {
                 assert_eq!(items.len() as u64, case["messages"].as_u64().unwrap());
             }
             let mut out = BytesMut::new();
-            items.iter().for_each(|item| batch::encode(item, &mut out).unwrap());
+            for item in &items {
+                batch::encode(item, &mut out).unwrap();
+            }
             assert_eq!(out, bytes, "{case}");
         }
     }
@@ -167,7 +169,10 @@ fn broken_batches_are_refused_with_what_is_wrong() {
         broken(16, &[0x7f, 0xff, 0xff, 0xff]),
         Err(BatchError::Truncated { index: 0, field: "body", needed: 0x7fff_ffff, left: bytes.len() - 20 })
     );
-    assert_eq!(broken(16, &[0xff; 4]), Err(BatchError::NegativeLength { index: 0, field: "body", length: -1 }));
+    assert_eq!(
+        broken(16, &[0xff; 4]),
+        Err(BatchError::NegativeLength { index: 0, field: "body", length: -1 })
+    );
     assert_eq!(
         broken(22, &[0x80, 0]),
         Err(BatchError::NegativeLength { index: 0, field: "properties", length: -32_768 })

@@ -42,7 +42,12 @@ fn permissions_print_as_in_java() {
 fn pull_flags_are_built_as_in_java() {
     for case in cases(include_str!("../vectors/golden/pull_sys_flag.json")) {
         let set = |name: &str| case[name].as_bool().unwrap();
-        let flag = pull::sys_flag::build(set("commitOffset"), set("suspend"), set("subscription"), set("classFilter"));
+        let flag = pull::sys_flag::build(
+            set("commitOffset"),
+            set("suspend"),
+            set("subscription"),
+            set("classFilter"),
+        );
         assert_eq!(i64::from(flag), case["sysFlag"].as_i64().unwrap());
     }
 }
@@ -58,12 +63,25 @@ fn subscriptions_are_parsed_as_in_java() {
             continue;
         }
         let parsed = parsed.unwrap();
-        let texts: BTreeSet<&str> = expected["tagsSet"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        assert_eq!(parsed.tags_set.iter().map(String::as_str).collect::<BTreeSet<_>>(), texts, "{expression:?}");
-        let codes: BTreeSet<i64> = expected["codeSet"].as_array().unwrap().iter().filter_map(Value::as_i64).collect();
-        assert_eq!(parsed.code_set.iter().copied().map(i64::from).collect::<BTreeSet<_>>(), codes, "{expression:?}");
+        let texts: BTreeSet<&str> =
+            expected["tagsSet"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert_eq!(
+            parsed.tags_set.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+            texts,
+            "{expression:?}"
+        );
+        let codes: BTreeSet<i64> =
+            expected["codeSet"].as_array().unwrap().iter().filter_map(Value::as_i64).collect();
+        assert_eq!(
+            parsed.code_set.iter().copied().map(i64::from).collect::<BTreeSet<_>>(),
+            codes,
+            "{expression:?}"
+        );
         assert_eq!(parsed.sub_string.as_deref(), expected["subString"].as_str(), "{expression:?}");
-        assert_eq!((parsed.topic.as_str(), parsed.expression_type.as_str(), parsed.sub_version), ("T", "TAG", 0));
+        assert_eq!(
+            (parsed.topic.as_str(), parsed.expression_type.as_str(), parsed.sub_version),
+            ("T", "TAG", 0)
+        );
     }
 }
 
@@ -77,7 +95,12 @@ fn tags_match_by_their_hash_and_not_by_what_cpp_sends() {
     };
     assert!(!sent.matches(2_598_919));
     let fixed = sent.with_tag_codes();
-    assert!(fixed.matches(2_598_919) && fixed.matches(2_598_920) && !fixed.matches(2_598_921) && !fixed.matches(0));
+    assert!(
+        fixed.matches(2_598_919)
+            && fixed.matches(2_598_920)
+            && !fixed.matches(2_598_921)
+            && !fixed.matches(0)
+    );
     let all = SubscriptionData::parse("T", "*").unwrap();
     assert!(all.matches(0) && all.matches(-7));
 }
@@ -88,9 +111,11 @@ fn queues_are_shared_as_in_java() {
         let Some(strategy) = Strategy::from_name(case["strategy"].as_str().unwrap()) else { continue };
         let Some(queues) = case["queues"].as_u64() else { continue };
         let queues: Vec<u64> = (0..queues).collect();
-        let clients: Vec<String> = (0..case["clients"].as_u64().unwrap()).map(|id| format!("cid{id}")).collect();
+        let clients: Vec<String> =
+            (0..case["clients"].as_u64().unwrap()).map(|id| format!("cid{id}")).collect();
         for (client, expected) in case["queueIds"].as_object().unwrap() {
-            let expected: Vec<u64> = expected.as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+            let expected: Vec<u64> =
+                expected.as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
             assert_eq!(strategy.allocate(client, &queues, &clients), expected, "{case}");
         }
         assert!(strategy.allocate("stranger", &queues, &clients).is_empty());

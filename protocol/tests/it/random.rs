@@ -7,9 +7,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use protocol::message::batch::{self, BatchItem};
-use protocol::message::{
-    UnitFields, encode_unit, id, parse, properties, seal_unit, sys_flag, walk,
-};
+use protocol::message::{UnitFields, encode_unit, id, parse, properties, seal_unit, sys_flag, walk};
 use protocol::{Command, ExtFields, HeaderEncoding, Language, allocate, frame, json};
 
 use crate::seed::seed;
@@ -112,8 +110,17 @@ fn units_survive_and_seal() {
     let sealed = (any::<i64>(), any::<i64>(), any::<i64>());
     let body = proptest::collection::vec(any::<u8>(), 0..300);
     check((numbers, sealed, host(), host(), text(80), text(60), body), |input| {
-        let (numbers, (queue_offset, physical_offset, stored_ms), born_host, store_host, topic, properties, body) = input;
-        let (queue_id, flag, sys_flag, born_timestamp_ms, reconsume_times, prepared_transaction_offset) = numbers;
+        let (
+            numbers,
+            (queue_offset, physical_offset, stored_ms),
+            born_host,
+            store_host,
+            topic,
+            properties,
+            body,
+        ) = input;
+        let (queue_id, flag, sys_flag, born_timestamp_ms, reconsume_times, prepared_transaction_offset) =
+            numbers;
         let fields = UnitFields {
             topic: &topic,
             queue_id,
@@ -136,10 +143,19 @@ fn units_survive_and_seal() {
             let view = parse(unit.unwrap()).unwrap();
             view.verify_body().unwrap();
             prop_assert_eq!((view.topic, &*view.properties, view.body), (&*topic, &*properties, &body[..]));
-            prop_assert_eq!((view.queue_id, view.flag, view.reconsume_times), (queue_id, flag, reconsume_times));
-            prop_assert_eq!(sys_flag::without_host_bits(view.sys_flag), sys_flag::without_host_bits(sys_flag));
+            prop_assert_eq!(
+                (view.queue_id, view.flag, view.reconsume_times),
+                (queue_id, flag, reconsume_times)
+            );
+            prop_assert_eq!(
+                sys_flag::without_host_bits(view.sys_flag),
+                sys_flag::without_host_bits(sys_flag)
+            );
             prop_assert_eq!((view.queue_offset, view.physical_offset), (queue_offset, physical_offset));
-            prop_assert_eq!((view.born_timestamp_ms, view.store_timestamp_ms), (born_timestamp_ms, stored_ms));
+            prop_assert_eq!(
+                (view.born_timestamp_ms, view.store_timestamp_ms),
+                (born_timestamp_ms, stored_ms)
+            );
             prop_assert_eq!(view.prepared_transaction_offset, prepared_transaction_offset);
             prop_assert_eq!(view.born_host.ip().to_canonical(), born_host.ip().to_canonical());
             prop_assert_eq!(view.store_host.ip().to_canonical(), store_host.ip().to_canonical());
@@ -156,10 +172,16 @@ fn batches_survive() {
     check(proptest::collection::vec(item, 0..8), |items| {
         let items: Vec<BatchItem<'_>> = items
             .iter()
-            .map(|(flag, body, properties)| BatchItem { flag: *flag, body, properties: Cow::Borrowed(properties) })
+            .map(|(flag, body, properties)| BatchItem {
+                flag: *flag,
+                body,
+                properties: Cow::Borrowed(properties),
+            })
             .collect();
         let mut out = BytesMut::new();
-        items.iter().for_each(|item| batch::encode(item, &mut out).unwrap());
+        for item in &items {
+            batch::encode(item, &mut out).unwrap();
+        }
         let again: Vec<_> = batch::decode(&out).map(Result::unwrap).collect();
         prop_assert_eq!(again, items);
         Ok(())

@@ -10,8 +10,20 @@ use crate::vectors::{Recorded, frames};
 
 /// Fields that every client may add and no header has.
 const EXTRA_FIELDS: [&str; 14] = [
-    "bname", "n", "ns", "nsd", "oway", "lo", "ReqT", "AccessKey", "Signature", "OnsChannel", "SecurityToken", "force",
-    "MSG_REGION", "TRACE_ON",
+    "bname",
+    "n",
+    "ns",
+    "nsd",
+    "oway",
+    "lo",
+    "ReqT",
+    "AccessKey",
+    "Signature",
+    "OnsChannel",
+    "SecurityToken",
+    "force",
+    "MSG_REGION",
+    "TRACE_ON",
 ];
 
 /// Answer fields that the header of their answer does not carry.
@@ -23,11 +35,18 @@ fn reads_and_writes<H: Header>(name: &str, command: &Command) -> Result<(), Fiel
     let mut written = ExtFields::new();
     header.write(&mut written);
     for (field, value) in command.ext.iter() {
-        if EXTRA_FIELDS.contains(&field) || EXTRA_ANSWER_FIELDS.contains(&field) || written.get(field) == Some(value) {
+        if EXTRA_FIELDS.contains(&field)
+            || EXTRA_ANSWER_FIELDS.contains(&field)
+            || written.get(field) == Some(value)
+        {
             continue;
         }
         let is_boolean = matches!(written.get(field), Some("true" | "false"));
-        assert!(is_boolean && !value.eq_ignore_ascii_case("true"), "{name}: {field} is {:?}", written.get(field));
+        assert!(
+            is_boolean && !value.eq_ignore_ascii_case("true"),
+            "{name}: {field} is {:?}",
+            written.get(field)
+        );
     }
     Ok(())
 }
@@ -43,7 +62,9 @@ fn request_check(code: i32, name: &str, command: &Command) -> Option<Result<(), 
         request::SEND_MESSAGE_V2 | request::SEND_BATCH_MESSAGE | request::SEND_REPLY_MESSAGE_V2 => {
             reads_and_writes::<send::SendRequest>(name, command)
         }
-        request::PULL_MESSAGE | request::LITE_PULL_MESSAGE => reads_and_writes::<pull::PullRequest>(name, command),
+        request::PULL_MESSAGE | request::LITE_PULL_MESSAGE => {
+            reads_and_writes::<pull::PullRequest>(name, command)
+        }
         request::QUERY_MESSAGE => reads_and_writes::<query::QueryMessage>(name, command),
         request::VIEW_MESSAGE_BY_ID => reads_and_writes::<query::ViewMessage>(name, command),
         request::QUERY_CONSUME_QUEUE => reads_and_writes::<query::QueryConsumeQueue>(name, command),
@@ -55,10 +76,14 @@ fn request_check(code: i32, name: &str, command: &Command) -> Option<Result<(), 
         request::INVOKE_BROKER_TO_RESET_OFFSET => reads_and_writes::<offset::ResetOffset>(name, command),
         request::QUERY_CORRECTION_OFFSET => reads_and_writes::<offset::QueryCorrectionOffset>(name, command),
         request::CLONE_GROUP_OFFSET => reads_and_writes::<offset::CloneGroupOffset>(name, command),
-        request::INVOKE_BROKER_TO_GET_CONSUMER_STATUS => reads_and_writes::<offset::ConsumerStatus>(name, command),
+        request::INVOKE_BROKER_TO_GET_CONSUMER_STATUS => {
+            reads_and_writes::<offset::ConsumerStatus>(name, command)
+        }
         request::UNREGISTER_CLIENT => reads_and_writes::<heartbeat::UnregisterClient>(name, command),
         request::GET_CONSUMER_LIST_BY_GROUP => reads_and_writes::<heartbeat::GetConsumerList>(name, command),
-        request::NOTIFY_CONSUMER_IDS_CHANGED => reads_and_writes::<heartbeat::NotifyConsumerIdsChanged>(name, command),
+        request::NOTIFY_CONSUMER_IDS_CHANGED => {
+            reads_and_writes::<heartbeat::NotifyConsumerIdsChanged>(name, command)
+        }
         request::CONSUMER_SEND_MSG_BACK => reads_and_writes::<send::SendBackRequest>(name, command),
         request::END_TRANSACTION => reads_and_writes::<send::EndTransaction>(name, command),
         request::CHECK_TRANSACTION_STATE => reads_and_writes::<send::CheckTransactionState>(name, command),
@@ -81,27 +106,37 @@ fn request_check(code: i32, name: &str, command: &Command) -> Option<Result<(), 
         request::REGISTER_TOPIC_IN_NAMESRV => reads_and_writes::<route::RegisterTopic>(name, command),
         request::GET_TOPICS_BY_CLUSTER => reads_and_writes::<route::GetTopicsByCluster>(name, command),
         request::UPDATE_AND_CREATE_TOPIC => reads_and_writes::<admin::CreateTopic>(name, command),
-        request::DELETE_TOPIC_IN_BROKER | request::GET_TOPIC_STATS_INFO | request::QUERY_TOPIC_CONSUME_BY_WHO => {
-            reads_and_writes::<admin::TopicRequest>(name, command)
-        }
+        request::DELETE_TOPIC_IN_BROKER
+        | request::GET_TOPIC_STATS_INFO
+        | request::QUERY_TOPIC_CONSUME_BY_WHO => reads_and_writes::<admin::TopicRequest>(name, command),
         request::GET_TOPIC_CONFIG => reads_and_writes::<admin::GetTopicConfig>(name, command),
         request::GET_ALL_TOPIC_CONFIG => reads_and_writes::<admin::GetAllTopicConfig>(name, command),
         request::DELETE_SUBSCRIPTIONGROUP => reads_and_writes::<admin::DeleteGroup>(name, command),
         request::GET_SUBSCRIPTIONGROUP_CONFIG | request::QUERY_TOPICS_BY_CONSUMER => {
             reads_and_writes::<admin::GroupRequest>(name, command)
         }
-        request::GET_CONSUMER_CONNECTION_LIST => reads_and_writes::<admin::GetConsumerConnections>(name, command),
-        request::GET_PRODUCER_CONNECTION_LIST => reads_and_writes::<admin::GetProducerConnections>(name, command),
+        request::GET_CONSUMER_CONNECTION_LIST => {
+            reads_and_writes::<admin::GetConsumerConnections>(name, command)
+        }
+        request::GET_PRODUCER_CONNECTION_LIST => {
+            reads_and_writes::<admin::GetProducerConnections>(name, command)
+        }
         request::GET_CONSUME_STATS => reads_and_writes::<admin::GetConsumeStats>(name, command),
         request::QUERY_CONSUME_TIME_SPAN | request::QUERY_SUBSCRIPTION_BY_CONSUMER => {
             reads_and_writes::<admin::TopicGroupRequest>(name, command)
         }
         request::GET_BROKER_CONSUME_STATS => reads_and_writes::<admin::GetBrokerConsumeStats>(name, command),
         request::VIEW_BROKER_STATS_DATA => reads_and_writes::<admin::ViewBrokerStats>(name, command),
-        request::UPDATE_AND_GET_GROUP_FORBIDDEN => reads_and_writes::<admin::UpdateGroupForbidden>(name, command),
-        request::GET_CONSUMER_RUNNING_INFO => reads_and_writes::<admin::GetConsumerRunningInfo>(name, command),
+        request::UPDATE_AND_GET_GROUP_FORBIDDEN => {
+            reads_and_writes::<admin::UpdateGroupForbidden>(name, command)
+        }
+        request::GET_CONSUMER_RUNNING_INFO => {
+            reads_and_writes::<admin::GetConsumerRunningInfo>(name, command)
+        }
         request::CONSUME_MESSAGE_DIRECTLY => reads_and_writes::<admin::ConsumeMessageDirectly>(name, command),
-        request::RESUME_CHECK_HALF_MESSAGE => reads_and_writes::<admin::ResumeCheckHalfMessage>(name, command),
+        request::RESUME_CHECK_HALF_MESSAGE => {
+            reads_and_writes::<admin::ResumeCheckHalfMessage>(name, command)
+        }
         _ => return None,
     })
 }
@@ -114,7 +149,9 @@ fn response_check(code: i32, name: &str, command: &Command) -> Option<Result<(),
         | request::SEND_BATCH_MESSAGE
         | request::SEND_REPLY_MESSAGE
         | request::SEND_REPLY_MESSAGE_V2 => reads_and_writes::<send::SendResponse>(name, command),
-        request::PULL_MESSAGE | request::LITE_PULL_MESSAGE => reads_and_writes::<pull::PullResponse>(name, command),
+        request::PULL_MESSAGE | request::LITE_PULL_MESSAGE => {
+            reads_and_writes::<pull::PullResponse>(name, command)
+        }
         request::QUERY_MESSAGE => reads_and_writes::<query::QueryMessageResponse>(name, command),
         request::QUERY_CONSUMER_OFFSET
         | request::SEARCH_OFFSET_BY_TIMESTAMP
@@ -145,7 +182,11 @@ fn requests_of_real_clients_are_read_by_their_headers() {
         match checked {
             Some(Ok(())) => read += 1,
             // Hand-made requests leave required fields away on purpose.
-            Some(Err(error)) => assert!(recorded.line["file"].as_str().unwrap().starts_with("handmade"), "{}: {error}", recorded.name()),
+            Some(Err(error)) => assert!(
+                recorded.line["file"].as_str().unwrap().starts_with("handmade"),
+                "{}: {error}",
+                recorded.name()
+            ),
             None => {}
         }
     }
@@ -160,12 +201,9 @@ fn answers_of_real_brokers_are_read_by_their_headers() {
         if command.code != 0 || !command.is_response() || command.ext.is_empty() {
             continue;
         }
-        match response_check(recorded.request_code() as i32, &recorded.name(), &command) {
-            Some(checked) => {
-                checked.unwrap_or_else(|error| panic!("{}: {error}", recorded.name()));
-                read += 1;
-            }
-            None => {}
+        if let Some(checked) = response_check(recorded.request_code() as i32, &recorded.name(), &command) {
+            checked.unwrap_or_else(|error| panic!("{}: {error}", recorded.name()));
+            read += 1;
         }
     }
     assert!(read > 300, "only {read}");

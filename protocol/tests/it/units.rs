@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use bytes::BytesMut;
 use protocol::message::{
-    MessageView, UnitError, UnitFields, Version, encode_unit, id, parse, properties, seal_unit, sys_flag, walk,
+    MessageView, UnitError, UnitFields, Version, encode_unit, id, parse, properties, seal_unit, sys_flag,
+    walk,
 };
 use serde_json::Value;
 
@@ -103,7 +104,10 @@ fn what_was_read_is_written_byte_for_byte() {
 #[test]
 fn pulled_units_are_walked_and_written_again() {
     let mut count = 0;
-    for frame in frames().iter().filter(|frame| frame.line["body_kind"].as_str().is_some_and(|kind| kind.contains("message unit"))) {
+    for frame in frames()
+        .iter()
+        .filter(|frame| frame.line["body_kind"].as_str().is_some_and(|kind| kind.contains("message unit")))
+    {
         for unit in walk(frame.body()) {
             let view = parse(unit.unwrap()).unwrap_or_else(|error| panic!("{}: {error}", frame.name()));
             assert_eq!(again(&view), unit_of(&view), "{}", frame.name());
@@ -201,7 +205,10 @@ fn long_topics_make_version_2_and_longer_fields_are_refused() {
     let mut out = BytesMut::new();
     encode_unit(&base, &mut out).unwrap();
     let long = parse(&out).unwrap();
-    assert_eq!((long.version, long.topic, long.sys_flag), (Version::V2, topic.as_str(), sys_flag::STORE_HOST_V6));
+    assert_eq!(
+        (long.version, long.topic, long.sys_flag),
+        (Version::V2, topic.as_str(), sys_flag::STORE_HOST_V6)
+    );
     let before = out.clone();
     let error = encode_unit(&UnitFields { properties: &properties, ..base }, &mut out).unwrap_err();
     assert_eq!(error.to_string(), "properties of 32768 bytes exceeds the limit of 32767 bytes");

@@ -104,8 +104,14 @@ pub struct RecordedUnit {
 /// The message units of three stores.
 pub fn units() -> Vec<RecordedUnit> {
     let stores: [(&str, &[u8]); 3] = [
-        (include_str!("../vectors/units/broker-5.3.3.jsonl"), include_bytes!("../vectors/units/broker-5.3.3.bin")),
-        (include_str!("../vectors/units/broker-4.9.7.jsonl"), include_bytes!("../vectors/units/broker-4.9.7.bin")),
+        (
+            include_str!("../vectors/units/broker-5.3.3.jsonl"),
+            include_bytes!("../vectors/units/broker-5.3.3.bin"),
+        ),
+        (
+            include_str!("../vectors/units/broker-4.9.7.jsonl"),
+            include_bytes!("../vectors/units/broker-4.9.7.bin"),
+        ),
         (
             include_str!("../vectors/units/broker-5.3.3-ipv6-propcrc.jsonl"),
             include_bytes!("../vectors/units/broker-5.3.3-ipv6-propcrc.bin"),
@@ -142,7 +148,9 @@ pub fn cases_of(table: &str, version: &str) -> Vec<Value> {
         .map(|case| {
             let mut case = case.clone();
             let differs = case.as_object_mut().unwrap().remove("differs");
-            if let Some(Value::Object(own)) = differs.and_then(|mut differs| differs.get_mut(version).map(Value::take)) {
+            if let Some(Value::Object(own)) =
+                differs.and_then(|mut differs| differs.get_mut(version).map(Value::take))
+            {
                 case.as_object_mut().unwrap().extend(own);
             }
             case
