@@ -1,0 +1,201 @@
+//! Committed entries into what readers see: consume queues, key index, tables, and the pulls that wait.
+//!
+//! Runs on the raft node's thread, in log order, each entry once since the checkpoint. Nothing here blocks on a
+//! disk: queues and index gather what they are given and are written out by `maintenance.rs` and before a
+//! checkpoint.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+
+use bytes::Bytes;
+use protocol::message::MessageView;
+use raft::{Apply, ApplyError, Reply};
+use store::{
+    Checkpoint, CommitlogOffset, DispatchError, EntryKind, KeyIndex, LogReader, QueueOffset, Queues, Restored, SealState, StoredEntry,
+};
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info, warn};
+
+use crate::codec;
+use crate::long_poll::LongPolls;
+use crate::processor::pull::HeldPull;
+use crate::schedule;
+use crate::tables::{Change, Outcome, Tables};
+
+/// What applying tells the rest of the broker.
+#[derive(Clone)]
+pub struct Signals {
+    /// Pulls whose message has come.
+    pub woken: mpsc::UnboundedSender<HeldPull>,
+    /// Counts the changes of the topic table.
+    pub topics_changed: watch::Sender<u64>,
+}
+
+/// The log is read in pieces of this size when queues are built anew.
+const REBUILD_BYTES: u64 = 8 << 20;
+
+/// The broker's side of the replicated log.
+pub struct BrokerApply {
+    /// Consume queues, built here and nowhere else.
+    queues: Arc<Queues>,
+    /// Key index, built here and nowhere else.
+    index: Arc<KeyIndex>,
+    /// Replicated tables, changed here and nowhere else.
+    tables: Arc<RwLock<Tables>>,
+    /// Pulls that wait.
+    holds: Arc<LongPolls<HeldPull>>,
+    /// Whom to tell.
+    signals: Signals,
+}
+
+impl BrokerApply {
+    /// Applies into these parts, which others read.
+    pub fn new(
+        queues: Arc<Queues>,
+        index: Arc<KeyIndex>,
+        tables: Arc<RwLock<Tables>>,
+        holds: Arc<LongPolls<HeldPull>>,
+        signals: Signals,
+    ) -> Self {
+        Self { queues, index, tables, holds, signals }
+    }
+
+    fn apply_units(&mut self, entry: &StoredEntry) -> Reply {
+        let mut units = Vec::with_capacity(entry.head.unit_count as usize);
+        let mut delivered = Vec::new();
+        let each = &mut |unit: &MessageView<'_>, queue_offset: QueueOffset, offset: CommitlogOffset| {
+            units.push((queue_offset.0, offset.0));
+            if let Some((level, from)) = schedule::delivery_of(unit) {
+                delivered.push((level, from));
+            }
+            if self.holds.is_empty() {
+                return;
+            }
+            for pull in self.holds.arrived(unit.topic, unit.queue_id, queue_offset.0 as i64, unit.tag_hash()) {
+                // The receiver goes only when the broker stops.
+                let _ = self.signals.woken.send(pull);
+            }
+        };
+        let dispatched = 
+            store::dispatch_units(&entry.payload(), store::payload_offset(entry), &self.queues, &self.index, each);
+        // A queue that cannot take a committed unit would hide it from every consumer.
+        dispatched.unwrap_or_else(|error| panic!("entry {} not dispatched: {error}", entry.head.log_index));
+        if !delivered.is_empty() {
+            let mut tables = self.tables.write().expect("nothing panics while it holds this lock");
+            for (level, from) in delivered {
+                let is_next = tables.delivered(level, from);
+                assert!(is_next, "delayed message {from} of level {level} is delivered a second time");
+            }
+        }
+        Reply { units, value: Bytes::new() }
+    }
+
+    fn apply_command(&mut self, entry: &StoredEntry) -> Reply {
+        let outcome = match codec::decode::<Change>(&entry.payload()) {
+            Ok(change) => self.change(&change),
+            Err(error) => {
+                // A later build wrote it: this one must not guess. All nodes of this build do the same.
+                error!(log_index = entry.head.log_index, %error, "command not understood, left out");
+                Outcome::Unknown
+            }
+        };
+        Reply { units: Vec::new(), value: Bytes::from(codec::encode(&outcome)) }
+    }
+
+    fn change(&mut self, change: &Change) -> Outcome {
+        let outcome = self.tables.write().expect("nothing panics while it holds this lock").apply(change);
+        if let Change::DeleteTopic { topic, .. } = change
+            && let Err(error) = self.queues.drop_topic(topic)
+        {
+            // Its queues are empty to readers all the same; only their files stay.
+            warn!(topic, %error, "files of a deleted topic not removed");
+        }
+        if matches!(change, Change::PutTopics { .. } | Change::DeleteTopic { .. }) {
+            self.signals.topics_changed.send_modify(|count| *count += 1);
+        }
+        outcome
+    }
+
+    fn set_tables(&self, tables: Tables) {
+        *self.tables.write().expect("nothing panics while it holds this lock") = tables;
+        self.signals.topics_changed.send_modify(|count| *count += 1);
+    }
+
+    fn clear(&self) -> Result<(), ApplyError> {
+        self.queues.clear().map_err(ApplyError::new)?;
+        self.index.clear().map_err(ApplyError::new)
+    }
+}
+
+/// Where each queue begins in the retained log: at its first unit there, or at its end if it has none there.
+fn begins(log: &LogReader, checkpoint: &Checkpoint) -> Result<SealState, DispatchError> {
+    let mut first: BTreeMap<(String, u32), u64> = BTreeMap::new();
+    let mut at = log.first_index().unwrap_or(checkpoint.last.log_index + 1);
+    while at <= checkpoint.last.log_index {
+        let entries = log.entries(at..checkpoint.last.log_index + 1, REBUILD_BYTES)?;
+        let Some(last) = entries.last() else { break };
+        at = last.head.log_index + 1;
+        for entry in entries.iter().filter(|entry| entry.head.kind == EntryKind::Units) {
+            let payload = entry.payload();
+            for unit in protocol::message::walk(&payload).filter_map(Result::ok) {
+                let Ok(view) = protocol::message::parse(unit) else { continue };
+                let key = (view.topic.to_owned(), view.queue_id as u32);
+                first.entry(key).or_insert(view.queue_offset as u64);
+            }
+        }
+    }
+    let mut seal = checkpoint.seal.clone();
+    for (topic, queue_id, next) in &mut seal.queue_ends {
+        if let Some(begin) = first.get(&(topic.clone(), *queue_id)) {
+            *next = *begin;
+        }
+    }
+    Ok(seal)
+}
+
+impl Apply for BrokerApply {
+    fn apply(&mut self, entry: &StoredEntry) -> Reply {
+        match entry.head.kind {
+            EntryKind::Units => self.apply_units(entry),
+            EntryKind::Command => self.apply_command(entry),
+            EntryKind::Blank | EntryKind::Membership => Reply::default(),
+        }
+    }
+
+    fn checkpoint(&mut self) -> (SealState, Vec<u8>) {
+        if let Err(error) = self.queues.write_out() {
+            // They are built from the log when they end before a checkpoint, so nothing is lost.
+            warn!(%error, "consume queues not written out");
+        }
+        let tables = codec::encode(&*self.tables.read().expect("nothing panics while it holds this lock"));
+        (self.queues.seal_state(), tables)
+    }
+
+    fn restore(&mut self, checkpoint: Option<&Checkpoint>, log: &LogReader) -> Result<(), ApplyError> {
+        let Some(checkpoint) = checkpoint else {
+            self.clear()?;
+            self.set_tables(Tables::default());
+            return Ok(());
+        };
+        let tables = codec::decode::<Tables>(&checkpoint.app).map_err(ApplyError::new)?;
+        self.index.truncate_to(checkpoint.next_offset).map_err(ApplyError::new)?;
+        if self.queues.truncate_all(&checkpoint.seal).map_err(ApplyError::new)? != Restored::Whole {
+            info!(upto = checkpoint.last.log_index, "building consume queues and key index from the log");
+            let from = begins(log, checkpoint).map_err(ApplyError::new)?;
+            store::rebuild(log, &from, checkpoint.last.log_index, &self.queues, &self.index).map_err(ApplyError::new)?;
+        }
+        self.set_tables(tables);
+        Ok(())
+    }
+
+    fn install(&mut self, checkpoint: &Checkpoint) -> Result<(), ApplyError> {
+        let tables = codec::decode::<Tables>(&checkpoint.app).map_err(ApplyError::new)?;
+        self.clear()?;
+        for (topic, queue_id, next) in &checkpoint.seal.queue_ends {
+            self.queues.reset_queue(topic, *queue_id, QueueOffset(*next)).map_err(ApplyError::new)?;
+        }
+        self.queues.note_store_timestamp(checkpoint.seal.last_store_timestamp_ms);
+        self.set_tables(tables);
+        Ok(())
+    }
+}

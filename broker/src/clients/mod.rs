@@ -1,0 +1,38 @@
+//! The clients of this node: who produces and consumes for which group over which connection.
+//!
+//! Soft state, learnt from heartbeats and lost at a restart; every client that consumes sends its heartbeats
+//! to every node, so that a new leader knows them already. Pure: time is passed in, connections are numbers,
+//! and who has to be told of a change is returned rather than told.
+
+mod consumers;
+mod producers;
+
+use std::net::SocketAddr;
+
+pub use consumers::{ConsumerBeat, ConsumerGroups, GroupView};
+pub use producers::ProducerGroups;
+
+/// Number of a connection on this node.
+pub type ConnectionId = u64;
+
+/// One client over one connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientInfo {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// What the client calls itself; free text.
+    pub client_id: String,
+    /// Its socket address.
+    pub addr: SocketAddr,
+    /// Its language by RocketMQ's name.
+    pub language: String,
+    /// Its version as RocketMQ numbers them.
+    pub version: i32,
+}
+
+/// A client and when it was heard last (monotonic milliseconds).
+#[derive(Clone, Debug)]
+struct Member {
+    info: ClientInfo,
+    heard_ms: u64,
+}

@@ -1,0 +1,148 @@
+//! Who may answer a request: this node, the leader, or nobody now.
+//!
+//! A node that does not lead forwards what only the leader may answer, within the request's time-out, over the
+//! connections between the nodes. With no leader in sight it says so at once, so that the client's retry is not
+//! eaten by waiting.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use protocol::{Command, ResponseCode};
+use raft::{CallError, NodeId};
+use tokio::time::Instant;
+use tracing::debug;
+
+use crate::codec;
+use crate::exchange::{Answer, Origin, refuse};
+use crate::peer::{PeerRequest, PeerResponse};
+use crate::server::Broker;
+
+/// How long a forwarded request may take: below the 3 s that clients wait by default.
+const FORWARD_WITHIN: Duration = Duration::from_millis(2_500);
+/// How long a node without a leader looks for one before it says so: a planned handover takes a few
+/// milliseconds, and a client's retry costs more than this.
+const LEADER_WITHIN: Duration = Duration::from_millis(200);
+
+/// Who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// This node: it leads and is ready.
+    Here,
+    /// That node leads.
+    There(NodeId),
+    /// No leader is known.
+    Nobody,
+}
+
+/// What came of forwarding.
+pub enum Forwarded {
+    /// The leader's reply.
+    Reply(Command),
+    /// The leader has taken a one-way request in.
+    Taken,
+    /// Certainly nothing happened; the text says why.
+    NotDone(String),
+    /// Nobody knows; the text says why.
+    Unknown(String),
+}
+
+impl Broker {
+    /// Who answers now; waits a moment for a leader where there is none.
+    pub async fn verdict(&self, within: Duration) -> Verdict {
+        let mut views = self.node.views();
+        let seen = tokio::time::timeout(
+            within,
+            views.wait_for(|view| view.ready || view.leader.is_some_and(|leader| leader != self.node_id())),
+        )
+        .await;
+        match seen {
+            Ok(Ok(view)) if view.ready => Verdict::Here,
+            Ok(Ok(view)) => view.leader.map_or(Verdict::Nobody, Verdict::There),
+            // No leader in time, or the node is stopped.
+            Ok(Err(_)) | Err(_) => Verdict::Nobody,
+        }
+    }
+
+    /// Answers a request that only the leader may answer, from a node that is not ready to.
+    ///
+    /// `here` is called if this node turns out to lead after all.
+    pub async fn answer_elsewhere(
+        self: std::sync::Arc<Self>,
+        origin: Origin,
+        request: Command,
+        answer: Answer,
+        here: impl FnOnce(std::sync::Arc<Self>, Origin, Command, Answer) + Send,
+    ) {
+        match self.verdict(LEADER_WITHIN).await {
+            Verdict::Here => here(self, origin, request, answer),
+            // Forwarded once already: two nodes that each take the other for the leader must not play ball.
+            Verdict::There(_) if origin.is_forwarded() => answer.send(not_leader(&request)),
+            Verdict::There(leader) => self.forward_and_answer(leader, &origin, &request, answer).await,
+            Verdict::Nobody => answer.send(not_leader(&request)),
+        }
+    }
+
+    /// Forwards a request to `leader`, and sends the client its reply.
+    pub async fn forward_and_answer(&self, leader: NodeId, origin: &Origin, request: &Command, answer: Answer) {
+        match self.forward(leader, origin, request).await {
+            Forwarded::Reply(reply) => answer.send(reply),
+            Forwarded::Taken => {}
+            Forwarded::NotDone(reason) => {
+                debug!(code = request.code, leader, reason, "not forwarded");
+                answer.send(not_leader(request));
+            }
+            Forwarded::Unknown(reason) => answer.send(unknown(request, &reason)),
+        }
+    }
+
+    /// Forwards a request to `leader`.
+    pub async fn forward(&self, leader: NodeId, origin: &Origin, request: &Command) -> Forwarded {
+        let frame = match request.encode() {
+            Ok(frame) => frame.to_vec(),
+            Err(error) => return Forwarded::NotDone(error.to_string()),
+        };
+        let call = Bytes::from(codec::encode(&PeerRequest::Forward { client: origin.client, frame }));
+        let response = match self.node.call_peer(leader, call, FORWARD_WITHIN).await {
+            Err(error @ CallError::NoAnswer { .. }) => return Forwarded::Unknown(error.to_string()),
+            Err(error) => return Forwarded::NotDone(error.to_string()),
+            Ok(response) => response,
+        };
+        match codec::decode::<PeerResponse>(&response) {
+            Ok(PeerResponse::Frame(frame)) => reply_of(&frame, request),
+            Ok(PeerResponse::Taken) => Forwarded::Taken,
+            Ok(PeerResponse::NotLeader) => Forwarded::NotDone("the called node does not lead".into()),
+            Ok(PeerResponse::Failed(reason)) => Forwarded::Unknown(reason),
+            Ok(other) => Forwarded::Unknown(format!("unexpected answer {other:?}")),
+            Err(error) => Forwarded::Unknown(error.to_string()),
+        }
+    }
+}
+
+/// The leader's reply numbered and encoded as the client expects it.
+fn reply_of(frame: &[u8], request: &Command) -> Forwarded {
+    match protocol::frame::decode(&mut BytesMut::from(frame)) {
+        Ok(Some(mut reply)) => {
+            reply.opaque = request.opaque;
+            reply.encoding = request.encoding;
+            Forwarded::Reply(reply)
+        }
+        Ok(None) => Forwarded::Unknown("the leader's reply is cut short".into()),
+        Err(error) => Forwarded::Unknown(error.to_string()),
+    }
+}
+
+/// "I do not lead, and know nobody who does": clients try again.
+pub fn not_leader(request: &Command) -> Command {
+    refuse(request, ResponseCode::SERVICE_NOT_AVAILABLE, "no leader serves this broker group now")
+        .with("outcome", "none")
+}
+
+/// It may or may not have happened. Never a code that clients take for success.
+pub fn unknown(request: &Command, reason: &str) -> Command {
+    refuse(request, ResponseCode::SYSTEM_ERROR, format!("outcome unknown: {reason}")).with("outcome", "unknown")
+}
+
+/// Milliseconds left until `deadline`, at least 1.
+pub fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+}

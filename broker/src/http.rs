@@ -1,0 +1,270 @@
+//! The node's HTTP views for people, load balancers and scripts: who leads, how the node stands, is it fit.
+//!
+//! `GET /leader` is linearizable: the node confirms with a majority after the request arrived. Everything else
+//! tells what this node knows by itself. Names are the field's own, the same as in the logs.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use raft::{PeerView, Role, View};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::codec;
+use crate::config::FlushDiskType;
+use crate::digest;
+use crate::metrics;
+use crate::peer::{About, PeerRequest, PeerResponse};
+use crate::server::Broker;
+
+/// How long `/leader` waits for a majority: longer than a heartbeat round, shorter than anybody's patience.
+const CONFIRM_WITHIN: Duration = Duration::from_millis(1_000);
+/// How long a planned change of leader may take.
+const TRANSFER_WITHIN: Duration = Duration::from_secs(5);
+
+/// Serves the views on `listener` until `shutdown` says true.
+///
+/// # Errors
+/// If the socket fails for good.
+pub async fn serve(
+    listener: Box<dyn platform::Listener>,
+    broker: Arc<Broker>,
+    shutdown: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let views = Router::new()
+        .route("/leader", get(leader))
+        .route("/leader/transfer", post(transfer))
+        .route("/status", get(status))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/debug/digest", get(debug_digest))
+        .with_state(broker);
+    web::serve(listener, views, shutdown).await
+}
+
+/// `n0` is node 1, and so on.
+pub fn node_name(id: raft::NodeId) -> String {
+    format!("n{}", id.saturating_sub(1))
+}
+
+#[derive(Deserialize)]
+struct LeaderQuery {
+    #[serde(default)]
+    local: bool,
+}
+
+async fn leader(State(broker): State<Arc<Broker>>, Query(query): Query<LeaderQuery>) -> Response {
+    if query.local {
+        return web::json(StatusCode::OK, &local_leader(&broker, &broker.node.view()));
+    }
+    let view = broker.node.view();
+    let confirmed = match view.leader {
+        Some(leader) if leader != broker.node_id() => confirm_at(&broker, leader).await,
+        _ => confirm_here(&broker).await,
+    };
+    match confirmed {
+        Ok(answer) => web::json(StatusCode::OK, &answer),
+        Err(reason) => {
+            let view = broker.node.view();
+            let believed = view.leader.map(node_name);
+            web::json(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &json!({"error": reason, "term": view.term, "believedLeader": believed, "linearizable": false}),
+            )
+        }
+    }
+}
+
+fn local_leader(broker: &Broker, view: &View) -> Value {
+    json!({
+        "term": view.term,
+        "leader": view.leader.map(node_name),
+        "addr": view.leader.and_then(|leader| broker.remoting_addr_of(leader)),
+        "ready": view.ready,
+        "linearizable": false,
+    })
+}
+
+/// Asks a majority, then says what it confirmed.
+///
+/// # Errors
+/// Why it could not, in a sentence.
+pub async fn confirm_here(broker: &Broker) -> Result<Value, String> {
+    let confirmed = broker.node.read_index(CONFIRM_WITHIN).await.map_err(|error| error.to_string())?;
+    Ok(json!({
+        "term": confirmed.term,
+        "leader": node_name(confirmed.leader),
+        "addr": broker.remoting_addr_of(confirmed.leader),
+        "readIndex": confirmed.log_index,
+        "linearizable": true,
+    }))
+}
+
+async fn confirm_at(broker: &Broker, leader: raft::NodeId) -> Result<Value, String> {
+    let request = Bytes::from(codec::encode(&PeerRequest::ConfirmLeader));
+    let answer = broker.node.call_peer(leader, request, CONFIRM_WITHIN).await.map_err(|error| error.to_string())?;
+    match codec::decode::<PeerResponse>(&answer).map_err(|error| error.to_string())? {
+        PeerResponse::Confirmed(text) => serde_json::from_str(&text).map_err(|error| error.to_string()),
+        PeerResponse::Failed(reason) => Err(reason),
+        other => Err(format!("unexpected answer {other:?}")),
+    }
+}
+
+#[derive(Deserialize)]
+struct TransferQuery {
+    to: Option<String>,
+}
+
+async fn transfer(State(broker): State<Arc<Broker>>, Query(query): Query<TransferQuery>) -> Response {
+    let view = broker.node.view();
+    if !view.is_leader() {
+        let believed = view.leader.map(node_name);
+        return web::json(
+            StatusCode::CONFLICT,
+            &json!({"error": "this node does not lead", "leader": believed, "term": view.term}),
+        );
+    }
+    let target = match &query.to {
+        Some(name) => match view.peers.iter().find(|peer| node_name(peer.id) == *name) {
+            Some(peer) => peer.id,
+            None => {
+                let known: Vec<_> = view.peers.iter().map(|peer| node_name(peer.id)).collect();
+                let error = format!("no other node is named {name:?}; there are {}", known.join(", "));
+                return web::json(StatusCode::BAD_REQUEST, &json!({"error": error}));
+            }
+        },
+        None => match view.peers.iter().max_by_key(|peer| peer.matched_index) {
+            Some(peer) => peer.id,
+            None => return web::json(StatusCode::CONFLICT, &json!({"error": "the group has one node only"})),
+        },
+    };
+    match broker.hand_over(target, TRANSFER_WITHIN).await {
+        Ok(()) => web::json(StatusCode::OK, &json!({"leader": node_name(target), "from": node_name(broker.node_id())})),
+        Err(error) => web::json(StatusCode::SERVICE_UNAVAILABLE, &json!({"error": error.to_string()})),
+    }
+}
+
+async fn status(State(broker): State<Arc<Broker>>) -> Response {
+    web::json(StatusCode::OK, &status_of(&broker))
+}
+
+/// Everything a person at three in the morning asks first.
+pub fn status_of(broker: &Broker) -> Value {
+    let view = broker.node.view();
+    let ends = broker.log.ends();
+    let tables = broker.tables().sizes();
+    json!({
+        "cluster": broker.config.identity.cluster,
+        "group": broker.name(),
+        "node": node_name(broker.node_id()),
+        "version": env!("CARGO_PKG_VERSION"),
+        "role": role_name(view.role),
+        "term": view.term,
+        "leader": view.leader.map(node_name),
+        "ready": view.ready,
+        "fenced": view.fenced,
+        "fatal": view.fatal,
+        "lastLogIndex": view.last_log_index,
+        "commitIndex": view.commit_index,
+        "appliedIndex": view.applied_index,
+        "purgedIndex": view.purged_index,
+        "commitlog": {
+            "min": ends.min.0, "flushed": ends.flushed.0, "committed": ends.committed.0, "appended": ends.appended.0,
+        },
+        "flush": flush_name(broker),
+        "quorumAckAgeMs": view.quorum_ack_age_ms,
+        "voters": view.voters.iter().copied().map(node_name).collect::<Vec<_>>(),
+        "peers": view.peers.iter().map(|peer| peer_json(&view, peer)).collect::<Vec<_>>(),
+        "topics": tables.get("topics"),
+        "groups": tables.get("groups"),
+        "heldPulls": broker.holds.len(),
+        "connections": broker.connection_count(),
+        "startedMs": broker.started_ms,
+        "remoting": broker.config.network.advertised_addr(),
+    })
+}
+
+fn flush_name(broker: &Broker) -> &'static str {
+    match broker.config.storage.flush {
+        FlushDiskType::Sync => "SYNC_FLUSH",
+        FlushDiskType::Async => "ASYNC_FLUSH",
+    }
+}
+
+fn peer_json(view: &View, peer: &PeerView) -> Value {
+    let about: Option<About> = codec::decode(&peer.about).ok();
+    json!({
+        "id": node_name(peer.id),
+        "addr": peer.addr,
+        "remoting": about.as_ref().map(|about| &about.remoting),
+        "http": about.as_ref().map(|about| &about.http),
+        "matchedIndex": peer.matched_index,
+        "lagEntries": peer.matched_index.map(|matched| view.last_log_index.saturating_sub(matched)),
+        "lastContactMs": peer.last_contact_ms,
+    })
+}
+
+/// Raft's role in lower case.
+pub fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Leader => "leader",
+        Role::Follower => "follower",
+        Role::Candidate => "candidate",
+        Role::Learner => "learner",
+    }
+}
+
+/// The process runs and its disk works: nothing that a restart would mend.
+async fn healthz(State(broker): State<Arc<Broker>>) -> Response {
+    match broker.node.view().fatal {
+        None => web::json(StatusCode::OK, &json!({"ok": true})),
+        Some(reason) => web::json(StatusCode::INTERNAL_SERVER_ERROR, &json!({"ok": false, "reason": reason})),
+    }
+}
+
+/// The node serves clients: it leads and is ready, or it follows a leader that it knows.
+async fn readyz(State(broker): State<Arc<Broker>>) -> Response {
+    let view = broker.node.view();
+    let reason = match (&view.fatal, view.role) {
+        (Some(fatal), _) => Some(fatal.clone()),
+        (None, Role::Leader) if !view.ready => Some("leads, but a majority has not confirmed it yet".to_owned()),
+        (None, Role::Leader) => None,
+        (None, _) if view.leader.is_none() => Some("no leader is known".to_owned()),
+        (None, Role::Learner) => Some("has no vote yet".to_owned()),
+        (None, _) => None,
+    };
+    let code = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    web::json(
+        code,
+        &json!({"ready": reason.is_none(), "reason": reason, "role": role_name(view.role), "term": view.term,
+            "leader": view.leader.map(node_name)}),
+    )
+}
+
+async fn metrics(State(broker): State<Arc<Broker>>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics::render(&broker)).into_response()
+}
+
+#[derive(Deserialize)]
+struct DigestQuery {
+    from: Option<u64>,
+    upto: Option<u64>,
+}
+
+async fn debug_digest(State(broker): State<Arc<Broker>>, Query(query): Query<DigestQuery>) -> Response {
+    let digested = tokio::task::spawn_blocking(move || digest::digest(&broker, query.from, query.upto)).await;
+    match digested {
+        Ok(Ok(value)) => web::json(StatusCode::OK, &value),
+        Ok(Err(error)) => web::json(StatusCode::CONFLICT, &json!({"error": error})),
+        Err(error) => web::json(StatusCode::INTERNAL_SERVER_ERROR, &json!({"error": error.to_string()})),
+    }
+}

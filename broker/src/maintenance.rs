@@ -1,0 +1,290 @@
+//! What a node does by itself: wakes and expires held pulls, writes queues out, drops silent clients, creates
+//! system topics, and lets old segments go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use platform::Space;
+use protocol::names;
+use store::{CommitlogOffset, SegmentInfo};
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use crate::processor::pull::{self, HeldPull};
+use crate::server::Broker;
+use crate::stats::SAMPLE_SECS;
+use crate::tables::{Change, GroupConfig, TopicConfig};
+
+/// How often held pulls are looked through for expired ones.
+const SWEEP: Duration = Duration::from_millis(100);
+/// How often gathered consume queue units and index entries are written to their files.
+const WRITE_OUT: Duration = Duration::from_secs(1);
+/// A client not heard of for so long is disconnected. Source: RocketMQ `channelExpiredTimeout`.
+const CLIENT_SILENT: Duration = Duration::from_secs(120);
+/// How often clients and retention are looked at. Source: RocketMQ `cleanResourceInterval`.
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
+/// Above this use of the disk, in percent, segments go whatever their age. Source: RocketMQ
+/// `diskSpaceCleanForciblyRatio`.
+const FORCED_PERCENT: u64 = 85;
+/// Segments that stay whatever happens: the one being written and the one before it.
+const SEGMENTS_MIN: usize = 2;
+
+/// Ticks every period until shutdown.
+struct Ticks {
+    interval: tokio::time::Interval,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl Ticks {
+    fn new(period: Duration, shutdown: watch::Receiver<bool>) -> Self {
+        let mut interval = tokio::time::interval(period);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Self { interval, shutdown }
+    }
+
+    /// Waits for the next tick; `false` at shutdown.
+    async fn next(&mut self) -> bool {
+        tokio::select! {
+            _ = self.interval.tick() => true,
+            _ = self.shutdown.wait_for(|stop| *stop) => false,
+        }
+    }
+}
+
+/// Answers pulls whose message has come, in the order they were woken.
+pub async fn wake_pulls(broker: Arc<Broker>, mut woken: mpsc::UnboundedReceiver<HeldPull>) {
+    while let Some(held) = woken.recv().await {
+        pull::wake(&broker, held);
+    }
+}
+
+/// Answers pulls that waited long enough.
+pub async fn expire_pulls(broker: Arc<Broker>, shutdown: watch::Receiver<bool>) {
+    let mut ticks = Ticks::new(SWEEP, shutdown);
+    while ticks.next().await {
+        for held in broker.holds.expired(broker.monotonic()) {
+            pull::wake(&broker, held);
+        }
+    }
+    for held in broker.holds.drain() {
+        pull::wake(&broker, held);
+    }
+}
+
+/// Writes consume queues and key index out in the background.
+pub async fn write_out(broker: Arc<Broker>, shutdown: watch::Receiver<bool>) {
+    let mut ticks = Ticks::new(WRITE_OUT, shutdown);
+    while ticks.next().await {
+        let broker = Arc::clone(&broker);
+        let written = tokio::task::spawn_blocking(move || broker.queues.write_out()).await;
+        if let Ok(Err(error)) = written {
+            warn!(%error, "consume queues not written out; they stay in memory");
+        }
+    }
+}
+
+/// Counters, silent clients, retention.
+pub async fn housekeeping(broker: Arc<Broker>, shutdown: watch::Receiver<bool>) {
+    debug_assert_eq!(HOUSEKEEPING.as_secs(), SAMPLE_SECS);
+    let mut ticks = Ticks::new(HOUSEKEEPING, shutdown);
+    while ticks.next().await {
+        broker.stats.sample(broker.monotonic().as_secs());
+        drop_silent_clients(&broker);
+        if let Err(error) = expire(&broker, false).await {
+            warn!(error, "old segments not dropped");
+        }
+    }
+}
+
+fn drop_silent_clients(broker: &Broker) {
+    let Some(before) = broker.monotonic().checked_sub(CLIENT_SILENT) else { return };
+    let silent = {
+        let clients = broker.clients();
+        let before_ms = before.as_millis() as u64;
+        let mut silent = clients.consumers.silent(before_ms);
+        silent.extend(clients.producers.silent(before_ms));
+        silent
+    };
+    for connection in silent.into_iter().filter_map(|id| broker.connection(id)) {
+        info!(peer = %connection.peer(), silent = ?CLIENT_SILENT, "client without heartbeats disconnected");
+        connection.close();
+    }
+}
+
+/// Creates the topics and groups that every RocketMQ broker has, when this node comes to lead and they are missing.
+pub async fn create_system_tables(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>) {
+    let mut views = broker.node.views();
+    loop {
+        tokio::select! {
+            ready = views.wait_for(|view| view.ready) => if ready.is_err() { return },
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        }
+        let (topics, groups) = missing_system_tables(&broker);
+        let now_ms = broker.now_ms();
+        let mut created = Ok(());
+        if !topics.is_empty() {
+            created = broker.submit(Change::PutTopics { topics, only_new: true, now_ms }).await.map(drop);
+        }
+        if created.is_ok() && !groups.is_empty() {
+            created = broker.submit(Change::PutGroups { groups, only_new: true, now_ms }).await.map(drop);
+        }
+        if let Err(error) = created {
+            warn!(%error, "system topics and groups not created yet");
+        } else {
+            broker.registrar.now();
+        }
+        tokio::select! {
+            lost = views.wait_for(|view| !view.ready) => if lost.is_err() { return },
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+fn missing_system_tables(broker: &Broker) -> (Vec<TopicConfig>, Vec<GroupConfig>) {
+    let messages = &broker.config.messages;
+    let cluster = &broker.config.identity.cluster;
+    let mut topics = vec![
+        TopicConfig::new(names::SELF_TEST_TOPIC, 1, 6),
+        TopicConfig::new(names::BENCHMARK_TOPIC, 1_024, 6),
+        TopicConfig::new(cluster, 16, 7),
+        TopicConfig::new(broker.name(), 1, 7),
+        TopicConfig::new(names::OFFSET_MOVED_EVENT, 1, 6),
+        TopicConfig::new(names::SCHEDULE_TOPIC, 18, 6),
+        TopicConfig::new(names::reply_topic(cluster), 1, 6),
+        TopicConfig::new(format!("{}{}", names::SYNC_MEMBER_PREFIX, broker.name()), 1, 1),
+        TopicConfig::new(names::HALF_TOPIC, 1, 6),
+        TopicConfig::new(names::OP_HALF_TOPIC, 1, 6),
+    ];
+    if messages.auto_create_topic {
+        topics.push(TopicConfig::new(names::AUTO_CREATE_TOPIC, messages.default_topic_queues as i32, 7));
+    }
+    if messages.trace_topic {
+        topics.push(TopicConfig::new(&messages.trace_topic_name, 1, 6));
+    }
+    let tables = broker.tables();
+    topics.retain(|topic| tables.topic(&topic.name).is_none());
+    let groups = names::SYSTEM_GROUPS.iter().filter(|group| tables.group(group).is_none());
+    (topics, groups.map(|group| GroupConfig::new(*group)).collect())
+}
+
+/// When the first message that the log still holds was stored; `None` if it holds none.
+pub fn earliest_store_time(broker: &Broker) -> Option<i64> {
+    let first = broker.log.first_index()?;
+    let last = broker.log.committed()?.log_index;
+    // Blank entries and commands may come first; messages are not far behind them.
+    let entries = broker.log.entries(first..(first + 64).min(last + 1), 1 << 20).ok()?;
+    entries.iter().find(|entry| entry.head.kind == store::EntryKind::Units).and_then(|entry| {
+        let payload = entry.payload();
+        let unit = payload.get(..protocol::message::unit_size(&payload).ok()?)?;
+        Some(protocol::message::parse(unit).ok()?.store_timestamp_ms)
+    })
+}
+
+/// The end of what is applied.
+pub fn applied_end(broker: &Broker) -> CommitlogOffset {
+    let applied = broker.views.borrow().applied_index;
+    match broker.log.position(applied) {
+        Ok(Some(place)) => place.offset.plus(u64::from(place.entry_bytes)),
+        Ok(None) | Err(_) => broker.log.ends().min,
+    }
+}
+
+/// Which segments go, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expiry {
+    /// None.
+    Nothing,
+    /// Those older than they have to be kept.
+    Old,
+    /// The oldest one, whatever its age: the disk is nearly full.
+    Forced,
+}
+
+/// Lets old segments go on this node, and returns how many bytes it freed. `now` ignores the hour of the day.
+///
+/// # Errors
+/// A sentence, if the disk cannot be asked or the log not be purged.
+pub async fn expire(broker: &Broker, now: bool) -> Result<u64, String> {
+    let storage = &broker.config.storage;
+    let space = broker.platform.disk.space(&storage.root).map_err(|error| error.to_string())?;
+    let hour = local_hour(broker.now_ms());
+    let is_hour = now || storage.delete_when_hours.iter().any(|wanted| u64::from(*wanted) == hour);
+    let expiry = expiry(used_percent(space), is_hour, storage.disk_used_percent_max, storage.clean_forcibly);
+    let segments = broker.log.segments();
+    let old_before_ms = broker.now_ms().saturating_sub(storage.file_reserved_hours * 3_600_000);
+    let bound = purge_bound(expiry, &segments, |segment| last_store_time(broker, segment) < Some(old_before_ms as i64));
+    let Some(bound) = bound else { return Ok(0) };
+    let before = broker.log.ends().min;
+    let min = broker.node.purge_before(bound).await.map_err(|error| error.to_string())?;
+    let freed = min.0.saturating_sub(before.0);
+    if freed > 0 {
+        info!(freed_bytes = freed, commitlog_min = min.0, ?expiry, "old segments dropped");
+        broker.queues.trim_below(min).map_err(|error| error.to_string())?;
+        broker.index.trim_below(min).map_err(|error| error.to_string())?;
+    }
+    Ok(freed)
+}
+
+fn used_percent(space: Space) -> u64 {
+    let used = space.total_bytes.saturating_sub(space.available_bytes);
+    (used * 100).div_ceil(space.total_bytes.max(1))
+}
+
+fn expiry(used_percent: u64, is_hour: bool, used_percent_max: u64, clean_forcibly: bool) -> Expiry {
+    if used_percent > FORCED_PERCENT && clean_forcibly {
+        Expiry::Forced
+    } else if is_hour || used_percent > used_percent_max {
+        Expiry::Old
+    } else {
+        Expiry::Nothing
+    }
+}
+
+/// Everything below the returned offset may go; the last [`SEGMENTS_MIN`] segments never do.
+fn purge_bound(
+    expiry: Expiry,
+    segments: &[SegmentInfo],
+    is_old: impl Fn(&SegmentInfo) -> bool,
+) -> Option<CommitlogOffset> {
+    let removable = segments.get(..segments.len().saturating_sub(SEGMENTS_MIN))?;
+    let count = match expiry {
+        Expiry::Nothing => 0,
+        Expiry::Old => removable.iter().take_while(|segment| is_old(segment)).count(),
+        Expiry::Forced => removable.len().min(1),
+    };
+    if count == 0 { None } else { Some(segments[count].base) }
+}
+
+fn last_store_time(broker: &Broker, segment: &SegmentInfo) -> Option<i64> {
+    let last = segment.last.log_index;
+    let entries = broker.log.entries(last.saturating_sub(63)..last + 1, 8 << 20).ok()?;
+    let units = entries.iter().rev().find(|entry| entry.head.kind == store::EntryKind::Units)?;
+    let payload = units.payload();
+    let last = protocol::message::walk(&payload).filter_map(Result::ok).last()?;
+    Some(protocol::message::parse(last).ok()?.store_timestamp_ms)
+}
+
+/// The hour of the day in UTC: a server's local time is a setting nobody remembers, and is said in the docs.
+fn local_hour(now_ms: u64) -> u64 {
+    now_ms / 3_600_000 % 24
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_go_at_their_hour_or_when_the_disk_fills() {
+        assert_eq!(expiry(10, false, 75, true), Expiry::Nothing);
+        assert_eq!(expiry(10, true, 75, true), Expiry::Old);
+        assert_eq!(expiry(76, false, 75, true), Expiry::Old);
+        assert_eq!(expiry(86, false, 75, true), Expiry::Forced);
+        assert_eq!(expiry(86, false, 75, false), Expiry::Old);
+    }
+
+    #[test]
+    fn use_of_the_disk_is_rounded_up() {
+        assert_eq!(used_percent(Space { total_bytes: 1_000, available_bytes: 749 }), 26);
+        assert_eq!(used_percent(Space { total_bytes: 0, available_bytes: 0 }), 0);
+    }
+}

@@ -1,0 +1,107 @@
+//! Answers calls from the brokers on the group's other nodes.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use bytes::{Bytes, BytesMut};
+use raft::{BoxFuture, NodeId, PeerHandler};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tracing::warn;
+
+use crate::codec;
+use crate::exchange::{Answer, Origin};
+use crate::handler;
+use crate::http;
+use crate::peer::{PeerRequest, PeerResponse};
+use crate::server::{Broker, SUBMIT_WITHIN};
+use crate::submit::{self, SubmitHereError};
+use crate::tables::Change;
+
+/// The door for peers. It exists before the broker does, because the Raft node wants it at its start.
+pub struct PeerDoor {
+    broker: OnceLock<Weak<Broker>>,
+    /// The broker's own runtime: calls come in on the Raft node's thread, which must not be kept.
+    runtime: Handle,
+}
+
+impl PeerDoor {
+    /// A door that answers "not yet" until [`PeerDoor::open`].
+    pub fn new(runtime: Handle) -> Self {
+        Self { broker: OnceLock::new(), runtime }
+    }
+
+    /// From now on calls are answered by `broker`.
+    ///
+    /// # Panics
+    /// If it was opened before.
+    pub fn open(&self, broker: &Arc<Broker>) {
+        assert!(self.broker.set(Arc::downgrade(broker)).is_ok(), "the door for peers is opened once");
+    }
+}
+
+impl PeerHandler for PeerDoor {
+    fn call(&self, from: NodeId, request: Bytes) -> BoxFuture<'static, Bytes> {
+        let broker = self.broker.get().and_then(Weak::upgrade);
+        let Some(broker) = broker else {
+            return Box::pin(std::future::ready(Bytes::from(codec::encode(&PeerResponse::NotLeader))));
+        };
+        let answering = self.runtime.spawn(answer(broker, from, request));
+        Box::pin(async move {
+            let response = answering.await.unwrap_or_else(|error| PeerResponse::Failed(error.to_string()));
+            Bytes::from(codec::encode(&response))
+        })
+    }
+}
+
+async fn answer(broker: Arc<Broker>, from: NodeId, request: Bytes) -> PeerResponse {
+    match codec::decode::<PeerRequest>(&request) {
+        Ok(PeerRequest::Forward { client, frame }) => forward(&broker, Origin::forwarded(client), &frame).await,
+        Ok(PeerRequest::Propose(change)) => propose(&broker, change).await,
+        Ok(PeerRequest::ConfirmLeader) => match http::confirm_here(&broker).await {
+            Ok(confirmed) => PeerResponse::Confirmed(confirmed.to_string()),
+            Err(reason) => PeerResponse::Failed(reason),
+        },
+        Err(error) => {
+            warn!(from, %error, "call from a peer not understood");
+            PeerResponse::Failed(format!("call not understood: {error}"))
+        }
+    }
+}
+
+async fn forward(broker: &Arc<Broker>, origin: Origin, frame: &[u8]) -> PeerResponse {
+    let request = match protocol::frame::decode(&mut BytesMut::from(frame)) {
+        Ok(Some(request)) => request,
+        Ok(None) => return PeerResponse::Failed("forwarded frame is cut short".into()),
+        Err(error) => return PeerResponse::Failed(error.to_string()),
+    };
+    let oneway = request.is_oneway();
+    let (sender, reply) = oneshot::channel();
+    handler::dispatch(broker, origin, request, Answer::Peer(sender));
+    if oneway {
+        return PeerResponse::Taken;
+    }
+    let Ok(reply) = reply.await else {
+        return PeerResponse::Failed("the leader gave no reply".into());
+    };
+    let mut command = reply.head;
+    if !reply.chunks.is_empty() {
+        let mut body = BytesMut::from(&command.body[..]);
+        for chunk in &reply.chunks {
+            body.extend_from_slice(chunk);
+        }
+        command.body = body.freeze();
+    }
+    match command.encode() {
+        Ok(frame) => PeerResponse::Frame(frame.to_vec()),
+        Err(error) => PeerResponse::Failed(error.to_string()),
+    }
+}
+
+async fn propose(broker: &Broker, change: Change) -> PeerResponse {
+    match submit::submit_here(&broker.node, &change, SUBMIT_WITHIN).await {
+        Ok(outcome) => PeerResponse::Outcome(outcome),
+        Err(SubmitHereError::NotLeader { .. }) => PeerResponse::NotLeader,
+        Err(SubmitHereError::Other(error)) if error.is_none() => PeerResponse::NotLeader,
+        Err(SubmitHereError::Other(error)) => PeerResponse::Failed(error.to_string()),
+    }
+}

@@ -1,0 +1,207 @@
+//! The node itself by command: codes 28, 26, 315, 907, 329, 306 and 316.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use protocol::command::admin::{
+    BrokerStatsData, BrokerStatsItem, GetBrokerConfigResponse, HaConnectionInfo, HaStatus, ViewBrokerStats,
+};
+use protocol::route::{DataVersion, KvTable};
+use protocol::{Command, ResponseCode as code, VERSION};
+
+use super::header;
+use crate::exchange::{Answer, Origin, refuse};
+use crate::http::role_name;
+use crate::maintenance;
+use crate::server::Broker;
+use crate::stats::{Counter, Rate, name as stat};
+
+/// Code 28: everything that `clusterList`, `brokerStatus` and dashboards read by name.
+pub fn runtime_info(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let table = KvTable { table: runtime_table(broker) };
+    answer.send(Command::response_to(&request, code::SUCCESS).with_body(table.to_bytes()));
+}
+
+fn runtime_table(broker: &Broker) -> BTreeMap<String, String> {
+    let cluster = &broker.config.identity.cluster;
+    let puts = broker.stats.counter(stat::BROKER_PUT_NUMS, cluster);
+    let gets = broker.stats.counter(stat::BROKER_GET_NUMS, cluster);
+    let put_bytes = broker.stats.total(stat::TOPIC_PUT_SIZE);
+    let ends = broker.log.ends();
+    let view = broker.node.view();
+    let (disk_ratio, capacity) = disk(broker);
+    let earliest = maintenance::earliest_store_time(broker).unwrap_or(0);
+    let average = if puts.total() == 0 { 0.0 } else { put_bytes as f64 / puts.total() as f64 };
+    let mut table = BTreeMap::new();
+    let mut put = |name: &str, value: String| {
+        table.insert(name.to_owned(), value);
+    };
+    put("brokerVersionDesc", "V5_3_3".into());
+    put("brokerVersion", VERSION.to_string());
+    put("trireme", env!("CARGO_PKG_VERSION").into());
+    put("brokerActive", view.ready.to_string());
+    put("bootTimestamp", broker.started_ms.to_string());
+    put("runtime", runtime(broker.now_ms().saturating_sub(broker.started_ms) / 1_000));
+    put("msgPutTotalYesterdayMorning", "0".into());
+    put("msgPutTotalTodayMorning", "0".into());
+    put("msgPutTotalTodayNow", puts.total().to_string());
+    put("msgGetTotalYesterdayMorning", "0".into());
+    put("msgGetTotalTodayMorning", "0".into());
+    put("msgGetTotalTodayNow", gets.total().to_string());
+    put("putTps", three_rates(&puts));
+    for name in ["getTotalTps", "getFoundTps", "getTransferredTps", "getTransferedTps"] {
+        put(name, three_rates(&gets));
+    }
+    put("getMissTps", "0.0 0.0 0.0".into());
+    for pool in ["send", "pull", "litePull", "query", "ack"] {
+        put(&format!("{pool}ThreadPoolQueueSize"), "0".into());
+        put(&format!("{pool}ThreadPoolQueueCapacity"), "10000".into());
+        put(&format!("{pool}ThreadPoolQueueHeadWaitTimeMills"), "0".into());
+    }
+    put("EndTransactionQueueSize", "0".into());
+    put("EndTransactionThreadPoolQueueCapacity", "100000".into());
+    put("dispatchBehindBytes", ends.committed.0.saturating_sub(maintenance::applied_end(broker).0).to_string());
+    put("dispatchMaxBuffer", "0".into());
+    put("pageCacheLockTimeMills", "0".into());
+    put("earliestMessageTimeStamp", earliest.to_string());
+    put("startAcceptSendRequestTimeStamp", "0".into());
+    put("commitLogMaxOffset", ends.committed.0.to_string());
+    put("commitLogMinOffset", ends.min.0.to_string());
+    put("commitLogDiskRatio", disk_ratio.clone());
+    put(&format!("commitLogDiskRatio_{}", broker.config.storage.commitlog.display()), disk_ratio.clone());
+    put("consumeQueueDiskRatio", disk_ratio);
+    put("commitLogDirCapacity", capacity);
+    put("putMessageEntireTimeMax", "0".into());
+    put("putMessageTimesTotal", puts.total().to_string());
+    put("putMessageFailedTimes", "0".into());
+    put("putMessageSizeTotal", put_bytes.to_string());
+    put("putMessageAverageSize", format!("{average:.1}"));
+    put("putMessageDistributeTime", put_times());
+    put("getMessageEntireTimeMax", "0".into());
+    put("putLatency99", "0.00".into());
+    put("putLatency999", "0.00".into());
+    put("remainTransientStoreBufferNumbs", "0".into());
+    put("remainHowManyDataToFlush", format!("{} B", ends.appended.0.saturating_sub(ends.flushed.0)));
+    put("remainHowManyDataToCommit", "0 B".into());
+    for name in ["timerReadBehind", "timerOffsetBehind", "timerCongestNum"] {
+        put(name, "0".into());
+    }
+    put("timerEnqueueTps", "0.0".into());
+    put("timerDequeueTps", "0.0".into());
+    put("raftRole", role_name(view.role).into());
+    put("raftTerm", view.term.to_string());
+    put("raftCommitIndex", view.commit_index.to_string());
+    put("raftAppliedIndex", view.applied_index.to_string());
+    put("raftLastLogIndex", view.last_log_index.to_string());
+    table
+}
+
+/// RocketMQ's thirteen buckets of put times; the tools only print them.
+fn put_times() -> String {
+    let buckets = [
+        "<=0ms", "0~10ms", "10~50ms", "50~100ms", "100~200ms", "200~500ms", "500ms~1s", "1~2s", "2~3s", "3~4s",
+        "4~5s", "5~10s", "10s~",
+    ];
+    buckets.iter().map(|bucket| format!("[{bucket}]:0 ")).collect()
+}
+
+fn three_rates(counter: &Counter) -> String {
+    let [short, middle, long] = [10, 60, 600].map(|secs| counter.last(secs).per_second);
+    format!("{short:.1} {middle:.1} {long:.1}")
+}
+
+fn runtime(secs: u64) -> String {
+    let (days, hours, minutes) = (secs / 86_400, secs / 3_600 % 24, secs / 60 % 60);
+    format!("[ {days} days, {hours} hours, {minutes} minutes, {} seconds ]", secs % 60)
+}
+
+fn disk(broker: &Broker) -> (String, String) {
+    let Ok(space) = broker.platform.disk.space(&broker.config.storage.root) else {
+        return ("-1".into(), "unknown".into());
+    };
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    let used = space.total_bytes.saturating_sub(space.available_bytes);
+    let ratio = if space.total_bytes == 0 { 0.0 } else { used as f64 / space.total_bytes as f64 };
+    let capacity =
+        format!("Total : {:.1} GiB, Free : {:.1} GiB.", gib(space.total_bytes), gib(space.available_bytes));
+    (format!("{ratio:.2}"), capacity)
+}
+
+/// Code 26.
+pub fn config(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let mut text = broker.config.listing();
+    text.push_str("filterServerNums=0\n"); // tools 4.9 read it without asking whether it is there
+    let version = GetBrokerConfigResponse { version: json(&DataVersion::default()) };
+    answer.send(Command::response_to(&request, code::SUCCESS).with_header(&version).with_body(text));
+}
+
+fn json(version: &DataVersion) -> String {
+    String::from_utf8_lossy(&version.to_bytes()).into_owned()
+}
+
+/// Code 315. A pair never counted is answered from one look-up, without a log line: dashboards ask for thousands.
+pub fn stats(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(ViewBrokerStats, request, answer);
+    let Some(counter) = broker.stats.find(&header.stats_name, &header.stats_key) else {
+        let remark = format!("The stats <{}> <{}> not exist", header.stats_name, header.stats_key);
+        return answer.send(refuse(&request, code::SYSTEM_ERROR, remark));
+    };
+    let rates = counter.rates();
+    let item = |rate: Rate| BrokerStatsItem { avgpt: 0.0, sum: rate.sum as i64, tps: rate.per_second };
+    let body = BrokerStatsData {
+        stats_day: item(rates.day),
+        stats_hour: item(rates.hour),
+        stats_minute: item(rates.minute),
+    };
+    answer.send(Command::response_to(&request, code::SUCCESS).with_body(body.to_bytes()));
+}
+
+/// Code 907: Raft's progress in the words of RocketMQ's replication.
+pub fn ha_status(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let view = broker.node.view();
+    let end = broker.log.ends().committed.0 as i64;
+    let end_of = |index: Option<u64>| {
+        let place = index.and_then(|index| broker.log.position(index).ok().flatten());
+        place.map_or(0, |place| place.offset.plus(u64::from(place.entry_bytes)).0 as i64)
+    };
+    let ha_connection_info: Vec<_> = view
+        .peers
+        .iter()
+        .map(|peer| {
+            let slave_ack_offset = end_of(peer.matched_index);
+            let diff = (end - slave_ack_offset).max(0);
+            HaConnectionInfo {
+                addr: peer.addr.clone(),
+                diff,
+                in_sync: diff == 0,
+                slave_ack_offset,
+                transfer_from_where: slave_ack_offset,
+                transferred_byte_in_second: 0,
+            }
+        })
+        .collect();
+    let status = HaStatus {
+        in_sync_slave_nums: ha_connection_info.iter().filter(|peer| peer.in_sync).count() as i32,
+        ha_connection_info,
+        master: view.is_leader(),
+        master_commit_log_max_offset: end,
+        ..HaStatus::default()
+    };
+    answer.send(Command::response_to(&request, code::SUCCESS).with_body(status.to_bytes()));
+}
+
+/// Code 329: retention looks now, on this node, at any hour.
+pub fn delete_expired(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let broker = Arc::clone(broker);
+    tokio::spawn(async move {
+        answer.send(match maintenance::expire(&broker, true).await {
+            Ok(_) => Command::response_to(&request, code::SUCCESS),
+            Err(error) => refuse(&request, code::SYSTEM_ERROR, error),
+        });
+    });
+}
+
+/// Codes 306 and 316: queues and topics are kept in step with the log all the time.
+pub fn nothing_to_do(_broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    answer.send(Command::response_to(&request, code::SUCCESS));
+}

@@ -1,0 +1,69 @@
+//! Queue locks for ordered consumption: codes 41 and 42. Replicated, see `tables/lock.rs`.
+
+use std::sync::Arc;
+
+use protocol::command::heartbeat::{LockBatch, LockedQueues};
+use protocol::route::MessageQueue;
+use protocol::{Command, ResponseCode as code};
+
+use crate::exchange::{Answer, Origin, refuse};
+use crate::server::Broker;
+use crate::tables::{Change, LockedQueue, Outcome};
+
+/// A lock not renewed for so long is free. Source: RocketMQ `rocketmq.broker.rebalance.lockMaxLiveTime`.
+const LEASE_MS: u64 = 60_000;
+
+/// Takes or renews locks, and tells which of those asked for the client holds now.
+pub fn lock(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let asked = match LockBatch::read(&request.body) {
+        Ok(asked) => asked,
+        Err(error) => return answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string())),
+    };
+    let broker = Arc::clone(broker);
+    tokio::spawn(async move {
+        let change = Change::Lock {
+            group: asked.consumer_group,
+            client_id: asked.client_id,
+            queues: asked.mq_set.into_iter().map(locked_queue).collect(),
+            now_ms: broker.now_ms(),
+            lease_ms: LEASE_MS,
+        };
+        answer.send(match broker.submit(change).await {
+            Ok(Outcome::Locked(queues)) => {
+                let lock_ok_mq_set = queues.into_iter().map(message_queue).collect();
+                Command::response_to(&request, code::SUCCESS)
+                    .with_body(LockedQueues { lock_ok_mq_set }.to_bytes())
+            }
+            Ok(other) => refuse(&request, code::SYSTEM_ERROR, format!("unexpected outcome {other:?}")),
+            Err(error) => super::not_submitted(&request, &error),
+        });
+    });
+}
+
+/// Gives locks back; those of other clients stay.
+pub fn unlock(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let asked = match LockBatch::read(&request.body) {
+        Ok(asked) => asked,
+        Err(error) => return answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string())),
+    };
+    let broker = Arc::clone(broker);
+    tokio::spawn(async move {
+        let change = Change::Unlock {
+            group: asked.consumer_group,
+            client_id: asked.client_id,
+            queues: asked.mq_set.into_iter().map(locked_queue).collect(),
+        };
+        answer.send(match broker.submit(change).await {
+            Ok(_) => Command::response_to(&request, code::SUCCESS),
+            Err(error) => super::not_submitted(&request, &error),
+        });
+    });
+}
+
+fn locked_queue(queue: MessageQueue) -> LockedQueue {
+    LockedQueue { topic: queue.topic, broker_name: queue.broker_name, queue_id: queue.queue_id }
+}
+
+fn message_queue(queue: LockedQueue) -> MessageQueue {
+    MessageQueue { topic: queue.topic, broker_name: queue.broker_name, queue_id: queue.queue_id }
+}

@@ -1,0 +1,93 @@
+//! Looking messages up by offset id and by key: codes 33 and 12. Any node answers from what it holds committed.
+
+use std::sync::Arc;
+
+use protocol::command::query::{QueryMessage, QueryMessageResponse, ViewMessage};
+use protocol::message;
+use protocol::{Command, ResponseCode as code};
+use remoting::Reply;
+use store::CommitlogOffset;
+
+use super::header;
+use crate::exchange::{Answer, Origin, refuse};
+use crate::server::Broker;
+
+/// Most messages of one query. Source: RocketMQ `maxMsgsNumBatch`.
+const MESSAGES_MAX: usize = 64;
+/// Most messages of a query by unique key. Source: RocketMQ `defaultQueryMaxNum`.
+const UNIQUE_MESSAGES_MAX: usize = 32;
+/// Bytes that every unit begins with: its size and its magic.
+const PREFIX_BYTES: u32 = 8;
+
+/// Code 33.
+pub fn view_by_id(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(ViewMessage, request, answer);
+    answer.send(match unit_at(broker, header.offset) {
+        Some(unit) => {
+            Reply { head: Command::response_to(&request, code::SUCCESS), chunks: vec![unit] }
+        }
+        None => {
+            let remark = format!("can not find message by the offset, {}", header.offset);
+            Reply::from(refuse(&request, code::SYSTEM_ERROR, remark))
+        }
+    });
+}
+
+/// The message that begins at a commitlog offset; `None` if none begins there.
+pub fn unit_at(broker: &Broker, offset: i64) -> Option<bytes::Bytes> {
+    let offset = CommitlogOffset(u64::try_from(offset).ok()?);
+    let prefix = broker.log.slice(offset, PREFIX_BYTES).ok()?;
+    let unit = broker.log.slice(offset, u32::try_from(message::unit_size(&prefix).ok()?).ok()?).ok()?;
+    let view = message::parse(&unit).ok()?;
+    // What only looks like a message does not know its own place.
+    (view.physical_offset == offset.0 as i64).then(|| unit.clone())
+}
+
+/// Code 12.
+pub fn by_key(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(QueryMessage, request, answer);
+    let most = if header.is_unique_key {
+        UNIQUE_MESSAGES_MAX
+    } else {
+        usize::try_from(header.max_num).unwrap_or(0).clamp(1, MESSAGES_MAX)
+    };
+    let begin_ms = header.begin_timestamp_ms.max(0) as u64;
+    let end_ms = header.end_timestamp_ms.max(0) as u64;
+    let broker = Arc::clone(broker);
+    // An index over days is many files: that is no work for an async worker.
+    tokio::task::spawn_blocking(move || {
+        let found = broker.index.query(&header.topic, &header.key, most, begin_ms, end_ms);
+        let mut offsets = match found {
+            Ok(offsets) => offsets,
+            Err(error) => return answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string())),
+        };
+        offsets.sort_unstable();
+        let chunks: Vec<_> = offsets
+            .into_iter()
+            .filter_map(|offset| unit_at(&broker, offset.0 as i64))
+            .filter(|unit| is_about(unit, &header))
+            .collect();
+        let last = broker.index.last_update();
+        let response = QueryMessageResponse {
+            index_last_update_timestamp: last.store_timestamp_ms as i64,
+            index_last_update_phyoffset: last.offset.0 as i64,
+        };
+        answer.send(if chunks.is_empty() {
+            let remark = "can not find message, maybe time range not correct";
+            Reply::from(refuse(&request, code::QUERY_NOT_FOUND, remark).with_header(&response))
+        } else {
+            Reply { head: Command::response_to(&request, code::SUCCESS).with_header(&response), chunks }
+        });
+    });
+}
+
+/// The index holds hashes: what only collides is sorted out here.
+fn is_about(unit: &[u8], header: &QueryMessage) -> bool {
+    use message::properties::{KEYS, UNIQ_KEY};
+    let Ok(view) = message::parse(unit) else { return false };
+    if view.topic != header.topic {
+        return false;
+    }
+    let is_unique = view.property(UNIQ_KEY) == Some(header.key.as_str());
+    is_unique || view.property(KEYS).is_some_and(|keys| keys.split(' ').any(|key| key == header.key))
+}

@@ -1,0 +1,246 @@
+//! Offsets of queues and of consumers: codes 14, 15, 29 to 32, 43 and 222.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::command::offset::{
+    BoundaryType, ConsumerOffsetTable, DelayOffsetTable, EarliestStoreTime, QueryConsumerOffset, QueueOffsetRequest, ResetOffset,
+    ResetOffsetBody, SearchOffset, UpdateConsumerOffset,
+};
+use protocol::{Command, ResponseCode as code};
+use store::{Boundary, QueueOffset};
+
+use super::{header, pull_read};
+use crate::exchange::{Answer, Origin, refuse};
+use crate::gate::Verdict;
+use crate::server::Broker;
+use crate::tables::{Change, OffsetRow};
+
+/// How long a question for a consumer offset waits for somebody who may answer it: nearly as long as clients do,
+/// because some take any error for "none stored" and skip messages.
+const ANSWERABLE_WITHIN: Duration = Duration::from_millis(2_500);
+
+/// Code 14. Never answered with an error for want of a leader: see [`ANSWERABLE_WITHIN`].
+pub fn query_consumer_offset(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answer) {
+    if broker.is_ready() {
+        return answer_consumer_offset(broker, &request, answer);
+    }
+    let broker = Arc::clone(broker);
+    tokio::spawn(async move {
+        match broker.verdict(ANSWERABLE_WITHIN).await {
+            Verdict::Here => answer_consumer_offset(&broker, &request, answer),
+            Verdict::There(leader) if !origin.is_forwarded() => {
+                match broker.forward(leader, &origin, &request).await {
+                    crate::gate::Forwarded::Reply(reply) if reply.code != code::SERVICE_NOT_AVAILABLE => {
+                        answer.send(reply);
+                    }
+                    _ => hang_up(&origin, answer),
+                }
+            }
+            _ => hang_up(&origin, answer),
+        }
+    });
+}
+
+/// Better no answer than a wrong one: clients take a broken connection for "try again".
+fn hang_up(origin: &Origin, answer: Answer) {
+    drop(answer);
+    if let Some(connection) = &origin.connection {
+        connection.close();
+    }
+}
+
+fn answer_consumer_offset(broker: &Broker, request: &Command, answer: Answer) {
+    let header = header!(QueryConsumerOffset, *request, answer);
+    let (group, topic, queue_id) = (&header.consumer_group, &header.topic, header.queue_id);
+    let tables = broker.tables();
+    let stored = tables
+        .pending_reset(group, topic, queue_id)
+        .or_else(|| broker.offsets.get(group, topic, queue_id))
+        .or_else(|| tables.consumer_offset(group, topic, queue_id));
+    drop(tables);
+    let offset = match stored {
+        Some(offset) if offset >= 0 => Some(offset),
+        // A group never seen before that reads a queue which still has its first message begins there.
+        _ if header.set_zero_if_not_found == Some(false) => None,
+        _ => (pull_read::ends(broker, topic, queue_id).0 == 0 && has_first(broker, topic, queue_id)).then_some(0),
+    };
+    answer.send(match offset {
+        Some(offset) => Command::response_to(request, code::SUCCESS).with("offset", offset),
+        None => refuse(request, code::QUERY_NOT_FOUND, "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first"),
+    });
+}
+
+fn has_first(broker: &Broker, topic: &str, queue_id: i32) -> bool {
+    let queue = broker.queues.get(topic, queue_id as u32);
+    queue.is_some_and(|queue| queue.max() > QueueOffset(0))
+}
+
+/// Code 15. A one-way request is gathered; one that waits is answered when it is committed.
+pub fn update_consumer_offset(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = match UpdateConsumerOffset::read(&request) {
+        Ok(header) => header,
+        Err(error) => return answer.send(refuse(&request, code::INVALID_PARAMETER, error.to_string())),
+    };
+    let tables = broker.tables();
+    if tables.group(&header.consumer_group).is_none() {
+        let remark = format!("Group {} not exist!", header.consumer_group);
+        return answer.send(refuse(&request, code::SUBSCRIPTION_GROUP_NOT_EXIST, remark));
+    }
+    if tables.topic(&header.topic).is_none() {
+        let remark = format!("Topic {} not exist!", header.topic);
+        return answer.send(refuse(&request, code::TOPIC_NOT_EXIST, remark));
+    }
+    let reset = tables.pending_reset(&header.consumer_group, &header.topic, header.queue_id);
+    drop(tables);
+    if reset.is_some() {
+        let remark = "Offset has been previously reset";
+        return answer.send(Command::response_to(&request, code::SUCCESS).with_remark(remark));
+    }
+    let row = OffsetRow {
+        group: header.consumer_group,
+        topic: header.topic,
+        queue_id: header.queue_id,
+        queue_offset: header.commit_offset,
+    };
+    if request.is_oneway() {
+        return broker.offsets.store(row);
+    }
+    let applied = broker.offsets.store_and_wait(row);
+    tokio::spawn(async move {
+        answer.send(if applied.await.unwrap_or(false) {
+            Command::response_to(&request, code::SUCCESS)
+        } else {
+            crate::gate::unknown(&request, "the consumer offset was not acknowledged by a majority")
+        });
+    });
+}
+
+/// Code 30: the end of a queue, exclusive.
+pub fn max_offset(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(QueueOffsetRequest, request, answer);
+    let (_, max) = pull_read::ends(broker, &header.topic, header.queue_id);
+    answer.send(Command::response_to(&request, code::SUCCESS).with("offset", max));
+}
+
+/// Code 31: the first offset that a queue still holds.
+pub fn min_offset(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(QueueOffsetRequest, request, answer);
+    let (min, _) = pull_read::ends(broker, &header.topic, header.queue_id);
+    answer.send(Command::response_to(&request, code::SUCCESS).with("offset", min));
+}
+
+/// Code 29: the queue offset for a store time.
+pub fn search_by_time(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(SearchOffset, request, answer);
+    let boundary = match header.boundary() {
+        BoundaryType::Upper => Boundary::Upper,
+        BoundaryType::Lower => Boundary::Lower,
+    };
+    answer.send(match search(broker, &header.topic, header.queue_id, header.timestamp_ms, boundary) {
+        Ok(offset) => Command::response_to(&request, code::SUCCESS).with("offset", offset),
+        Err(error) => refuse(&request, code::SYSTEM_ERROR, error),
+    });
+}
+
+fn search(broker: &Broker, topic: &str, queue_id: i32, time_ms: i64, boundary: Boundary) -> Result<i64, String> {
+    let Some(queue) = broker.queues.get(topic, queue_id as u32) else { return Ok(0) };
+    let offset = store::offset_by_time(&queue, &broker.log, time_ms.max(0) as u64, boundary).map_err(|error| error.to_string())?;
+    Ok(offset.0 as i64)
+}
+
+/// Code 32: when the first message that a queue still holds was stored; -1 if it holds none.
+pub fn earliest_store_time(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(EarliestStoreTime, request, answer);
+    let (min, _) = pull_read::ends(broker, &header.topic, header.queue_id);
+    let timestamp = store_time_at(broker, &header.topic, header.queue_id, min).unwrap_or(-1);
+    answer.send(Command::response_to(&request, code::SUCCESS).with("timestamp", timestamp));
+}
+
+/// When the message at a queue offset was stored, milliseconds; `None` if there is none.
+pub fn store_time_at(broker: &Broker, topic: &str, queue_id: i32, offset: i64) -> Option<i64> {
+    let queue = broker.queues.get(topic, queue_id as u32)?;
+    let unit = queue.unit(QueueOffset(u64::try_from(offset).ok()?)).ok()??;
+    let bytes = broker.log.slice(unit.offset, unit.size).ok()?;
+    Some(protocol::message::parse(&bytes).ok()?.store_timestamp_ms)
+}
+
+/// Code 43: every stored consumer offset.
+pub fn all_consumer_offsets(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let tables = broker.tables();
+    let version = tables.offset_version();
+    let data_version = super::data_version(version, 0);
+    let table = ConsumerOffsetTable { data_version, offset_table: tables.offset_table() };
+    answer.send(Command::response_to(&request, code::SUCCESS).with_body(table.to_bytes()));
+}
+
+/// Code 45: the next message to deliver of each delay level.
+pub fn all_delay_offsets(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let tables = broker.tables();
+    let levels = 1..=broker.config.messages.delay_levels_ms.len() as i32;
+    let offset_table = levels.map(|level| (level, tables.delay_progress(level))).collect();
+    let table = DelayOffsetTable { offset_table, ..DelayOffsetTable::default() };
+    answer.send(Command::response_to(&request, code::SUCCESS).with_body(table.to_bytes()));
+}
+
+/// Code 222: an operator sets a group's offsets; its consumers are moved at their next pull.
+pub fn reset(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(ResetOffset, request, answer);
+    let rows = match rows_to_reset(broker, &header) {
+        Ok(rows) => rows,
+        Err((code, remark)) => return answer.send(refuse(&request, code, remark)),
+    };
+    let broker = Arc::clone(broker);
+    tokio::spawn(async move {
+        broker.offsets.forget(&rows);
+        let change = Change::ResetOffsets { rows: rows.clone(), now_ms: broker.now_ms() };
+        if let Err(error) = broker.submit(change).await {
+            return answer.send(super::not_submitted(&request, &error));
+        }
+        let offset_table = rows
+            .into_iter()
+            .map(|row| (broker.message_queue(row.topic, row.queue_id), row.queue_offset))
+            .collect();
+        let body = ResetOffsetBody { offset_table };
+        answer.send(Command::response_to(&request, code::SUCCESS).with_body(body.to_bytes()));
+    });
+}
+
+fn rows_to_reset(broker: &Broker, header: &ResetOffset) -> Result<Vec<OffsetRow>, (i32, String)> {
+    let queue_nums = {
+        let tables = broker.tables();
+        let Some(topic) = tables.topic(&header.topic) else {
+            return Err((code::TOPIC_NOT_EXIST, format!("Topic {} does not exist", header.topic)));
+        };
+        if tables.group(&header.group).is_none() {
+            let remark = format!("Group {} does not exist", header.group);
+            return Err((code::SUBSCRIPTION_GROUP_NOT_EXIST, remark));
+        }
+        topic.read_queue_nums
+    };
+    let asked_queue = header.queue_id.filter(|queue_id| *queue_id >= 0);
+    let asked_offset = header.offset.filter(|offset| *offset >= 0);
+    let queues = match asked_queue {
+        Some(queue_id) => queue_id..queue_id + 1,
+        None => 0..queue_nums,
+    };
+    let mut rows = Vec::new();
+    for queue_id in queues {
+        let (min, max) = pull_read::ends(broker, &header.topic, queue_id);
+        let queue_offset = match asked_offset {
+            Some(offset) if asked_queue.is_some() => {
+                if offset < min || offset > max + 1 {
+                    let remark = format!("Target offset {offset} not in consume queue range [{min}-{max}]");
+                    return Err((code::SYSTEM_ERROR, remark));
+                }
+                offset
+            }
+            _ if header.timestamp_ms < 0 => max,
+            _ => search(broker, &header.topic, queue_id, header.timestamp_ms, Boundary::Lower)
+                .map_err(|error| (code::SYSTEM_ERROR, error))?,
+        };
+        let (group, topic) = (header.group.clone(), header.topic.clone());
+        rows.push(OffsetRow { group, topic, queue_id, queue_offset });
+    }
+    Ok(rows)
+}

@@ -1,0 +1,151 @@
+//! A consumer gives a message back: code 36. It comes again later, or goes to the dead letters.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use protocol::command::send::SendBackRequest;
+use protocol::message::{self, MessageView, UnitFields, id, properties};
+use protocol::{Command, ResponseCode as code, names};
+use raft::Proposal;
+use rand::Rng;
+
+use super::send_check::{self, Refusal};
+use super::{header, message_query, topic_create};
+use crate::exchange::{Answer, Origin, refuse};
+use crate::gate;
+use crate::schedule;
+use crate::server::Broker;
+use crate::stats::name as stat;
+use crate::tables::GroupConfig;
+
+/// Tries so far plus this is the delay level of the next one, where the client names none.
+const FIRST_LEVEL: i32 = 3;
+
+/// Takes one message back.
+pub fn send_back(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(SendBackRequest, request, answer);
+    let broker = Arc::clone(broker);
+    tokio::spawn(async move {
+        answer.send(match take_back(&broker, &request, &header).await {
+            Ok(reply) => reply,
+            Err(refusal) => refuse(&request, refusal.code, refusal.remark),
+        });
+    });
+}
+
+async fn take_back(broker: &Broker, request: &Command, header: &SendBackRequest) -> Result<Command, Refusal> {
+    let known = broker.tables().group(&header.group).cloned();
+    let (group, new_groups) = match known {
+        Some(group) => (group, Vec::new()),
+        None => {
+            let group = send_check::new_group(&header.group, &broker.config)?;
+            (group.clone(), vec![group])
+        }
+    };
+    if broker.config.identity.permission & 2 == 0 {
+        let remark = format!("the broker[{}] sending message is forbidden", broker.name());
+        return Err(Refusal::new(code::NO_PERMISSION, remark));
+    }
+    if group.retry_queue_nums <= 0 {
+        return Ok(Command::response_to(request, code::SUCCESS)); // the group wants no retries: as on RocketMQ
+    }
+    let record = message_query::unit_at(broker, header.offset).ok_or_else(|| {
+        Refusal::new(code::SYSTEM_ERROR, format!("look message by offset failed, {}", header.offset))
+    })?;
+    let again = Again::of(broker, &record, header, &group)?;
+    let topic = if again.is_dead {
+        send_check::dead_letter_topic(&group.name)
+    } else {
+        send_check::retry_topic(&names::retry_topic(&group.name), header.unit_mode, group.retry_queue_nums)
+    };
+    let writable = broker.tables().topic(&topic.name).is_none_or(crate::tables::TopicConfig::is_writable);
+    if !writable {
+        let remark = format!("the topic[{}] sending message is forbidden", topic.name);
+        return Err(Refusal::new(code::NO_PERMISSION, remark));
+    }
+    let is_new = broker.tables().topic(&topic.name).is_none();
+    let topics = if is_new { vec![topic] } else { Vec::new() };
+    if let Err(error) = topic_create::create(broker, topics, new_groups).await {
+        return Ok(super::not_submitted(request, &error));
+    }
+    let proposed = broker.node.propose(Proposal::Units { payload: again.unit, count: 1 });
+    let within = Duration::from_millis(broker.config.storage.sync_flush_timeout_ms);
+    Ok(match tokio::time::timeout(within, proposed).await {
+        Ok(Ok(_)) => {
+            let key = format!("{}@{}", again.origin_topic, group.name);
+            broker.stats.counter(stat::SNDBCK_PUT_NUMS, &key).add(1);
+            Command::response_to(request, code::SUCCESS)
+        }
+        Ok(Err(error)) => refuse(request, code::SYSTEM_ERROR, error.to_string()),
+        Err(_) => gate::unknown(request, &format!("no majority has the message after {within:?}")),
+    })
+}
+
+/// The message as it will come again.
+struct Again {
+    unit: BytesMut,
+    is_dead: bool,
+    origin_topic: String,
+}
+
+impl Again {
+    fn of(
+        broker: &Broker,
+        record: &Bytes,
+        header: &SendBackRequest,
+        group: &GroupConfig,
+    ) -> Result<Self, Refusal> {
+        let wrong = |error: message::UnitError| Refusal::new(code::SYSTEM_ERROR, error.to_string());
+        let view = message::parse(record).map_err(wrong)?;
+        let mut stored = view.properties.clone().into_owned();
+        let times_max = header.max_reconsume_times.unwrap_or(group.retry_max_times);
+        let is_dead = view.reconsume_times >= times_max || header.delay_level < 0;
+        let origin_topic = view.property(properties::RETRY_TOPIC).unwrap_or(view.topic).to_owned();
+        rewrite(&mut stored, &view, &origin_topic);
+        let (topic, queue_id) = if is_dead {
+            properties::set(&mut stored, properties::DELAY_TIME_LEVEL, "0");
+            (names::dlq_topic(&group.name), 0)
+        } else {
+            let level =
+                if header.delay_level == 0 { FIRST_LEVEL + view.reconsume_times } else { header.delay_level };
+            properties::set(&mut stored, properties::DELAY_TIME_LEVEL, &level.to_string());
+            let mut rng = broker.rng.lock().expect("nothing panics while it holds this lock");
+            (names::retry_topic(&group.name), rng.random_range(0..group.retry_queue_nums.max(1)))
+        };
+        let delayed = schedule::delay(&mut stored, &topic, queue_id, &broker.config.messages.delay_levels_ms);
+        let (topic, queue_id) = match delayed {
+            Some(level) => (names::SCHEDULE_TOPIC.to_owned(), level - 1),
+            None => (topic, queue_id),
+        };
+        let fields = UnitFields {
+            topic: &topic,
+            queue_id,
+            flag: view.flag,
+            sys_flag: view.sys_flag,
+            born_timestamp_ms: view.born_timestamp_ms,
+            born_host: view.born_host,
+            store_host: broker.config.network.store_host,
+            reconsume_times: view.reconsume_times + 1,
+            prepared_transaction_offset: 0,
+            body: view.body,
+            properties: &stored,
+        };
+        let mut unit = BytesMut::new();
+        message::encode_unit(&fields, &mut unit).map_err(wrong)?;
+        Ok(Self { unit, is_dead, origin_topic })
+    }
+}
+
+/// What every copy carries on: the first topic and the first id, over any number of rounds.
+fn rewrite(stored: &mut String, view: &MessageView<'_>, origin_topic: &str) {
+    if properties::get(stored, properties::RETRY_TOPIC).is_none() {
+        properties::set(stored, properties::RETRY_TOPIC, origin_topic);
+    }
+    properties::set(stored, properties::WAIT, "false");
+    if properties::get(stored, properties::ORIGIN_MESSAGE_ID).is_none() {
+        let id = id::offset_message_id(view.store_host, view.physical_offset);
+        properties::set(stored, properties::ORIGIN_MESSAGE_ID, &id);
+    }
+    schedule::strip(stored);
+}

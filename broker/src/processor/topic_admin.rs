@@ -1,0 +1,199 @@
+//! Topics by command: codes 17, 215, 21, 351, 202, 300 and 305.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use protocol::command::admin::{CreateTopic, GetTopicConfig, GroupList, TopicOffset, TopicRequest, TopicStatsTable};
+use protocol::route::{TopicConfig as TopicJson, TopicList};
+use protocol::{Command, ResponseCode as code, names};
+
+use super::offset::store_time_at;
+use super::send_check::Refusal;
+use super::{data_version, header, pull_read, topic_create};
+use crate::exchange::{Answer, Origin, refuse};
+use crate::server::Broker;
+use crate::stats::name as stat;
+use crate::tables::{Change, FilterType, TopicConfig};
+
+/// Attributes that a topic may have. Source: RocketMQ `TopicAttributes`; the two about layout may only be set to
+/// what we have.
+const ATTRIBUTES: [(&str, &[&str]); 4] = [
+    ("queue.type", &["SimpleCQ"]),
+    ("cleanup.policy", &["DELETE"]),
+    ("message.type", &["UNSPECIFIED", "NORMAL", "FIFO", "DELAY", "TRANSACTION"]),
+    ("reserve.time", &[]),
+];
+/// Permission bits that exist: 8 priority, 4 read, 2 write, 1 inherit.
+const PERM_BITS: i32 = 0xf;
+
+/// Code 17.
+pub fn update(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(CreateTopic, request, answer);
+    let known = broker.tables().topic(&header.topic).cloned();
+    let topic = match wanted(broker, header, known.as_ref()) {
+        Ok(topic) => topic,
+        Err(refusal) => return answer.send(refuse(&request, refusal.code, refusal.remark)),
+    };
+    if known.as_ref() == Some(&topic) {
+        return answer.send(Command::response_to(&request, code::SUCCESS));
+    }
+    let broker = Arc::clone(broker);
+    tokio::spawn(async move {
+        let change = Change::PutTopics { topics: vec![topic], only_new: false, now_ms: broker.now_ms() };
+        answer.send(match broker.submit(change).await {
+            Ok(_) => {
+                topic_create::tell_name_servers(&broker).await;
+                Command::response_to(&request, code::SUCCESS)
+            }
+            Err(error) => super::not_submitted(&request, &error),
+        });
+    });
+}
+
+fn wanted(broker: &Broker, header: CreateTopic, known: Option<&TopicConfig>) -> Result<TopicConfig, Refusal> {
+    let illegal = |remark: String| Err(Refusal::new(code::INVALID_PARAMETER, remark));
+    if let Err(error) = names::validate_topic(&header.topic) {
+        return illegal(error.to_string());
+    }
+    if is_system(broker, &header.topic) {
+        return illegal(format!("The topic[{}] is conflict with system topic.", header.topic));
+    }
+    for (name, queues) in [("readQueueNums", header.read_queue_nums), ("writeQueueNums", header.write_queue_nums)] {
+        if !(0..=65_536).contains(&queues) {
+            return illegal(format!("{name} {queues} is not in 0..=65536"));
+        }
+    }
+    if header.perm & !PERM_BITS != 0 {
+        return illegal(format!("perm {} has bits beyond {PERM_BITS}", header.perm));
+    }
+    Ok(TopicConfig {
+        name: header.topic,
+        read_queue_nums: header.read_queue_nums,
+        write_queue_nums: header.write_queue_nums,
+        perm: header.perm,
+        filter_type: FilterType::from_name(header.topic_filter_type.as_deref().unwrap_or_default()),
+        sys_flag: header.topic_sys_flag.unwrap_or(0),
+        order: header.order,
+        attributes: attributes(header.attributes.as_deref().unwrap_or_default(), known)?,
+    })
+}
+
+/// `+key=value` adds or changes, `-key` removes.
+fn attributes(text: &str, known: Option<&TopicConfig>) -> Result<BTreeMap<String, String>, Refusal> {
+    let refused = |remark: String| Err(Refusal::new(code::SYSTEM_ERROR, remark));
+    let mut attributes = known.map(|topic| topic.attributes.clone()).unwrap_or_default();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        if let Some((key, value)) = part.strip_prefix('+').and_then(|part| part.split_once('=')) {
+            let Some((_, values)) = ATTRIBUTES.iter().find(|(name, _)| *name == key) else {
+                return refused(format!("unsupported key: {key}"));
+            };
+            if !values.is_empty() && !values.contains(&value) {
+                return refused(format!("value {value} of {key} is not one of {}", values.join(", ")));
+            }
+            attributes.insert(key.to_owned(), value.to_owned());
+        } else if let Some(key) = part.strip_prefix('-') {
+            if attributes.remove(key).is_none() {
+                return refused(format!("attempt to delete a nonexistent key: {key}"));
+            }
+        } else {
+            return refused(format!("attribute {part} is neither +key=value nor -key"));
+        }
+    }
+    Ok(attributes)
+}
+
+fn is_system(broker: &Broker, topic: &str) -> bool {
+    let cluster = &broker.config.identity.cluster;
+    names::is_system_topic(topic)
+        || topic == cluster
+        || topic == broker.name()
+        || topic == names::reply_topic(cluster)
+}
+
+/// Code 215.
+pub fn delete(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(TopicRequest, request, answer);
+    if header.topic.trim().is_empty() {
+        return answer.send(refuse(&request, code::INVALID_PARAMETER, "The specified topic is blank."));
+    }
+    if is_system(broker, &header.topic) {
+        let remark = format!("The topic[{}] is conflict with system topic.", header.topic);
+        return answer.send(refuse(&request, code::INVALID_PARAMETER, remark));
+    }
+    let broker = Arc::clone(broker);
+    tokio::spawn(async move {
+        let change = Change::DeleteTopic { topic: header.topic.clone(), now_ms: broker.now_ms() };
+        answer.send(match broker.submit(change).await {
+            Ok(_) => {
+                broker.stats.forget_topic(&header.topic);
+                Command::response_to(&request, code::SUCCESS)
+            }
+            Err(error) => super::not_submitted(&request, &error),
+        });
+    });
+}
+
+/// Code 21: all topics at once; a tool that reads pages takes the total for the end.
+pub fn all(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let tables = broker.tables();
+    let wrapper = protocol::command::admin::TopicConfigWrapper {
+        data_version: data_version(tables.topic_version(), 0),
+        topic_config_table: tables.topics().map(|topic| (topic.name.clone(), topic.into())).collect(),
+        ..Default::default()
+    };
+    let total = wrapper.topic_config_table.len();
+    let reply = Command::response_to(&request, code::SUCCESS).with("totalTopicNum", total);
+    answer.send(reply.with_body(wrapper.to_bytes()));
+}
+
+/// Code 351.
+pub fn one(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(GetTopicConfig, request, answer);
+    let topic = broker.tables().topic(&header.topic).map(TopicJson::from);
+    answer.send(match topic {
+        Some(topic) => Command::response_to(&request, code::SUCCESS).with_body(topic.to_bytes()),
+        None => no_topic(&request, &header.topic),
+    });
+}
+
+fn no_topic(request: &Command, topic: &str) -> Command {
+    refuse(request, code::TOPIC_NOT_EXIST, format!("topic[{topic}] not exist"))
+}
+
+/// Code 202.
+pub fn stats(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(TopicRequest, request, answer);
+    let queues = broker.tables().topic(&header.topic).map(|topic| topic.read_queue_nums.max(topic.write_queue_nums));
+    let Some(queues) = queues else { return answer.send(no_topic(&request, &header.topic)) };
+    let offset_table = (0..queues)
+        .map(|queue_id| {
+            let (min_offset, max_offset) = pull_read::ends(broker, &header.topic, queue_id);
+            let last = store_time_at(broker, &header.topic, queue_id, max_offset - 1).unwrap_or(0);
+            let offsets = TopicOffset { last_update_timestamp: last, max_offset, min_offset };
+            (broker.message_queue(&header.topic, queue_id), offsets)
+        })
+        .collect();
+    let puts = broker.stats.find(stat::TOPIC_PUT_NUMS, &header.topic);
+    let topic_put_tps = puts.map_or(0.0, |counter| counter.rates().minute.per_second);
+    let table = TopicStatsTable { offset_table, topic_put_tps };
+    answer.send(Command::response_to(&request, code::SUCCESS).with_body(table.to_bytes()));
+}
+
+/// Code 305.
+pub fn system_topics(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let tables = broker.tables();
+    let mut topics: BTreeSet<String> = names::SYSTEM_TOPICS.iter().map(|topic| (*topic).to_owned()).collect();
+    topics.extend(tables.topics().filter(|topic| is_system(broker, &topic.name)).map(|topic| topic.name.clone()));
+    let list = TopicList { broker_addr: None, topic_list: topics.into_iter().collect() };
+    answer.send(Command::response_to(&request, code::SUCCESS).with_body(list.to_bytes()));
+}
+
+/// Code 300: the groups that subscribe to a topic or have offsets on it.
+pub fn consumed_by(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(TopicRequest, request, answer);
+    let mut groups: BTreeSet<String> =
+        broker.tables().groups_consuming(&header.topic).map(str::to_owned).collect();
+    groups.extend(broker.clients().consumers.subscribed_to(&header.topic).map(str::to_owned));
+    let list = GroupList { group_list: groups.into_iter().collect() };
+    answer.send(Command::response_to(&request, code::SUCCESS).with_body(list.to_bytes()));
+}

@@ -1,0 +1,201 @@
+//! Keeps every name server informed: who leads, where the nodes are, which topics exist.
+//!
+//! One task a name server. It registers at once when the node's standing in its group or a topic changes, and
+//! every period otherwise; a name server that is away is tried again every second. The registration carries the
+//! term, so that a deposed leader's late word never takes the route back. The connection stays open: when this
+//! process dies, name servers see it close and drop the node at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::command::route::{RegisterBroker, RegisterBrokerBody, TopicConfigWrapper, UnregisterBroker};
+use protocol::{Command, RequestCode, ResponseCode as code};
+use remoting::Client;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{debug, info, warn};
+
+use crate::processor::data_version;
+use crate::server::Broker;
+
+/// How long a name server may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// How soon a name server that did not answer is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Asks for registrations and follows them.
+pub struct Registrar {
+    /// Counts up with every reason to register.
+    wanted: watch::Sender<u64>,
+    /// For each name server, the count that its last answered registration included; `u64::MAX` while it does
+    /// not answer, so that nobody waits for it.
+    done: Vec<watch::Sender<u64>>,
+}
+
+impl Registrar {
+    /// For `name_servers` of them.
+    pub fn new(name_servers: usize) -> Self {
+        Self { wanted: watch::Sender::new(1), done: (0..name_servers).map(|_| watch::Sender::new(0)).collect() }
+    }
+
+    /// Registers everywhere now.
+    pub fn now(&self) -> u64 {
+        let mut count = 0;
+        self.wanted.send_modify(|wanted| {
+            *wanted += 1;
+            count = *wanted;
+        });
+        count
+    }
+
+    /// Registers everywhere now, and waits up to `within` until the name servers that answer know.
+    pub async fn refresh(&self, within: Duration) {
+        let count = self.now();
+        let all_done = async {
+            for done in &self.done {
+                // An error says that the task is gone: nothing to wait for.
+                let _ = done.subscribe().wait_for(|done| *done >= count).await;
+            }
+        };
+        if tokio::time::timeout(within, all_done).await.is_err() {
+            debug!(?within, "not every name server has answered a registration in time");
+        }
+    }
+}
+
+/// Runs until `shutdown`, then takes the node out of the routes.
+pub async fn run(broker: Arc<Broker>, client: Arc<Client>, shutdown: watch::Receiver<bool>) {
+    let mut tasks = JoinSet::new();
+    for (number, addr) in broker.config.network.namesrv_addrs.iter().enumerate() {
+        let (broker, client) = (Arc::clone(&broker), Arc::clone(&client));
+        tasks.spawn(keep_informed(broker, client, number, addr.clone(), shutdown.clone()));
+    }
+    tasks.spawn(follow_views(Arc::clone(&broker), shutdown));
+    while tasks.join_next().await.is_some() {}
+}
+
+/// A change of role, readiness or term is a reason to register.
+async fn follow_views(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>) {
+    let mut views = broker.node.views();
+    let mut known = None;
+    loop {
+        let standing = {
+            let view = views.borrow_and_update();
+            (view.ready, view.term, view.leader.is_some())
+        };
+        if known != Some(standing) {
+            known = Some(standing);
+            broker.registrar.now();
+        }
+        tokio::select! {
+            changed = views.changed() => if changed.is_err() { return },
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+async fn keep_informed(
+    broker: Arc<Broker>,
+    client: Arc<Client>,
+    number: usize,
+    addr: String,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let done = &broker.registrar.done[number];
+    let mut wanted = broker.registrar.wanted.subscribe();
+    let mut was_reached = None;
+    loop {
+        let count = *wanted.borrow_and_update();
+        let reached = match register(&broker, &client, &addr).await {
+            Ok(broker_id) => {
+                if was_reached != Some(true) {
+                    info!(namesrv = addr, broker_id, "registered");
+                }
+                true
+            }
+            Err(reason) => {
+                if was_reached != Some(false) {
+                    warn!(namesrv = addr, reason, "not registered; trying again every second");
+                }
+                false
+            }
+        };
+        was_reached = Some(reached);
+        done.send_replace(if reached { count } else { u64::MAX });
+        let period = Duration::from_millis(broker.config.network.register_period_ms);
+        tokio::select! {
+            changed = wanted.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(if reached { period } else { RETRY_AFTER }) => {}
+            _ = shutdown.wait_for(|stop| *stop) => break,
+        }
+    }
+    done.send_replace(u64::MAX);
+    if was_reached == Some(true) {
+        unregister(&broker, &client, &addr).await;
+    }
+}
+
+/// The leader is broker id 0; a follower's is its node number, n0 being 1.
+fn broker_id(broker: &Broker) -> (i64, u64) {
+    let view = broker.views.borrow();
+    (if view.ready { 0 } else { broker.node_id() as i64 }, view.term)
+}
+
+async fn register(broker: &Broker, client: &Client, addr: &str) -> Result<i64, String> {
+    let (broker_id, term) = broker_id(broker);
+    let body = {
+        let tables = broker.tables();
+        let permission = broker.config.identity.permission as i32;
+        let topic_config_table = tables
+            .topics()
+            .map(|topic| {
+                let mut config = protocol::route::TopicConfig::from(topic);
+                // The inherit bit is not the broker's to take away.
+                config.perm &= permission | !6;
+                (topic.name.clone(), config)
+            })
+            .collect();
+        RegisterBrokerBody {
+            filter_server_list: Vec::new(),
+            topic_config_serialize_wrapper: TopicConfigWrapper {
+                data_version: data_version(tables.topic_version(), term),
+                topic_config_table,
+                ..TopicConfigWrapper::default()
+            },
+        }
+    };
+    let (body, crc) = body.encode(false);
+    let header = RegisterBroker {
+        broker_name: broker.name().to_owned(),
+        broker_addr: broker.config.network.advertised_addr(),
+        cluster_name: broker.config.identity.cluster.clone(),
+        ha_server_addr: broker.config.network.ha_addr.clone(),
+        broker_id,
+        heartbeat_timeout_ms: None,
+        enable_acting_master: Some(false),
+        compressed: false,
+        body_crc32: Some(crc),
+        zone_name: None,
+    };
+    let request = Command::request(RequestCode::REGISTER_BROKER).with_header(&header).with_body(body);
+    let reply = client.call(addr, request, ANSWER_WITHIN).await.map_err(|error| error.to_string())?;
+    if reply.code != code::SUCCESS {
+        return Err(format!("code {}: {}", reply.code, reply.remark.unwrap_or_default()));
+    }
+    debug!(namesrv = addr, broker_id, term, "registration answered");
+    Ok(broker_id)
+}
+
+async fn unregister(broker: &Broker, client: &Client, addr: &str) {
+    let (broker_id, _) = broker_id(broker);
+    let header = UnregisterBroker {
+        broker_name: broker.name().to_owned(),
+        broker_addr: broker.config.network.advertised_addr(),
+        cluster_name: broker.config.identity.cluster.clone(),
+        broker_id,
+    };
+    let request = Command::request(RequestCode::UNREGISTER_BROKER).with_header(&header);
+    if let Err(error) = client.call(addr, request, ANSWER_WITHIN).await {
+        warn!(namesrv = addr, %error, "not unregistered; the name server drops this node when its connection closes");
+    }
+}

@@ -1,0 +1,160 @@
+//! The broker's parts in one place, and how they are wired.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use platform::Platform;
+use protocol::message::id::UniqueKeys;
+use protocol::route::MessageQueue;
+use rand::rngs::StdRng;
+use raft::{ChangeError, Node, NodeId, View};
+use remoting::Connection;
+use store::{KeyIndex, LogReader, Queues};
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::clients::{ConnectionId, ConsumerGroups, ProducerGroups};
+use crate::codec;
+use crate::config::BrokerConfig;
+use crate::consumer_offset::OffsetBuffer;
+use crate::long_poll::LongPolls;
+use crate::peer::About;
+use crate::processor::pull::HeldPull;
+use crate::registration::Registrar;
+use crate::stats::Stats;
+use crate::submit::{self, SubmitError};
+use crate::tables::{Change, Outcome, Tables};
+
+/// How long a change of the tables may take before whoever asked for it is told that the outcome is unknown.
+pub const SUBMIT_WITHIN: Duration = Duration::from_secs(3);
+
+/// One node's broker. Everything that requests are answered from.
+pub struct Broker {
+    /// What the operator set.
+    pub config: BrokerConfig,
+    /// Disk, clock, network, randomness.
+    pub platform: Platform,
+    /// The Raft node below.
+    pub node: Node,
+    /// Its newest view, to be looked at without a copy.
+    pub(crate) views: watch::Receiver<View>,
+    /// Reads the commitlog.
+    pub log: LogReader,
+    /// Consume queues, as applied.
+    pub queues: Arc<Queues>,
+    /// Key index, as applied.
+    pub index: Arc<KeyIndex>,
+    /// Pulls that wait for messages.
+    pub holds: Arc<LongPolls<HeldPull>>,
+    /// Consumer offsets on their way into the log.
+    pub offsets: OffsetBuffer,
+    /// Counters.
+    pub stats: Stats,
+    /// Keeps the name servers informed.
+    pub registrar: Registrar,
+    /// Makes unique keys for messages that come without.
+    pub unique_keys: UniqueKeys,
+    /// For choices that need not be the same twice.
+    pub rng: Mutex<StdRng>,
+    /// Wall time of the start, milliseconds.
+    pub started_ms: u64,
+    /// Bytes of memory of this machine: decides what counts as "in memory".
+    pub memory_bytes: u64,
+    pub(crate) tables: Arc<RwLock<Tables>>,
+    pub(crate) clients: Mutex<Clients>,
+    pub(crate) connections: Mutex<HashMap<ConnectionId, Arc<Connection>>>,
+}
+
+/// Soft state about clients.
+#[derive(Default)]
+pub struct Clients {
+    /// Who consumes.
+    pub consumers: ConsumerGroups,
+    /// Who produces.
+    pub producers: ProducerGroups,
+    /// Consumer group -> fingerprint of its last heartbeat of the second kind.
+    pub fingerprints: HashMap<String, i32>,
+}
+
+impl Broker {
+    /// The replicated tables, for reading. Never held over an await.
+    pub fn tables(&self) -> RwLockReadGuard<'_, Tables> {
+        self.tables.read().expect("nothing panics while it holds this lock")
+    }
+
+    /// The clients of this node. Never held over an await.
+    pub fn clients(&self) -> MutexGuard<'_, Clients> {
+        self.clients.lock().expect("nothing panics while it holds this lock")
+    }
+
+    /// This node's number.
+    pub fn node_id(&self) -> NodeId {
+        self.config.quorum.node_id
+    }
+
+    /// The broker group's name, RocketMQ's `brokerName`.
+    pub fn name(&self) -> &str {
+        &self.config.identity.broker_name
+    }
+
+    /// A queue of this group as clients name it.
+    pub fn message_queue(&self, topic: impl Into<String>, queue_id: i32) -> MessageQueue {
+        MessageQueue { topic: topic.into(), broker_name: self.name().to_owned(), queue_id }
+    }
+
+    /// Wall time in milliseconds.
+    pub fn now_ms(&self) -> u64 {
+        self.platform.clock.wall_ms()
+    }
+
+    /// Monotonic time since the process started.
+    pub fn monotonic(&self) -> Duration {
+        self.platform.clock.monotonic()
+    }
+
+    /// Whether this node leads and may answer for the group.
+    pub fn is_ready(&self) -> bool {
+        self.views.borrow().ready
+    }
+
+    /// Where clients reach a node of the group, as far as this node knows.
+    pub fn remoting_addr_of(&self, node: NodeId) -> Option<String> {
+        if node == self.node_id() {
+            return Some(self.config.network.advertised_addr());
+        }
+        let about: About = codec::decode(&self.node.about(node)?).ok()?;
+        Some(about.remoting)
+    }
+
+    /// How many clients are connected to this node.
+    pub fn connection_count(&self) -> usize {
+        self.lock_connections().len()
+    }
+
+    /// The connection of that number, while it is open.
+    pub fn connection(&self, id: ConnectionId) -> Option<Arc<Connection>> {
+        self.lock_connections().get(&id).map(Arc::clone)
+    }
+
+    pub(crate) fn lock_connections(&self) -> MutexGuard<'_, HashMap<ConnectionId, Arc<Connection>>> {
+        self.connections.lock().expect("nothing panics while it holds this lock")
+    }
+
+    /// Gets a change of the tables committed, here or at the leader.
+    ///
+    /// # Errors
+    /// As [`SubmitError`] says.
+    pub async fn submit(&self, change: Change) -> Result<Outcome, SubmitError> {
+        submit::submit(&self.node, change, SUBMIT_WITHIN).await
+    }
+
+    /// Hands the lead to `target`. Sends that come meanwhile wait and then go to the new leader.
+    ///
+    /// # Errors
+    /// As [`ChangeError`] says.
+    pub async fn hand_over(&self, target: NodeId, within: Duration) -> Result<(), ChangeError> {
+        info!(group = self.name(), from = self.node_id(), to = target, "handing the lead over");
+        self.node.transfer_leader(target, within).await
+    }
+}

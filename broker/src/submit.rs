@@ -1,0 +1,98 @@
+//! Getting a change of the tables committed, from whichever node wants it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use raft::{CallError, Node, ProposeError, Proposal};
+
+use crate::codec;
+use crate::peer::{PeerRequest, PeerResponse};
+use crate::tables::{Change, Outcome};
+
+/// A change was not acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// Nothing was proposed: no leader is known, or it cannot be reached.
+    #[error("no leader serves now")]
+    NoLeader,
+    /// Nothing was proposed: the node is too busy or stopped.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// It may be committed or lost.
+    #[error("outcome unknown: {0}")]
+    Unknown(String),
+}
+
+impl SubmitError {
+    /// Whether the change certainly did not and will not happen.
+    pub fn is_none(&self) -> bool {
+        !matches!(self, Self::Unknown(_))
+    }
+}
+
+/// Proposes `change` here, or at the leader, and waits until it is applied there.
+///
+/// # Errors
+/// As [`SubmitError`] says, at the latest after `within`.
+pub async fn submit(node: &Node, change: Change, within: Duration) -> Result<Outcome, SubmitError> {
+    match submit_here(node, &change, within).await {
+        Err(SubmitHereError::NotLeader { leader: Some(leader) }) => submit_at(node, leader, change, within).await,
+        Err(SubmitHereError::NotLeader { leader: None }) => Err(SubmitError::NoLeader),
+        Err(SubmitHereError::Other(error)) => Err(error),
+        Ok(outcome) => Ok(outcome),
+    }
+}
+
+/// A change was not acknowledged by this node.
+pub enum SubmitHereError {
+    /// Nothing was proposed: this node does not lead.
+    NotLeader {
+        /// Who does, as far as it knows.
+        leader: Option<raft::NodeId>,
+    },
+    /// Anything else.
+    Other(SubmitError),
+}
+
+/// Proposes `change` on this node only.
+///
+/// # Errors
+/// As [`SubmitHereError`] says.
+pub async fn submit_here(node: &Node, change: &Change, within: Duration) -> Result<Outcome, SubmitHereError> {
+    let proposed = node.propose(Proposal::Command(Bytes::from(codec::encode(change))));
+    let receipt = match tokio::time::timeout(within, proposed).await {
+        Err(_) => return Err(SubmitHereError::Other(SubmitError::Unknown(format!("not applied within {within:?}")))),
+        Ok(Err(ProposeError::NotLeader { leader })) => return Err(SubmitHereError::NotLeader { leader }),
+        Ok(Err(error @ ProposeError::Unknown)) => {
+            return Err(SubmitHereError::Other(SubmitError::Unknown(error.to_string())));
+        }
+        Ok(Err(error)) => return Err(SubmitHereError::Other(SubmitError::Refused(error.to_string()))),
+        Ok(Ok(receipt)) => receipt,
+    };
+    codec::decode(&receipt.reply.value)
+        .map_err(|error| SubmitHereError::Other(SubmitError::Unknown(format!("unreadable outcome: {error}"))))
+}
+
+async fn submit_at(
+    node: &Node,
+    leader: raft::NodeId,
+    change: Change,
+    within: Duration,
+) -> Result<Outcome, SubmitError> {
+    let request = Bytes::from(codec::encode(&PeerRequest::Propose(change)));
+    let response = match node.call_peer(leader, request, within).await {
+        Err(CallError::NoAnswer { node, reason }) => {
+            return Err(SubmitError::Unknown(format!("no answer from leader n{}: {reason}", node.saturating_sub(1))));
+        }
+        Err(CallError::UnknownPeer(_) | CallError::NotSent { .. }) => return Err(SubmitError::NoLeader),
+        Err(error) => return Err(SubmitError::Refused(error.to_string())),
+        Ok(response) => response,
+    };
+    match codec::decode::<PeerResponse>(&response) {
+        Ok(PeerResponse::Outcome(outcome)) => Ok(outcome),
+        Ok(PeerResponse::NotLeader) => Err(SubmitError::NoLeader),
+        Ok(PeerResponse::Failed(reason)) => Err(SubmitError::Unknown(reason)),
+        Ok(other) => Err(SubmitError::Unknown(format!("unexpected answer {other:?}"))),
+        Err(error) => Err(SubmitError::Unknown(format!("unreadable answer: {error}"))),
+    }
+}

@@ -1,0 +1,276 @@
+//! The replicated tables: topics, subscription groups, consumer offsets, queue locks.
+//!
+//! Every node holds the same tables after the same log entry, because [`Tables::apply`] is a pure function of
+//! the tables and a [`Change`]: it reads no clock, no configuration and no randomness. Consumer offsets that a
+//! client sent but that are not committed yet live in `consumer_offset.rs`, clients and held pulls elsewhere;
+//! none of those is replicated.
+
+mod change;
+mod group;
+mod lock;
+mod topic;
+mod wire;
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+pub use change::{Change, LockedQueue, OffsetRow, Outcome};
+pub use group::GroupConfig;
+pub use lock::Locks;
+pub use topic::{FilterType, TopicConfig};
+
+/// Counts the changes of one table, so that name servers and tools see whether they know the newest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// Changes so far.
+    pub counter: u64,
+    /// Wall time of the last one at the leader that proposed it, in milliseconds.
+    pub timestamp_ms: u64,
+}
+
+impl Version {
+    fn bump(&mut self, now_ms: u64) {
+        self.counter += 1;
+        self.timestamp_ms = now_ms;
+    }
+}
+
+/// All replicated tables of one broker group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tables {
+    topics: BTreeMap<String, TopicConfig>,
+    topic_version: Version,
+    groups: BTreeMap<String, GroupConfig>,
+    group_version: Version,
+    /// group -> topic -> queue id -> next queue offset to consume.
+    offsets: BTreeMap<String, BTreeMap<String, BTreeMap<i32, i64>>>,
+    offset_version: Version,
+    /// Offsets set by an operator that the group's consumers have not taken up yet; shaped like `offsets`.
+    resets: BTreeMap<String, BTreeMap<String, BTreeMap<i32, i64>>>,
+    locks: Locks,
+    /// Delay level -> next offset of its schedule queue to deliver.
+    delay_progress: BTreeMap<i32, i64>,
+}
+
+impl Tables {
+    /// Takes in one committed change and says what came of it.
+    pub fn apply(&mut self, change: &Change) -> Outcome {
+        match change {
+            Change::PutTopics { topics, only_new, now_ms } => self.put_topics(topics, *only_new, *now_ms),
+            Change::DeleteTopic { topic, now_ms } => self.delete_topic(topic, *now_ms),
+            Change::PutGroups { groups, only_new, now_ms } => self.put_groups(groups, *only_new, *now_ms),
+            Change::DeleteGroup { group, clean_offsets, now_ms } => {
+                self.delete_group(group, *clean_offsets, *now_ms)
+            }
+            Change::StoreOffsets { rows, now_ms } => self.store_offsets(rows, *now_ms),
+            Change::ResetOffsets { rows, now_ms } => {
+                for row in rows {
+                    set(&mut self.resets, row);
+                }
+                self.set_offsets(rows, *now_ms)
+            }
+            Change::TakeReset { group, topic, queue_id } => {
+                let taken = self.resets.get_mut(group).and_then(|topics| topics.get_mut(topic));
+                let taken = taken.is_some_and(|queues| queues.remove(queue_id).is_some());
+                Outcome::Done { changed: taken }
+            }
+            Change::Lock { group, client_id, queues, now_ms, lease_ms } => {
+                Outcome::Locked(self.locks.lock(group, client_id, queues, *now_ms, *lease_ms))
+            }
+            Change::Unlock { group, client_id, queues } => {
+                Outcome::Done { changed: self.locks.unlock(group, client_id, queues) }
+            }
+        }
+    }
+
+    fn put_topics(&mut self, topics: &[TopicConfig], only_new: bool, now_ms: u64) -> Outcome {
+        let mut changed = false;
+        for topic in topics {
+            let known = self.topics.get(&topic.name);
+            if known == Some(topic) || (only_new && known.is_some()) {
+                continue;
+            }
+            self.topics.insert(topic.name.clone(), topic.clone());
+            changed = true;
+        }
+        if changed {
+            self.topic_version.bump(now_ms);
+        }
+        Outcome::Done { changed }
+    }
+
+    fn delete_topic(&mut self, topic: &str, now_ms: u64) -> Outcome {
+        let changed = self.topics.remove(topic).is_some();
+        if changed {
+            self.topic_version.bump(now_ms);
+        }
+        for table in [&mut self.offsets, &mut self.resets] {
+            for topics in table.values_mut() {
+                topics.remove(topic);
+            }
+            table.retain(|_, topics| !topics.is_empty());
+        }
+        self.locks.drop_topic(topic);
+        Outcome::Done { changed }
+    }
+
+    fn put_groups(&mut self, groups: &[GroupConfig], only_new: bool, now_ms: u64) -> Outcome {
+        let mut changed = false;
+        for group in groups {
+            let known = self.groups.get(&group.name);
+            if known == Some(group) || (only_new && known.is_some()) {
+                continue;
+            }
+            self.groups.insert(group.name.clone(), group.clone());
+            changed = true;
+        }
+        if changed {
+            self.group_version.bump(now_ms);
+        }
+        Outcome::Done { changed }
+    }
+
+    fn delete_group(&mut self, group: &str, clean_offsets: bool, now_ms: u64) -> Outcome {
+        let changed = self.groups.remove(group).is_some();
+        if changed {
+            self.group_version.bump(now_ms);
+        }
+        if clean_offsets {
+            self.offsets.remove(group);
+            self.resets.remove(group);
+        }
+        self.locks.drop_group(group);
+        Outcome::Done { changed }
+    }
+
+    /// An offset under a pending reset is not taken from a consumer: the operator's word stands until the
+    /// consumer has followed it.
+    fn store_offsets(&mut self, rows: &[OffsetRow], now_ms: u64) -> Outcome {
+        let taken: Vec<_> = rows
+            .iter()
+            .filter(|row| self.pending_reset(&row.group, &row.topic, row.queue_id).is_none())
+            .cloned()
+            .collect();
+        self.set_offsets(&taken, now_ms)
+    }
+
+    fn set_offsets(&mut self, rows: &[OffsetRow], now_ms: u64) -> Outcome {
+        for row in rows {
+            set(&mut self.offsets, row);
+        }
+        if !rows.is_empty() {
+            self.offset_version.bump(now_ms);
+        }
+        Outcome::Done { changed: !rows.is_empty() }
+    }
+
+    /// The topic's configuration.
+    pub fn topic(&self, name: &str) -> Option<&TopicConfig> {
+        self.topics.get(name)
+    }
+
+    /// All topics, by name.
+    pub fn topics(&self) -> impl Iterator<Item = &TopicConfig> {
+        self.topics.values()
+    }
+
+    /// Changes of the topic table.
+    pub fn topic_version(&self) -> Version {
+        self.topic_version
+    }
+
+    /// The subscription group's configuration.
+    pub fn group(&self, name: &str) -> Option<&GroupConfig> {
+        self.groups.get(name)
+    }
+
+    /// All subscription groups, by name.
+    pub fn groups(&self) -> impl Iterator<Item = &GroupConfig> {
+        self.groups.values()
+    }
+
+    /// Changes of the group table.
+    pub fn group_version(&self) -> Version {
+        self.group_version
+    }
+
+    /// Changes of the offset table.
+    pub fn offset_version(&self) -> Version {
+        self.offset_version
+    }
+
+    /// The next queue offset that `group` wants of a queue; `None` if it never stored one.
+    pub fn consumer_offset(&self, group: &str, topic: &str, queue_id: i32) -> Option<i64> {
+        self.offsets.get(group)?.get(topic)?.get(&queue_id).copied()
+    }
+
+    /// Queue id to offset of one group and topic; `None` if it never stored one there.
+    pub fn consumer_offsets(&self, group: &str, topic: &str) -> Option<&BTreeMap<i32, i64>> {
+        self.offsets.get(group)?.get(topic)
+    }
+
+    /// The topics that `group` has stored offsets on.
+    pub fn topics_consumed_by<'a>(&'a self, group: &str) -> impl Iterator<Item = &'a str> {
+        self.offsets.get(group).into_iter().flat_map(|topics| topics.keys().map(String::as_str))
+    }
+
+    /// The groups that have stored offsets on `topic`.
+    pub fn groups_consuming<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = &'a str> {
+        self.offsets.iter().filter(move |(_, topics)| topics.contains_key(topic)).map(|(group, _)| group.as_str())
+    }
+
+    /// Every stored offset as `topic@group` -> queue id -> offset, as `consumerOffset.json` has it.
+    pub fn offset_table(&self) -> BTreeMap<String, BTreeMap<i32, i64>> {
+        let mut table = BTreeMap::new();
+        for (group, topics) in &self.offsets {
+            for (topic, queues) in topics {
+                table.insert(format!("{topic}@{group}"), queues.clone());
+            }
+        }
+        table
+    }
+
+    /// The offset an operator set that the group's consumers have not taken up yet.
+    pub fn pending_reset(&self, group: &str, topic: &str, queue_id: i32) -> Option<i64> {
+        self.resets.get(group)?.get(topic)?.get(&queue_id).copied()
+    }
+
+    /// The next offset of a delay level's schedule queue to deliver.
+    pub fn delay_progress(&self, level: i32) -> i64 {
+        self.delay_progress.get(&level).copied().unwrap_or(0)
+    }
+
+    /// The message at `offset` of a delay level's schedule queue is delivered: the entry that holds its delivery
+    /// has been committed. Says whether it was the one to be delivered next.
+    pub fn delivered(&mut self, level: i32, offset: i64) -> bool {
+        let next = self.delay_progress.entry(level).or_insert(offset);
+        let is_next = *next <= offset;
+        *next = (*next).max(offset + 1);
+        is_next
+    }
+
+    /// Who holds which queue lock.
+    pub fn locks(&self) -> &Locks {
+        &self.locks
+    }
+
+    /// How many topics, groups and stored offsets there are; for status and metrics.
+    pub fn sizes(&self) -> HashMap<&'static str, usize> {
+        let offsets = self.offsets.values().flat_map(BTreeMap::values).map(BTreeMap::len).sum();
+        HashMap::from([("topics", self.topics.len()), ("groups", self.groups.len()), ("offsets", offsets)])
+    }
+}
+
+fn set(table: &mut BTreeMap<String, BTreeMap<String, BTreeMap<i32, i64>>>, row: &OffsetRow) {
+    // Looked up before inserted: the names are only copied for a group or topic not seen before.
+    if let Some(queues) = table.get_mut(&row.group).and_then(|topics| topics.get_mut(&row.topic)) {
+        queues.insert(row.queue_id, row.queue_offset);
+        return;
+    }
+    let topics = table.entry(row.group.clone()).or_default();
+    topics.entry(row.topic.clone()).or_default().insert(row.queue_id, row.queue_offset);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+use super::*;
+use crate::codec;
+
+fn row(group: &str, topic: &str, queue_id: i32, queue_offset: i64) -> OffsetRow {
+    OffsetRow { group: group.into(), topic: topic.into(), queue_id, queue_offset }
+}
+
+fn put(name: &str, queue_nums: i32, only_new: bool) -> Change {
+    Change::PutTopics { topics: vec![TopicConfig::new(name, queue_nums, 6)], only_new, now_ms: 5 }
+}
+
+fn queue(topic: &str, queue_id: i32) -> LockedQueue {
+    LockedQueue { topic: topic.into(), broker_name: "RaftNode00".into(), queue_id }
+}
+
+fn lock(client_id: &str, queues: &[LockedQueue], now_ms: u64) -> Change {
+    Change::Lock {
+        group: "CG".into(),
+        client_id: client_id.into(),
+        queues: queues.to_vec(),
+        now_ms,
+        lease_ms: 60_000,
+    }
+}
+
+#[test]
+fn automatic_creation_leaves_an_existing_topic_as_it_is() {
+    let mut tables = Tables::default();
+    assert_eq!(tables.apply(&put("T", 8, false)), Outcome::Done { changed: true });
+    assert_eq!(tables.apply(&put("T", 4, true)), Outcome::Done { changed: false });
+    assert_eq!(tables.topic("T").unwrap().write_queue_nums, 8);
+    assert_eq!(tables.topic_version(), Version { counter: 1, timestamp_ms: 5 });
+    assert_eq!(tables.apply(&put("T", 4, false)), Outcome::Done { changed: true });
+    assert_eq!(tables.topic_version().counter, 2);
+}
+
+#[test]
+fn the_same_topic_again_does_not_count_as_a_change() {
+    let mut tables = Tables::default();
+    tables.apply(&put("T", 8, false));
+    assert_eq!(tables.apply(&put("T", 8, false)), Outcome::Done { changed: false });
+    assert_eq!(tables.topic_version().counter, 1);
+}
+
+#[test]
+fn a_deleted_topic_takes_its_offsets_and_locks_along() {
+    let mut tables = Tables::default();
+    tables.apply(&put("T", 8, false));
+    tables.apply(&Change::StoreOffsets { rows: vec![row("CG", "T", 0, 7), row("CG", "U", 0, 9)], now_ms: 1 });
+    tables.apply(&lock("a", &[queue("T", 0)], 0));
+    tables.apply(&Change::DeleteTopic { topic: "T".into(), now_ms: 9 });
+    assert_eq!(tables.topic("T"), None);
+    assert_eq!(tables.consumer_offset("CG", "T", 0), None);
+    assert_eq!(tables.consumer_offset("CG", "U", 0), Some(9));
+    assert!(!tables.locks().is_any_held("CG", 1));
+}
+
+#[test]
+fn a_pending_reset_stands_against_the_consumer_until_it_is_taken() {
+    let mut tables = Tables::default();
+    let store = |offset| Change::StoreOffsets { rows: vec![row("CG", "T", 0, offset)], now_ms: 1 };
+    tables.apply(&store(100));
+    tables.apply(&Change::ResetOffsets { rows: vec![row("CG", "T", 0, 3)], now_ms: 2 });
+    assert_eq!(tables.apply(&store(101)), Outcome::Done { changed: false });
+    assert_eq!(tables.consumer_offset("CG", "T", 0), Some(3));
+    assert_eq!(tables.pending_reset("CG", "T", 0), Some(3));
+    tables.apply(&Change::TakeReset { group: "CG".into(), topic: "T".into(), queue_id: 0 });
+    tables.apply(&store(4));
+    assert_eq!(tables.consumer_offset("CG", "T", 0), Some(4));
+}
+
+#[test]
+fn a_consumer_offset_may_go_back() {
+    let mut tables = Tables::default();
+    for offset in [10, 2] {
+        tables.apply(&Change::StoreOffsets { rows: vec![row("CG", "T", 1, offset)], now_ms: 1 });
+    }
+    assert_eq!(tables.consumer_offset("CG", "T", 1), Some(2));
+    assert_eq!(tables.offset_table()["T@CG"][&1], 2);
+}
+
+#[test]
+fn a_queue_lock_has_one_holder_until_its_lease_is_over() {
+    let mut tables = Tables::default();
+    let wanted = [queue("T", 0), queue("T", 1)];
+    assert_eq!(tables.apply(&lock("a", &wanted[..1], 0)), Outcome::Locked(wanted[..1].to_vec()));
+    assert_eq!(tables.apply(&lock("b", &wanted, 59_999)), Outcome::Locked(wanted[1..].to_vec()));
+    assert_eq!(tables.apply(&lock("b", &wanted, 60_000)), Outcome::Locked(wanted.to_vec()));
+    assert_eq!(tables.apply(&lock("a", &wanted, 60_001)), Outcome::Locked(vec![]));
+    let unlock = |client: &str| Change::Unlock {
+        group: "CG".into(),
+        client_id: client.into(),
+        queues: vec![queue("T", 0)],
+    };
+    assert_eq!(tables.apply(&unlock("a")), Outcome::Done { changed: false });
+    assert_eq!(tables.apply(&unlock("b")), Outcome::Done { changed: true });
+    assert_eq!(tables.apply(&lock("a", &wanted, 60_002)), Outcome::Locked(wanted[..1].to_vec()));
+}
+
+#[test]
+fn tables_and_changes_survive_their_encoding() {
+    let mut tables = Tables::default();
+    for change in [put("T", 8, false), lock("a", &[queue("T", 0)], 1)] {
+        assert_eq!(codec::decode::<Change>(&codec::encode(&change)).unwrap(), change);
+        tables.apply(&change);
+    }
+    let groups = vec![GroupConfig::new("CG")];
+    tables.apply(&Change::PutGroups { groups, only_new: true, now_ms: 3 });
+    tables.apply(&Change::StoreOffsets { rows: vec![row("CG", "T", 0, 3)], now_ms: 4 });
+    assert_eq!(codec::decode::<Tables>(&codec::encode(&tables)).unwrap(), tables);
+}
