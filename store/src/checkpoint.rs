@@ -222,7 +222,8 @@ impl Checkpoints {
             (None, Keep::Boundary) => true,
             (_, Keep::Newest | Keep::Installed) => false,
         };
-        let dropped: Vec<_> = self.known[..newest].iter().filter(|info| !needed(info)).map(|info| info.last).collect();
+        let dropped: Vec<_> =
+            self.known[..newest].iter().filter(|info| !needed(info)).map(|info| info.last).collect();
         for last in dropped {
             self.remove(last)?;
         }

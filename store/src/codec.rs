@@ -46,7 +46,7 @@ pub(crate) fn open(magic: u32, bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// Magic and checksum.
-const SEAL_BYTES: usize = 8;
+pub(crate) const SEAL_BYTES: usize = 8;
 
 fn options(bytes_max: u64) -> impl Options {
     bincode::DefaultOptions::new().with_fixint_encoding().with_big_endian().with_limit(bytes_max)

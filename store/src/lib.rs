@@ -11,23 +11,27 @@ mod segment;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 mod sync;
+#[cfg(test)]
+mod testing;
 
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, Checkpoints, Keep, SealState};
 pub use commitlog::{
-    AppendError, BadEntry, CommitLog, Digest, Done, Draft, ENTRY_HEAD_BYTES, EntryError, EntryHead, EntryKind,
-    EntryPlace, FlushMode, Helpers, LAYOUT_VERSION, LogEnds, LogOptions, LogReader, OpenError, Pending,
-    ReadError, Recovery, Run, SealError, SegmentInfo, StoredEntry,
+    AppendError, BadEntry, CommitLog, Digest, Done, Draft, ENTRY_HEAD_BYTES, EntryError, EntryHead,
+    EntryKind, EntryPlace, FlushMode, Helpers, LAYOUT_VERSION, LogEnds, LogOptions, LogReader, OpenError,
+    Pending, ReadError, Recovery, Run, SealError, SegmentInfo, StoredEntry,
 };
 pub use offset::{CommitlogOffset, LogPoint, QueueOffset};
 pub mod codec;
 mod consume_queue;
+mod dispatch;
 mod key_index;
 mod lock;
 mod search;
 pub mod slot;
 
 pub use consume_queue::{ConsumeQueue, QueueInfo, QueueOptions, Queues, Restored, UNIT_BYTES, Unit};
+pub use dispatch::{DispatchError, dispatch_units, payload_offset, rebuild};
 pub use key_index::{KeyIndex, LastUpdate};
 pub use lock::{DirLock, LockError};
-pub use search::{Boundary, SearchError, offset_by_time};
+pub use search::{Boundary, SearchError, offset_by_time, store_timestamp};
 pub use slot::{SlotError, SlotFile};

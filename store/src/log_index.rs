@@ -77,7 +77,12 @@ impl SegmentIndex {
                 assert!(head.term >= last.term, "term {} follows {}", head.term, last.term);
             }
         }
-        assert!(head.offset.0 >= self.end, "entry at {} overlaps the one that ends at {}", head.offset, self.end);
+        assert!(
+            head.offset.0 >= self.end,
+            "entry at {} overlaps the one that ends at {}",
+            head.offset,
+            self.end
+        );
         offsets.push(head.offset.0);
         if self.terms.last().is_none_or(|last| last.term < head.term) {
             self.terms.push(head.point());
@@ -120,7 +125,9 @@ impl SegmentIndex {
     /// Where to begin walking to reach the entry `log_index` of this segment.
     pub(crate) fn start_of(&self, log_index: u64) -> Start {
         match &self.spots {
-            Spots::Exact(offsets) => Start { log_index, offset: offsets[(log_index - self.first_index) as usize] },
+            Spots::Exact(offsets) => {
+                Start { log_index, offset: offsets[(log_index - self.first_index) as usize] }
+            }
             Spots::Anchors(anchors) => {
                 let after = anchors.partition_point(|anchor| anchor.log_index <= log_index);
                 let anchor = anchors[after - 1];
@@ -179,7 +186,9 @@ impl SegmentIndex {
     pub(crate) fn truncate(&mut self, last_kept: Option<u64>, end: u64) -> Vec<u64> {
         let Spots::Exact(offsets) = &mut self.spots else { panic!("a sealed segment is made exact first") };
         let kept = match last_kept {
-            Some(last) if self.count > 0 && last >= self.first_index => (last + 1 - self.first_index).min(self.count),
+            Some(last) if self.count > 0 && last >= self.first_index => {
+                (last + 1 - self.first_index).min(self.count)
+            }
             _ => 0,
         };
         let dropped = offsets.split_off(kept as usize);
@@ -198,7 +207,10 @@ pub(crate) fn read_head(segment: &Segment, offset: u64) -> io::Result<EntryHead>
     let mut bytes = [0; ENTRY_HEAD_BYTES];
     segment.read(offset, &mut bytes)?;
     let damaged = |error: &dyn std::fmt::Display| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("no entry header at commitlog offset {offset}: {error}"))
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("no entry header at commitlog offset {offset}: {error}"),
+        )
     };
     let head = EntryHead::parse(&bytes).map_err(|error| damaged(&error))?;
     if head.offset.0 == offset {
@@ -238,7 +250,10 @@ pub(crate) fn encode_sidecar(base: u64, index: &SegmentIndex) -> Vec<u8> {
         terms: index.terms.clone(),
         anchors: anchors.to_vec(),
     };
-    codec::seal(SIDECAR_MAGIC, &codec::encode(&sidecar, SIDECAR_BYTES_MAX).expect("a sidecar stays below its bound"))
+    codec::seal(
+        SIDECAR_MAGIC,
+        &codec::encode(&sidecar, SIDECAR_BYTES_MAX).expect("a sidecar stays below its bound"),
+    )
 }
 
 /// Reads a sidecar; `None` if it is not an intact one of the segment at `base` that holds entries.
@@ -288,7 +303,10 @@ mod tests {
         sealed.seal();
         let read = decode_sidecar(&encode_sidecar(4096, &sealed), 4096).unwrap();
         for index in [&sealed, &read] {
-            assert_eq!((index.first(), index.last(), index.end()), (exact.first(), exact.last(), exact.end()));
+            assert_eq!(
+                (index.first(), index.last(), index.end()),
+                (exact.first(), exact.last(), exact.end())
+            );
             for n in 10..310 {
                 let (start, place) = (index.start_of(n), exact.start_of(n));
                 assert!(start.offset <= place.offset && place.offset - start.offset < ANCHOR_BYTES);
@@ -300,12 +318,15 @@ mod tests {
 
     #[test]
     fn a_truncated_index_is_as_if_the_entries_had_never_come() {
-        for kept in 0..300 {
+        for kept in 0..300_u64 {
             let mut index = filled(300);
             let dropped = index.truncate(kept.checked_sub(1).map(|last| 10 + last), 4096);
             let expected = filled(kept);
             assert_eq!(dropped.len() as u64, 300 - kept);
-            assert_eq!((index.last(), index.end(), index.terms()), (expected.last(), expected.end(), expected.terms()));
+            assert_eq!(
+                (index.last(), index.end(), index.terms()),
+                (expected.last(), expected.end(), expected.terms())
+            );
         }
     }
 }

@@ -8,7 +8,8 @@ use bytes::{Bytes, BytesMut};
 use super::entry::verify_crc;
 use super::flush::Job;
 use super::layout::{
-    ALIGN_BYTES, CHECKED_AT, CRC_AT, ENTRY_HEAD_BYTES, FILLER_HEAD_BYTES, FILLER_MAGIC, entry_bytes_for, place,
+    ALIGN_BYTES, CHECKED_AT, CRC_AT, ENTRY_HEAD_BYTES, FILLER_HEAD_BYTES, FILLER_MAGIC, entry_bytes_for,
+    place,
 };
 use super::shared::Part;
 use super::{AppendError, CommitLog, Done, Draft, EntryHead, EntryKind, FlushMode, Pending, StoredEntry};
@@ -153,7 +154,12 @@ impl CommitLog {
         Ok(())
     }
 
-    fn seal(&mut self, draft: Draft, offset: u64, entry_bytes: u64) -> Result<(EntryHead, Image), AppendError> {
+    fn seal(
+        &mut self,
+        draft: Draft,
+        offset: u64,
+        entry_bytes: u64,
+    ) -> Result<(EntryHead, Image), AppendError> {
         let Draft { log_index, term, kind, unit_count, payload: mut parts } = draft;
         let payload_bytes: usize = parts.iter().map(BytesMut::len).sum();
         if kind == EntryKind::Units {
@@ -184,7 +190,12 @@ impl CommitLog {
         Ok((head, Image::Draft { head: bytes, parts, pad }))
     }
 
-    fn verify(&mut self, stored: &StoredEntry, last: Option<LogPoint>, offset: u64) -> Result<(), AppendError> {
+    fn verify(
+        &mut self,
+        stored: &StoredEntry,
+        last: Option<LogPoint>,
+        offset: u64,
+    ) -> Result<(), AppendError> {
         let StoredEntry { head, bytes } = stored;
         let log_index = head.log_index;
         assert!(
@@ -220,7 +231,10 @@ impl CommitLog {
 
     fn assert_follows(&self, last: Option<LogPoint>, next: LogPoint) {
         if let Some(last) = last {
-            assert!(self.may_follow(last, next.log_index), "draft {next} cannot follow {last}: a gap or a repeat");
+            assert!(
+                self.may_follow(last, next.log_index),
+                "draft {next} cannot follow {last}: a gap or a repeat"
+            );
             assert!(next.term >= last.term, "draft {next} cannot follow {last}: its term is lower");
         }
     }

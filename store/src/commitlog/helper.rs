@@ -43,7 +43,7 @@ struct Next {
 enum Slot {
     Empty,
     /// Being made by the helper.
-    Awaited { base: u64 },
+    Awaited,
     Ready(Arc<Segment>),
 }
 
@@ -54,8 +54,9 @@ impl Helper {
         if helpers == Helpers::Threads {
             let (tasks, queue) = sync_channel(TASKS_MAX);
             let (shared, next) = (Arc::clone(shared), Arc::clone(&helper.next));
-            let thread =
-                thread::Builder::new().name("store-helper".into()).spawn(move || run(&shared, &next, &queue))?;
+            let thread = thread::Builder::new()
+                .name("store-helper".into())
+                .spawn(move || run(&shared, &next, &queue))?;
             (helper.tasks, helper.thread) = (Some(tasks), Some(thread));
         }
         Ok(helper)
@@ -66,12 +67,12 @@ impl Helper {
         let Some(tasks) = &self.tasks else { return };
         let mut slot = sync::lock(&self.next.slot);
         match &*slot {
-            Slot::Awaited { .. } => return,
+            Slot::Awaited => return,
             Slot::Ready(segment) if segment.base() == base => return,
             Slot::Ready(_) | Slot::Empty => {}
         }
         if tasks.try_send(Task::Prepare { base }).is_ok() {
-            *slot = Slot::Awaited { base };
+            *slot = Slot::Awaited;
         }
     }
 
@@ -81,7 +82,7 @@ impl Helper {
     /// A full disk. Nothing has changed then.
     pub(super) fn take(&self, base: u64) -> io::Result<Arc<Segment>> {
         let mut slot = sync::lock(&self.next.slot);
-        while matches!(*slot, Slot::Awaited { .. }) {
+        while matches!(*slot, Slot::Awaited) {
             slot = self.next.changed.wait(slot).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
         match std::mem::replace(&mut *slot, Slot::Empty) {
@@ -98,7 +99,7 @@ impl Helper {
     /// Forgets the segment made ahead, for the log goes on elsewhere.
     pub(super) fn forget(&self) {
         let mut slot = sync::lock(&self.next.slot);
-        while matches!(*slot, Slot::Awaited { .. }) {
+        while matches!(*slot, Slot::Awaited) {
             slot = self.next.changed.wait(slot).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
         *slot = Slot::Empty;
@@ -109,7 +110,9 @@ impl Helper {
         let Some(tasks) = &self.tasks else { return };
         for region in before / REGION_BYTES..after / REGION_BYTES {
             // A hint: if the helper is behind, the system's own write-back does it.
-            drop(tasks.try_send(Task::Written { segment: Arc::clone(segment), region: region * REGION_BYTES }));
+            drop(
+                tasks.try_send(Task::Written { segment: Arc::clone(segment), region: region * REGION_BYTES }),
+            );
         }
     }
 

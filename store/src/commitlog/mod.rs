@@ -4,6 +4,8 @@
 //! Who leads, who votes and what a payload means is the business of others.
 
 mod append;
+#[cfg(test)]
+mod crash_tests;
 mod entry;
 mod error;
 mod flush;
@@ -314,4 +316,3 @@ impl CommitLog {
         records::write(&mut self.run_slot, &run, true)
     }
 }
-

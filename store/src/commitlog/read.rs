@@ -124,7 +124,9 @@ impl LogReader {
         for start in state.segments.iter().flat_map(|part| part.index.terms()) {
             match starts.last_mut() {
                 // The term began before the first entry that is left, or in an earlier segment.
-                Some(last) if start.log_index <= first_index => *last = LogPoint { log_index: first_index, ..*start },
+                Some(last) if start.log_index <= first_index => {
+                    *last = LogPoint { log_index: first_index, ..*start }
+                }
                 Some(last) if last.term == start.term => {}
                 _ => starts.push(LogPoint { log_index: start.log_index.max(first_index), ..*start }),
             }
@@ -163,7 +165,9 @@ impl LogReader {
         let mut left = bytes_max;
         let mut next = range.start;
         while next < range.end && (entries.is_empty() || left > 0) {
-            let Some((heads, bytes)) = self.neighbours(next..range.end, left, entries.is_empty())? else { break };
+            let Some((heads, bytes)) = self.neighbours(next..range.end, left, entries.is_empty())? else {
+                break;
+            };
             let start = heads[0].offset.0;
             entries.extend(heads.iter().map(|head| {
                 let at = (head.offset.0 - start) as usize;

@@ -102,8 +102,19 @@ pub(super) fn open(
         .map_err(io_at(&options.dir))?;
     let helper = Helper::start(&shared, options.helpers).map_err(io_at(&options.dir))?;
     let clock = Arc::clone(&platform.clock);
-    let mut log =
-        CommitLog { shared, options, clock, sealer, flusher, helper, ends_slot, purge_slot, run_slot, run, _lock: lock };
+    let mut log = CommitLog {
+        shared,
+        options,
+        clock,
+        sealer,
+        flusher,
+        helper,
+        ends_slot,
+        purge_slot,
+        run_slot,
+        run,
+        _lock: lock,
+    };
     let mut checkpoint = base;
     if let Some(ahead) = ahead {
         log.follow(&ahead).map_err(io_at(&log.options.dir))?;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::entry::verify_crc;
 use super::layout::{
-    ALIGN_BYTES, ENTRY_HEAD_BYTES, ENTRY_MAGIC, EntryError, EntryHead, FILLER_HEAD_BYTES, FILLER_MAGIC, u32_at,
+    ALIGN_BYTES, ENTRY_HEAD_BYTES, ENTRY_MAGIC, EntryError, EntryHead, FILLER_HEAD_BYTES, FILLER_MAGIC,
+    u32_at,
 };
 use crate::log_index::SegmentIndex;
 use crate::segment::Segment;
@@ -67,7 +68,8 @@ pub(super) struct Before {
 impl Before {
     pub(super) fn check(&self, found: LogPoint) -> Result<(), BadEntry> {
         let Some(last) = self.last else { return Ok(()) };
-        let is_next = found.log_index == last.log_index + 1 || (self.is_purged && found.log_index > last.log_index);
+        let is_next =
+            found.log_index == last.log_index + 1 || (self.is_purged && found.log_index > last.log_index);
         if is_next && found.term >= last.term { Ok(()) } else { Err(BadEntry::Order { found, last }) }
     }
 }
@@ -112,7 +114,11 @@ fn entry_at(segment: &Arc<Segment>, offset: u64, before: &Before, trusted: u64) 
     if u32_at(&begin, 0) == FILLER_MAGIC {
         let found = u32_at(&begin, 4);
         let is_whole = u64::from(found) == left;
-        return Ok(if is_whole { Found::End } else { Found::Bad(BadEntry::Filler { found, expected: left }) });
+        return Ok(if is_whole {
+            Found::End
+        } else {
+            Found::Bad(BadEntry::Filler { found, expected: left })
+        });
     }
     let head = match head_at(segment, offset)? {
         Ok(head) => head,

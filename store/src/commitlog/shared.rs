@@ -51,7 +51,13 @@ pub(super) struct Part {
 }
 
 impl Shared {
-    pub(super) fn new(disk: Arc<dyn Disk>, dir: PathBuf, segment_bytes: u64, state: State, flushed: u64) -> Self {
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        segment_bytes: u64,
+        state: State,
+        flushed: u64,
+    ) -> Self {
         Self {
             disk,
             dir,
@@ -94,7 +100,8 @@ impl Shared {
     pub(super) fn remove_segments(&self, bases: &[u64]) {
         let _files = sync::lock(&self.files);
         for base in bases {
-            for path in [Segment::path_in(&self.dir, *base), crate::log_index::sidecar_path(&self.dir, *base)] {
+            for path in [Segment::path_in(&self.dir, *base), crate::log_index::sidecar_path(&self.dir, *base)]
+            {
                 if self.disk.exists(&path)
                     && let Err(error) = self.disk.remove_file(&path)
                 {
@@ -112,7 +119,8 @@ impl State {
     /// The segment that holds an entry, by its place in `segments`.
     pub(super) fn part_of(&self, log_index: u64) -> Option<usize> {
         let after = self.segments.partition_point(|part| {
-            part.index.first().is_some_and(|first| first.log_index <= log_index) || part.index.first().is_none()
+            part.index.first().is_some_and(|first| first.log_index <= log_index)
+                || part.index.first().is_none()
         });
         let at = self.segments.iter().take(after).rposition(|part| part.index.contains(log_index))?;
         Some(at)

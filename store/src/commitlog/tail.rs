@@ -38,7 +38,11 @@ impl CommitLog {
         let end = self.end_before(first_dropped).unwrap_or(end);
         {
             let state = sync::read(&self.shared.state);
-            assert!(state.committed_end <= end, "truncate to {end}, but committed to {}", state.committed_end);
+            assert!(
+                state.committed_end <= end,
+                "truncate to {end}, but committed to {}",
+                state.committed_end
+            );
             assert!(end <= state.appended, "truncate to {end}, but the log ends at {}", state.appended);
         }
         tracing::info!(first_dropped, end, appended, "truncating");
@@ -194,10 +198,15 @@ impl CommitLog {
             let _files = sync::lock(&self.shared.files);
             wipe(&*self.shared.disk, &self.shared.dir)?;
             let base = min - min % self.shared.segment_bytes;
-            let segment = Segment::create(&*self.shared.disk, &self.shared.dir, base, self.shared.segment_bytes)?;
+            let segment =
+                Segment::create(&*self.shared.disk, &self.shared.dir, base, self.shared.segment_bytes)?;
             State::empty_at(Arc::new(segment), Some(checkpoint.last), min)
         };
-        records::write(&mut self.ends_slot, &EndsRecord { committed: Some(checkpoint.last), flushed: min }, true)?;
+        records::write(
+            &mut self.ends_slot,
+            &EndsRecord { committed: Some(checkpoint.last), flushed: min },
+            true,
+        )?;
         record.is_resetting = false;
         records::write(&mut self.purge_slot, &record, true)?;
         *sync::write(&self.shared.state) = fresh;
@@ -257,4 +266,3 @@ pub(super) fn wipe(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     }
     disk.sync_dir(dir)
 }
-

@@ -1,19 +1,31 @@
 //! Consume queues: for each queue of a topic, where its messages lie in the commitlog.
 //!
 //! Built from committed entries only, so nothing here is ever taken back; all of it can be deleted and built
-//! again from the log. Units are appended to memory and written out in batches; readers see them at once.
+//! again from the log. Units are appended to memory and written out in batches; readers see them at once. An
+//! idle queue costs a few hundred bytes of memory, and neither a thread nor an open file.
 
+mod files;
+mod layout;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 
 use platform::Disk;
 
 use crate::checkpoint::SealState;
-use crate::{CommitlogOffset, QueueOffset};
+use crate::{CommitlogOffset, QueueOffset, sync};
+use files::OpenFiles;
+use layout::{TopicName, read_topic_name, topic_dir};
 
-/// Bytes of one unit on disk.
-pub const UNIT_BYTES: usize = 20;
+pub use layout::UNIT_BYTES;
+pub use queue::ConsumeQueue;
+pub(crate) use queue::partition_point;
 
 /// Where one message lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +41,7 @@ pub struct Unit {
 /// How consume queues are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueOptions {
-    /// Units in one file.
+    /// Units in one file. RocketMQ: 300,000.
     pub units_per_file: u64,
     /// Files kept open, for all queues together.
     pub open_files_max: usize,
@@ -64,39 +76,16 @@ pub enum Restored {
     Incomplete,
 }
 
-/// One consume queue.
-pub struct ConsumeQueue {}
-
-impl ConsumeQueue {
-    /// The first queue offset that can be read; equal to `max` if there is none.
-    pub fn min(&self) -> QueueOffset {
-        unimplemented!()
-    }
-
-    /// The next queue offset that will be given.
-    pub fn max(&self) -> QueueOffset {
-        unimplemented!()
-    }
-
-    /// Up to `count` units from `from` on; fewer at the end, none outside `[min, max)`.
-    ///
-    /// # Errors
-    /// If a file cannot be read.
-    pub fn read(&self, from: QueueOffset, count: usize) -> io::Result<Vec<Unit>> {
-        unimplemented!()
-    }
-
-    /// The unit at `at`; `None` outside `[min, max)`.
-    ///
-    /// # Errors
-    /// If a file cannot be read.
-    pub fn unit(&self, at: QueueOffset) -> io::Result<Option<Unit>> {
-        Ok(self.read(at, 1)?.first().copied())
-    }
-}
-
 /// All consume queues. Shared by threads; every queue has a lock of its own.
-pub struct Queues {}
+pub struct Queues {
+    dir: PathBuf,
+    options: QueueOptions,
+    files: Arc<OpenFiles>,
+    topics: RwLock<HashMap<String, BTreeMap<u32, Arc<ConsumeQueue>>>>,
+    /// Queues with units in memory.
+    buffered: Mutex<Vec<Arc<ConsumeQueue>>>,
+    last_store_timestamp_ms: AtomicU64,
+}
 
 impl Queues {
     /// Opens the queues in `dir`, which is made if missing.
@@ -104,39 +93,92 @@ impl Queues {
     /// # Errors
     /// If the disk fails.
     pub fn open(disk: Arc<dyn Disk>, dir: impl Into<PathBuf>, options: QueueOptions) -> io::Result<Self> {
-        unimplemented!()
+        let dir = dir.into();
+        disk.create_dir_all(&dir)?;
+        let queues = Self {
+            files: Arc::new(OpenFiles::new(disk, options.open_files_max)),
+            options,
+            topics: RwLock::default(),
+            buffered: Mutex::default(),
+            last_store_timestamp_ms: AtomicU64::new(0),
+            dir,
+        };
+        queues.load_below(&queues.dir, &mut Vec::new())?;
+        Ok(queues)
+    }
+
+    /// Loads the topics whose names begin with `prefix`, and whose rest is in names below `dir`.
+    fn load_below(&self, dir: &Path, prefix: &mut Vec<u8>) -> io::Result<()> {
+        for path in self.files.disk().list(dir)? {
+            let before = prefix.len();
+            match read_topic_name(&path) {
+                Some(TopicName::Continued(part)) => {
+                    prefix.extend(part);
+                    self.load_below(&path, prefix)?;
+                }
+                Some(TopicName::Last(part)) => {
+                    prefix.extend(part);
+                    if let Ok(topic) = std::str::from_utf8(prefix) {
+                        self.load_topic(&path, topic)?;
+                    }
+                }
+                None => {}
+            }
+            prefix.truncate(before);
+        }
+        Ok(())
+    }
+
+    fn load_topic(&self, dir: &Path, topic: &str) -> io::Result<()> {
+        for path in self.files.disk().list(dir)? {
+            let id = path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+            if let Some(id) = id {
+                self.make(topic, id).load()?;
+            }
+        }
+        Ok(())
     }
 
     /// Appends one unit, in memory; readable on return.
     ///
     /// # Errors
-    /// If a full buffer cannot be written out.
+    /// If a full buffer cannot be written out; the unit is in it all the same.
     ///
     /// # Panics
     /// If `at` is not the queue's next offset, or its first is not 0: a gap or a repeat.
     pub fn append(&self, topic: &str, queue_id: u32, at: QueueOffset, unit: Unit) -> io::Result<()> {
-        unimplemented!()
+        let queue = self.get(topic, queue_id).unwrap_or_else(|| self.make(topic, queue_id));
+        if queue.append(at, unit)? {
+            sync::lock(&self.buffered).push(queue);
+        }
+        Ok(())
     }
 
     /// One queue; `None` if nothing was ever appended to it.
     pub fn get(&self, topic: &str, queue_id: u32) -> Option<Arc<ConsumeQueue>> {
-        unimplemented!()
+        sync::read(&self.topics).get(topic)?.get(&queue_id).cloned()
     }
 
     /// The ends of all queues, sorted by topic and queue id.
     pub fn list(&self) -> Vec<QueueInfo> {
-        unimplemented!()
+        let mut list: Vec<_> = self.all().iter().map(|queue| queue.info()).collect();
+        list.sort_by(|a, b| (&a.topic, a.queue_id).cmp(&(&b.topic, b.queue_id)));
+        list
     }
 
-    /// The next offset of every queue, and the store timestamp last told to [`Queues::note_store_timestamp`]:
+    /// The next offset of every queue, and the newest store timestamp told to [`Queues::note_store_timestamp`]:
     /// what a checkpoint needs. A dropped topic stays in it, so that no queue offset is ever given twice.
     pub fn seal_state(&self) -> SealState {
-        unimplemented!()
+        let ends = self.list().into_iter().filter(|info| info.max.0 > 0);
+        SealState {
+            queue_ends: ends.map(|info| (info.topic, info.queue_id, info.max.0)).collect(),
+            last_store_timestamp_ms: self.last_store_timestamp_ms.load(Ordering::Relaxed),
+        }
     }
 
-    /// Takes in the store timestamp of a unit.
+    /// Takes in the store timestamp of a unit, queued or not.
     pub fn note_store_timestamp(&self, store_timestamp_ms: u64) {
-        unimplemented!()
+        self.last_store_timestamp_ms.fetch_max(store_timestamp_ms, Ordering::Relaxed);
     }
 
     /// Empties one queue, and lets it go on at `next`.
@@ -144,16 +186,35 @@ impl Queues {
     /// # Errors
     /// If the disk fails.
     pub fn reset_queue(&self, topic: &str, queue_id: u32, next: QueueOffset) -> io::Result<()> {
-        unimplemented!()
+        self.get(topic, queue_id).unwrap_or_else(|| self.make(topic, queue_id)).reset(next.0)
     }
 
     /// Brings all queues to the state of a checkpoint: drops units behind it, and makes queues it knows and the
-    /// directory does not.
+    /// directory does not. With [`Restored::Incomplete`] every queue ends where the checkpoint says, but some
+    /// begin there too.
     ///
     /// # Errors
     /// If the disk fails.
     pub fn truncate_all(&self, seal: &SealState) -> io::Result<Restored> {
-        unimplemented!()
+        let mut restored = Restored::Whole;
+        let mut gone: BTreeSet<_> =
+            self.all().iter().map(|queue| (queue.topic().to_owned(), queue.queue_id())).collect();
+        for (topic, queue_id, next) in &seal.queue_ends {
+            gone.remove(&(topic.clone(), *queue_id));
+            let queue = self.get(topic, *queue_id);
+            if let Some(queue) = &queue
+                && queue.truncate(*next)?
+            {
+                continue;
+            }
+            restored = Restored::Incomplete;
+            self.reset_queue(topic, *queue_id, QueueOffset(*next))?;
+        }
+        for (topic, queue_id) in gone {
+            self.remove(&topic, queue_id)?;
+        }
+        self.last_store_timestamp_ms.store(seal.last_store_timestamp_ms, Ordering::Relaxed);
+        Ok(restored)
     }
 
     /// Empties all queues of a topic. They keep their next offset: if the topic comes back, they go on there.
@@ -161,7 +222,10 @@ impl Queues {
     /// # Errors
     /// If the disk fails.
     pub fn drop_topic(&self, topic: &str) -> io::Result<()> {
-        unimplemented!()
+        for queue in self.all().iter().filter(|queue| queue.topic() == topic) {
+            queue.reset(queue.max().0)?;
+        }
+        Ok(())
     }
 
     /// Drops units of messages below `min`: moves each queue's min offset, and removes files wholly below.
@@ -169,7 +233,7 @@ impl Queues {
     /// # Errors
     /// If the disk fails.
     pub fn trim_below(&self, min: CommitlogOffset) -> io::Result<()> {
-        unimplemented!()
+        self.all().iter().try_for_each(|queue| queue.trim_below(min))
     }
 
     /// Writes buffered units to their files, without a sync.
@@ -177,7 +241,14 @@ impl Queues {
     /// # Errors
     /// If the disk fails; units not written stay buffered.
     pub fn write_out(&self) -> io::Result<()> {
-        unimplemented!()
+        let queues = std::mem::take(&mut *sync::lock(&self.buffered));
+        for (at, queue) in queues.iter().enumerate() {
+            if let Err(error) = queue.write_out() {
+                sync::lock(&self.buffered).extend_from_slice(&queues[at..]);
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Writes out and syncs all that changed. Must be done before a checkpoint is saved: a restart takes units
@@ -186,7 +257,23 @@ impl Queues {
     /// # Errors
     /// If the disk fails.
     pub fn flush(&self) -> io::Result<()> {
-        unimplemented!()
+        self.write_out()?;
+        let mut dirty = Vec::new();
+        for queue in self.all() {
+            if queue.begin_flush()? {
+                dirty.push(queue);
+            }
+        }
+        let mut dirs = BTreeSet::new();
+        for queue in &dirty {
+            if queue.sync()? {
+                let topic = topic_dir(&self.dir, queue.topic());
+                dirs.extend(
+                    topic.ancestors().take_while(|dir| dir.starts_with(&self.dir)).map(Path::to_path_buf),
+                );
+            }
+        }
+        dirs.iter().rev().try_for_each(|dir| self.files.disk().sync_dir(dir))
     }
 
     /// Removes all queues, and forgets them.
@@ -194,6 +281,42 @@ impl Queues {
     /// # Errors
     /// If the disk fails.
     pub fn clear(&self) -> io::Result<()> {
-        unimplemented!()
+        sync::lock(&self.buffered).clear();
+        let mut topics = sync::write(&self.topics);
+        topics.clear();
+        self.files.clear();
+        self.files.disk().remove_dir_all(&self.dir)?;
+        self.files.disk().create_dir_all(&self.dir)?;
+        self.last_store_timestamp_ms.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn remove(&self, topic: &str, queue_id: u32) -> io::Result<()> {
+        let mut topics = sync::write(&self.topics);
+        let Some(queues) = topics.get_mut(topic) else { return Ok(()) };
+        if queues.remove(&queue_id).is_some() {
+            self.files.clear();
+            let dir = topic_dir(&self.dir, topic).join(queue_id.to_string());
+            if self.files.disk().exists(&dir) {
+                self.files.disk().remove_dir_all(&dir)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn all(&self) -> Vec<Arc<ConsumeQueue>> {
+        sync::read(&self.topics).values().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    /// The queue, made if missing.
+    fn make(&self, topic: &str, queue_id: u32) -> Arc<ConsumeQueue> {
+        let mut topics = sync::write(&self.topics);
+        let queues = topics.entry(topic.to_owned()).or_default();
+        let made = queues.entry(queue_id).or_insert_with(|| {
+            let dir = topic_dir(&self.dir, topic).join(queue_id.to_string());
+            let units_per_file = self.options.units_per_file;
+            Arc::new(ConsumeQueue::new(topic, queue_id, dir, units_per_file, Arc::clone(&self.files)))
+        });
+        Arc::clone(made)
     }
 }

@@ -42,7 +42,13 @@ impl Change {
     /// What of this change reaches the platter when the power goes off.
     fn torn(&self, rng: &mut StdRng) -> Vec<Self> {
         match self {
-            Self::Length(_) => if rng.random() { vec![self.clone()] } else { Vec::new() },
+            Self::Length(_) => {
+                if rng.random() {
+                    vec![self.clone()]
+                } else {
+                    Vec::new()
+                }
+            }
             Self::Write { at, bytes } => {
                 let whole: bool = rng.random();
                 let mut kept = Vec::new();
@@ -89,6 +95,16 @@ impl Inode {
         self.pending.clear();
     }
 
+    /// The last change was being made when the process was killed: some prefix of it was.
+    pub(super) fn cut_last(&mut self, rng: &mut StdRng) {
+        let Some(Change::Write { bytes, .. }) = self.pending.last_mut() else { return };
+        bytes.truncate(rng.random_range(0..=bytes.len()));
+        self.now.clone_from(&self.synced);
+        for change in &self.pending {
+            change.apply(&mut self.now);
+        }
+    }
+
     pub(super) fn after_crash(&self, rng: &mut StdRng) -> Self {
         let mut image = self.synced.clone();
         let all: bool = rng.random_range(0..4) == 0;
@@ -121,6 +137,7 @@ impl SimFile {
             }
             if let Some(change) = make() {
                 state.inodes.get_mut(&id).expect("an open file has an inode").change(change);
+                state.in_flight = cut.then_some(id);
             }
             if cut { Err(power_is_off()) } else { Ok(()) }
         })

@@ -44,6 +44,8 @@ struct State {
     /// This many further syncs succeed, then one fails.
     syncs_until_error: Option<u64>,
     boots: u64,
+    /// The file that was being written when the power went off.
+    in_flight: Option<u64>,
 }
 
 /// A change of one directory that is not on disk yet: `path` now names `inode`, or nothing.
@@ -115,10 +117,19 @@ impl SimDisk {
         Self::revived(&old, names, inodes)
     }
 
-    /// The disk after all processes were killed and the machine went on: nothing is lost.
+    /// The disk after the process was killed and the machine went on: nothing is lost, but of the last write, if
+    /// that was where [`SimDisk::cut_after`] struck, only a prefix may be there.
+    ///
+    /// # Panics
+    /// Never: an open file has bytes.
     #[must_use]
-    pub fn kill(&self) -> Self {
-        let old = self.lock_state();
+    pub fn kill(&self, seed: u64) -> Self {
+        use rand::SeedableRng;
+        let mut old = self.lock_state();
+        if let Some(id) = old.in_flight.take() {
+            let mut rng = rand::rngs::StdRng::seed_from_u64(seed);
+            old.inodes.get_mut(&id).expect("an open file has an inode").cut_last(&mut rng);
+        }
         let revived = Self::revived(&old, old.names.clone(), old.inodes.clone());
         let mut state = revived.lock_state();
         state.boots = old.boots;
@@ -252,7 +263,8 @@ impl Disk for SimDisk {
             return Err(io::ErrorKind::NotFound.into());
         }
         let inside = |path: &&PathBuf| path.parent() == Some(dir);
-        let all: BTreeSet<_> = state.names.keys().filter(inside).chain(state.dirs.iter().filter(inside)).collect();
+        let all: BTreeSet<_> =
+            state.names.keys().filter(inside).chain(state.dirs.iter().filter(inside)).collect();
         Ok(all.into_iter().cloned().collect())
     }
 

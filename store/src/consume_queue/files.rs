@@ -1,0 +1,64 @@
+//! A few files kept open for all queues together, the longest unused ones closed first.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use platform::{Disk, DiskFile, OpenMode};
+
+use crate::sync;
+
+/// Opens files, and keeps up to so many open.
+pub(super) struct OpenFiles {
+    disk: Arc<dyn Disk>,
+    limit: usize,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Default)]
+struct Cache {
+    /// With the time of last use.
+    files: HashMap<PathBuf, (Arc<dyn DiskFile>, u64)>,
+    uses: u64,
+}
+
+impl OpenFiles {
+    pub(super) fn new(disk: Arc<dyn Disk>, limit: usize) -> Self {
+        Self { disk, limit: limit.max(1), cache: Mutex::default() }
+    }
+
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    pub(super) fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        let mut cache = sync::lock(&self.cache);
+        cache.uses += 1;
+        let now = cache.uses;
+        if let Some((file, used)) = cache.files.get_mut(path) {
+            *used = now;
+            return Ok(Arc::clone(file));
+        }
+        // Readers get a file that can be written to as well: they and the writer share it.
+        let mode = if mode == OpenMode::Read { OpenMode::ReadWrite } else { mode };
+        let file = self.disk.open(path, mode)?;
+        if cache.files.len() >= self.limit {
+            let oldest = cache.files.iter().min_by_key(|(_, (_, used))| *used).map(|(path, _)| path.clone());
+            oldest.map(|path| cache.files.remove(&path));
+        }
+        cache.files.insert(path.to_path_buf(), (Arc::clone(&file), now));
+        Ok(file)
+    }
+
+    /// Removes a file; who has it open keeps it.
+    pub(super) fn remove(&self, path: &Path) -> io::Result<()> {
+        sync::lock(&self.cache).files.remove(path);
+        self.disk.remove_file(path)
+    }
+
+    /// Closes all.
+    pub(super) fn clear(&self) {
+        sync::lock(&self.cache).files.clear();
+    }
+}

@@ -1,0 +1,121 @@
+//! From committed entries to consume queues and key index.
+
+use std::io;
+
+use protocol::message::{self, MessageView, properties, sys_flag};
+
+use crate::checkpoint::SealState;
+use crate::commitlog::{ENTRY_HEAD_BYTES, EntryKind, LogReader, ReadError, StoredEntry, is_queued};
+use crate::consume_queue::{Queues, Unit};
+use crate::key_index::KeyIndex;
+use crate::{CommitlogOffset, QueueOffset};
+
+/// Entries are read in pieces of this size.
+const REBUILD_BYTES: u64 = 4 << 20;
+
+/// Why queues and index did not take in an entry.
+#[derive(Debug, thiserror::Error)]
+pub enum DispatchError {
+    /// A queue or the index could not be written out.
+    #[error("cannot write consume queue or key index: {0}")]
+    Io(#[from] io::Error),
+    /// The payload is not units.
+    #[error("no message unit at commitlog offset {offset}: {source}")]
+    Unit {
+        /// Where the unit begins.
+        offset: CommitlogOffset,
+        /// What is wrong with it.
+        source: message::UnitError,
+    },
+    /// The log could not be read.
+    #[error(transparent)]
+    Log(#[from] ReadError),
+}
+
+/// Takes in the units of one committed entry: `payload`, which lies at commitlog offset `base`. Then tells
+/// `on_unit` of each of them: the message, its queue offset and its commitlog offset.
+///
+/// Half messages and roll-backs have no place in a queue, and roll-backs no key.
+///
+/// # Errors
+/// If a full buffer cannot be written out: units before it are in.
+///
+/// # Panics
+/// If a queue offset does not follow, which the commitlog has checked: an entry was dispatched twice or left out.
+pub fn dispatch_units(
+    payload: &[u8],
+    base: CommitlogOffset,
+    queues: &Queues,
+    index: &KeyIndex,
+    on_unit: &mut dyn FnMut(&MessageView<'_>, QueueOffset, CommitlogOffset),
+) -> Result<(), DispatchError> {
+    let mut offset = base;
+    for unit in message::walk(payload) {
+        let wrong = |source| DispatchError::Unit { offset, source };
+        let view = message::parse(unit.map_err(wrong)?).map_err(wrong)?;
+        let queue_offset = QueueOffset(view.queue_offset as u64);
+        if is_queued(view.sys_flag) {
+            let unit = Unit { offset, size: view.unit_bytes() as u32, tag_hash: view.tag_hash() };
+            queues.append(view.topic, view.queue_id as u32, queue_offset, unit)?;
+        }
+        let store_timestamp_ms = view.store_timestamp_ms as u64;
+        queues.note_store_timestamp(store_timestamp_ms);
+        if sys_flag::transaction(view.sys_flag) != sys_flag::TRANSACTION_ROLLBACK {
+            put_keys(&view, offset, store_timestamp_ms, index)?;
+        }
+        on_unit(&view, queue_offset, offset);
+        offset = offset.plus(view.unit_bytes() as u64);
+    }
+    Ok(())
+}
+
+/// The unique key, then each part of the keys property.
+fn put_keys(
+    view: &MessageView<'_>,
+    offset: CommitlogOffset,
+    store_timestamp_ms: u64,
+    index: &KeyIndex,
+) -> io::Result<()> {
+    let unique = view.property(properties::UNIQ_KEY).filter(|key| !key.is_empty());
+    let keys = view.property(properties::KEYS).unwrap_or_default();
+    let keys = keys.split(' ').filter(|key| !key.is_empty());
+    unique.into_iter().chain(keys).try_for_each(|key| index.put(view.topic, key, offset, store_timestamp_ms))
+}
+
+/// Where the payload of an entry lies: what [`dispatch_units`] calls its base.
+pub fn payload_offset(entry: &StoredEntry) -> CommitlogOffset {
+    entry.head.offset.plus(ENTRY_HEAD_BYTES as u64)
+}
+
+/// Builds queues and index anew from the log's entries up to `last_index`, inclusive, which must be committed.
+/// `from` is the state at the log's first entry: that of the checkpoint the log is purged up to, or the default.
+///
+/// # Errors
+/// If disk or log fail; what is there then is not to be used.
+pub fn rebuild(
+    log: &LogReader,
+    from: &SealState,
+    last_index: u64,
+    queues: &Queues,
+    index: &KeyIndex,
+) -> Result<(), DispatchError> {
+    queues.clear()?;
+    index.clear()?;
+    for (topic, queue_id, next) in &from.queue_ends {
+        queues.reset_queue(topic, *queue_id, QueueOffset(*next))?;
+    }
+    queues.note_store_timestamp(from.last_store_timestamp_ms);
+    let Some(mut next) = log.first_index() else { return Ok(()) };
+    while next <= last_index {
+        let entries = log.entries(next..last_index + 1, REBUILD_BYTES)?;
+        let Some(last) = entries.last() else { break };
+        next = last.head.log_index + 1;
+        for entry in entries.iter().filter(|entry| entry.head.kind == EntryKind::Units) {
+            dispatch_units(&entry.payload(), payload_offset(entry), queues, index, &mut |_, _, _| {})?;
+        }
+        queues.write_out()?;
+    }
+    queues.flush()?;
+    index.flush()?;
+    Ok(())
+}
