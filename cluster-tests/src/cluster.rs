@@ -286,11 +286,15 @@ impl Cluster {
     pub async fn kill_together(&self, ids: &[usize]) -> Result<()> {
         let mut processes = Vec::new();
         for id in ids {
-            processes.push((&self.nodes[*id], self.nodes[*id].process.lock().await));
+            let member = &self.nodes[*id];
+            let process = member.process.lock().await;
+            ensure!(process.is_some(), "{} does not run", member.name);
+            processes.push((member, process));
         }
-        for (member, process) in &processes {
-            let process = process.as_ref().with_context(|| format!("{} does not run", member.name))?;
-            process.signal(Signal::KILL)?;
+        for (_, process) in &processes {
+            if let Some(process) = process.as_ref() {
+                process.signal(Signal::KILL)?;
+            }
         }
         for (member, process) in &mut processes {
             if let Some(mut process) = process.take() {

@@ -5,7 +5,7 @@
 //! [`Cluster::links`], waits by [`Cluster::wait_for`], and ends with [`Cluster::finish`], which removes
 //! the group's directory. A story that fails before keeps it, and says where it is.
 
-mod binary;
+pub mod binary;
 pub mod body;
 mod cluster;
 pub mod files;

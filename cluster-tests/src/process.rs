@@ -8,16 +8,24 @@ use std::process::{ExitStatus, Stdio};
 use anyhow::{Context, Result};
 use platform::{Disk, OpenMode, OsDisk};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
-/// A running child. Dropping it kills it.
+/// The environment variable by which the program learns whose child it is; it then ends with its parent.
+const PARENT: &str = "TRIREME_PARENT";
+
+/// A running child. Dropping it kills it; should we die without dropping, it ends by itself.
 pub struct Process {
     child: Child,
     pid: Pid,
+    /// Held open, never written to: its end tells the child that we are gone.
+    _tie: Option<ChildStdin>,
 }
 
 impl Process {
     /// Starts `binary` with `args`; what it prints goes to the new file `log`.
+    ///
+    /// The child lives no longer than the thread that calls this: call it from a test's own thread or from
+    /// a runtime's worker.
     ///
     /// # Errors
     /// If the file cannot be made or the program not started.
@@ -27,17 +35,19 @@ impl Process {
             let file = file.as_file().expect("the system's own disk has files");
             Ok(Stdio::from(file.try_clone()?))
         };
-        let child = Command::new(binary)
+        let mut child = Command::new(binary)
             .args(args)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(output()?)
             .stderr(output()?)
             .env("RUST_BACKTRACE", "1")
+            .env(PARENT, std::process::id().to_string())
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("start {}", binary.display()))?;
         let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
-        Ok(Self { child, pid: pid.context("the child has no pid")? })
+        let tie = child.stdin.take();
+        Ok(Self { child, pid: pid.context("the child has no pid")?, _tie: tie })
     }
 
     /// Its process id. Ours until [`Process::wait`] or [`Process::exited`] has seen the end.

@@ -63,7 +63,7 @@ pub struct Page {
 }
 
 /// One queue of a topic.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Queue {
     /// The topic.
     pub topic: Arc<str>,

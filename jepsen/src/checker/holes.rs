@@ -29,7 +29,7 @@ fn holes(history: &History, verdict: &mut Verdict) {
         for (from, to) in missing(&seen, lowest, end) {
             let what =
                 format!("{queue} at {node} has offsets [{lowest}, {end}), but nothing at [{from}, {to})");
-            let around = pages.iter().filter(|page| page.from <= from).next_back().unwrap_or(&pages[0]);
+            let around = pages.iter().rfind(|page| page.from <= from).unwrap_or(&pages[0]);
             verdict.reject(what, events_of_read(around));
         }
     }

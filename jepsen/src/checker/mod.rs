@@ -4,6 +4,7 @@
 //! processes, a simulation and a file. An anomaly belongs to the checker whose name it bears: places
 //! that disagree are C3's, not C4's, and so on; each file says where its border lies.
 
+pub mod crash;
 pub mod duplicate;
 pub mod holes;
 pub mod inconsistent_offset;
@@ -108,6 +109,7 @@ pub fn check_all(history: &History) -> Vec<Verdict> {
         order,
         poll::check(history),
         one_leader::check(history),
+        crash::check(history),
     ]
 }
 

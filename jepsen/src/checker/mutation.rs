@@ -340,7 +340,7 @@ fn a_damaged_message_is_flagged() {
     plant("C2", &[], |events, rng| {
         let mut pages: Vec<_> = records_of(events, Function::Drain).collect();
         let page = rng.random_range(0..pages.len());
-        let records = &mut pages[page].1;
+        let records = &mut *pages[page].1;
         let at = rng.random_range(0..records.len());
         records[at].damage = Some("body checksum".to_owned());
         Some(())
@@ -357,7 +357,7 @@ fn nodes_that_swap_two_messages_are_flagged() {
             .filter(|(_, records)| records.len() > 1)
             .collect();
         let page = (0..pages.len()).collect::<Vec<_>>().choose(rng).copied()?;
-        let records = &mut pages[page].1;
+        let records = &mut *pages[page].1;
         let at = rng.random_range(0..records.len() - 1);
         let (low, high) = records.split_at_mut(at + 1);
         std::mem::swap(&mut low[at].value, &mut high[0].value);
@@ -468,7 +468,7 @@ fn a_message_left_out_of_a_poll_is_a_skip() {
         let mut polls: Vec<_> =
             records_of(events, Function::Poll).filter(|(_, records)| records.len() > 2).collect();
         let poll = (0..polls.len()).collect::<Vec<_>>().choose(rng).copied()?;
-        let records = &mut polls[poll].1;
+        let records = &mut *polls[poll].1;
         let at = rng.random_range(0..records.len() - 1);
         records.remove(at);
         Some(())

@@ -120,6 +120,11 @@ impl Script {
         self.push(Process::Named(Named::Watch), Kind::Info, Function::Status, facts)
     }
 
+    pub(crate) fn exit(&mut self, node: &str, how: &str) -> &mut Self {
+        let facts = Facts { node: Some(node.into()), error: Some(how.to_owned()), ..Facts::default() };
+        self.push(Process::Named(Named::Harness), Kind::Info, Function::Exit, facts)
+    }
+
     pub(crate) fn poll(&mut self, process: u64, records: &[(&str, u64)]) -> &mut Self {
         let from = records.first().map_or(0, |record| record.1);
         self.poll_from(process, from, records)

@@ -230,7 +230,7 @@ pub struct History {
     pub sightings: Vec<Sighting>,
     /// Every fault.
     pub faults: Vec<Fault>,
-    /// Exits that nobody ordered, with what the harness said.
+    /// Exits that nobody ordered, with who and how.
     pub exits: Vec<(Moment, String)>,
     /// Beginnings of phases, with their names.
     pub phases: Vec<(Moment, String)>,
@@ -364,7 +364,9 @@ impl History {
                 });
             }
             Function::Exit => {
-                self.exits.push((moment(event), facts.error.clone().unwrap_or_default()));
+                let node = facts.node.as_deref().unwrap_or("a node");
+                let how = facts.error.as_deref().unwrap_or("ended");
+                self.exits.push((moment(event), format!("{node}: {how}")));
             }
             Function::Phase => {
                 let name = facts.value.as_ref().and_then(|value| value.as_str()).unwrap_or_default();

@@ -268,10 +268,8 @@ impl Scenario {
     /// # Errors
     /// Everything that is wrong with it, at once where the syntax allows.
     pub fn parse(text: &str, file: &str) -> Result<Self, ScenarioError> {
-        let scenario: Self = toml::from_str(text).map_err(|error| ScenarioError::Syntax {
-            file: file.to_owned(),
-            message: error.to_string(),
-        })?;
+        let scenario: Self = toml::from_str(text)
+            .map_err(|error| ScenarioError::Syntax { file: file.to_owned(), message: error.to_string() })?;
         let problems = scenario.problems();
         if problems.is_empty() {
             Ok(scenario)
@@ -356,7 +354,8 @@ impl Phase {
         }
         for fault in &self.fault {
             let problem = fault.problem(nodes);
-            problems.extend(problem.map(|problem| format!("phase `{name}`, `{}`: {problem}", fault.kind.word())));
+            problems
+                .extend(problem.map(|problem| format!("phase `{name}`, `{}`: {problem}", fault.kind.word())));
         }
     }
 }
@@ -366,7 +365,9 @@ impl FaultSpec {
         if self.every.is_some() == self.at.is_some() {
             return Some("give `every` or `at`, one of them".to_owned());
         }
-        if self.every.is_some_and(|every| every.mean.saturating_sub(every.jitter) < Duration::from_millis(100))
+        if self
+            .every
+            .is_some_and(|every| every.mean.saturating_sub(every.jitter) < Duration::from_millis(100))
         {
             return Some("`every` may come within less than 100ms".to_owned());
         }

@@ -66,10 +66,14 @@ mod tests {
 
     #[test]
     fn spans_are_read_with_and_without_jitter() {
-        let cases = [("500ms", 500, 0), ("15s", 15_000, 0), ("15s+-5s", 15_000, 5_000), ("2m +- 500ms", 120_000, 500)];
+        let cases = [
+            ("500ms", 500, 0),
+            ("15s", 15_000, 0),
+            ("15s+-5s", 15_000, 5_000),
+            ("2m +- 500ms", 120_000, 500),
+        ];
         for (text, mean, jitter) in cases {
-            let expected =
-                Span { mean: Duration::from_millis(mean), jitter: Duration::from_millis(jitter) };
+            let expected = Span { mean: Duration::from_millis(mean), jitter: Duration::from_millis(jitter) };
             assert_eq!(Span::parse(text), Ok(expected), "{text}");
         }
         for text in ["", "s", "15", "15 s+-", "1h", "-1s", "1s+-2s", "99999999999s"] {

@@ -125,9 +125,6 @@ mod tests {
             resolve("node:n1", &[true, false, true], None),
             Err("none of those nodes runs".to_owned())
         );
-        assert_eq!(
-            Target::parse("leeder").unwrap_err(),
-            format!("`leeder` is no target; there are {WORDS}")
-        );
+        assert_eq!(Target::parse("leeder").unwrap_err(), format!("`leeder` is no target; there are {WORDS}"));
     }
 }
