@@ -8,6 +8,7 @@ import subprocess
 import urllib.error
 import urllib.request
 
+from .remoting import masters
 from .waiting import wait_for
 
 UP_WITHIN_S = 60
@@ -36,11 +37,12 @@ class Group:
         return self
 
     def leader_or_early_end(self):
-        """The leader; raises RuntimeError when `up` has ended by itself."""
+        """The leader, once the name server shows it too; raises RuntimeError when `up` has ended by itself."""
         if self.process.poll() is not None:
             said = (self.directory / "up.log").read_text(errors="replace").strip()
             raise RuntimeError(f"trireme up ended with status {self.process.returncode}: {said[-2000:]}")
-        return self.leader()
+        leader = self.leader()
+        return leader if leader and leader["remoting"] in masters(self.namesrv()) else None
 
     def state(self):
         """`up.json` as it stands."""
@@ -51,17 +53,15 @@ class Group:
         return self.state()["namesrv"]
 
     def leader(self):
-        """The member of `nodes` that leads, by what the nodes themselves say, or None."""
-        nodes = {node["id"]: node for node in self.state()["nodes"]}
-        newest_term, leader = -1, None
-        for node in nodes.values():
+        """The member of `nodes` that says of itself that it leads and serves, or None."""
+        for node in self.state()["nodes"]:
             try:
                 view = read_json(f"http://{address_of(node['http'])}/leader?local=true")
             except OSError:
                 continue
-            if view.get("leader") in nodes and view.get("term", 0) > newest_term:
-                newest_term, leader = view.get("term", 0), nodes[view["leader"]]
-        return leader
+            if view.get("leader") == node["id"] and view.get("ready", True):
+                return node
+        return None
 
     def kill_leader(self):
         """`kill -9` of the node that leads now; returns what `up.json` said about it."""
