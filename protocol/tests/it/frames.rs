@@ -104,7 +104,9 @@ fn binary_headers_are_written_byte_for_byte() {
         let command = decode_whole(recorded.bytes).unwrap().unwrap();
         let fields = recorded.line["header"]["extFields"].as_object();
         let has_empty = fields.is_some_and(|fields| fields.values().any(|value| value == ""));
-        if command.encoding == HeaderEncoding::Binary && !has_empty {
+        // Java 5 writes fields twice when a request is signed; the last counts and is the one we keep.
+        let has_twice = command.ext.contains("Signature");
+        if command.encoding == HeaderEncoding::Binary && !has_empty && !has_twice {
             assert_eq!(command.encode().unwrap(), recorded.bytes, "{}", recorded.name());
             same += 1;
         }

@@ -20,6 +20,7 @@ fn bound_memory() {
         const DATA_BYTES_MAX: u64 = 1 << 30;
         let limit = rustix::process::Rlimit { current: Some(DATA_BYTES_MAX), maximum: Some(DATA_BYTES_MAX) };
         rustix::process::setrlimit(rustix::process::Resource::Data, limit).unwrap();
+        assert!(Vec::<u8>::new().try_reserve_exact(2 << 30).is_err(), "memory is bounded");
     });
 }
 
