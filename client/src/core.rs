@@ -1,7 +1,7 @@
 //! What every kind of client has: connections, routes, an identity, and the tasks that keep them fresh.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use platform::Platform;
@@ -21,6 +21,35 @@ use crate::transport::{Transport, bad_answer};
 
 /// Tells clients of one process apart.
 static INSTANCES: AtomicU64 = AtomicU64::new(0);
+
+/// The tasks of one client; ended together.
+#[derive(Default)]
+pub(crate) struct Tasks(Mutex<Vec<JoinHandle<()>>>);
+
+impl Tasks {
+    pub(crate) fn new(tasks: Vec<JoinHandle<()>>) -> Self {
+        Self(Mutex::new(tasks))
+    }
+
+    /// Waits for all of them; they were told to stop.
+    pub(crate) async fn ended(&self) {
+        for task in self.take() {
+            // A task that panicked has said so already.
+            let _ = task.await;
+        }
+    }
+
+    /// Ends them wherever they are.
+    pub(crate) fn abort(&self) {
+        for task in self.take() {
+            task.abort();
+        }
+    }
+
+    fn take(&self) -> Vec<JoinHandle<()>> {
+        std::mem::take(&mut *self.0.lock().expect("no panic while it is held"))
+    }
+}
 
 /// One client as the brokers see it.
 pub(crate) struct Core {

@@ -37,6 +37,20 @@ pub enum ClientError {
         /// The topic.
         topic: String,
     },
+    /// No name server knows the cluster.
+    #[error("no cluster {cluster}")]
+    NoCluster {
+        /// The cluster.
+        cluster: String,
+    },
+    /// A text that should be an offset message id.
+    #[error("{id:?} is no offset message id")]
+    Id {
+        /// The text.
+        id: String,
+        /// Why not.
+        source: protocol::message::id::IdError,
+    },
     /// The topic exists, but has no queue with the permission needed.
     #[error("topic {topic} has no queue to {what}")]
     NoQueue {
@@ -212,7 +226,7 @@ pub struct SendError {
     pub msg_id: String,
     /// What the last attempt ended with.
     #[source]
-    pub source: ClientError,
+    pub source: Box<ClientError>,
 }
 
 impl SendError {

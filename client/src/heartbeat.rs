@@ -26,7 +26,7 @@ impl Membership {
         let mut data = HeartbeatData { client_id: client_id.to_owned(), ..HeartbeatData::default() };
         match self {
             Self::Producer { group } => {
-                data.producer_data_set.push(ProducerData { group_name: group.clone() })
+                data.producer_data_set.push(ProducerData { group_name: group.clone() });
             }
             Self::Consumer(consumer) => data.consumer_data_set.push(consumer.clone()),
         }

@@ -8,8 +8,11 @@ use tokio::sync::Notify;
 
 /// A consumer that brokers talk to.
 pub(crate) trait Inbox: Send + Sync + 'static {
-    /// Takes a request, or gives it back if it is of no concern. Must not block.
-    fn take(self: Arc<Self>, request: Command, responder: Responder) -> Result<(), (Command, Responder)>;
+    /// Whether requests with this code are its concern.
+    fn wants(&self, code: i32) -> bool;
+
+    /// Takes a request that it wants. Must not block.
+    fn take(self: Arc<Self>, request: Command, responder: Responder);
 }
 
 /// The handler of one client's connections.
@@ -33,16 +36,15 @@ impl Inbound {
 
 impl Handler for Inbound {
     fn on_request(&self, _connection: &Arc<Connection>, request: Command, responder: Responder) {
-        let left = match self.inbox.get().and_then(Weak::upgrade) {
-            Some(inbox) => inbox.take(request, responder),
-            None => Err((request, responder)),
-        };
-        if let Err((request, responder)) = left {
-            tracing::debug!(code = request.code, "a broker asked what this client does not do");
-            let remark = format!("request type {} not supported", request.code);
-            let code = ResponseCode::REQUEST_CODE_NOT_SUPPORTED;
-            responder.send(Command::response_to(&request, code).with_remark(remark));
+        if let Some(inbox) =
+            self.inbox.get().and_then(Weak::upgrade).filter(|inbox| inbox.wants(request.code))
+        {
+            return inbox.take(request, responder);
         }
+        tracing::debug!(code = request.code, "a broker asked what this client does not do");
+        let remark = format!("request type {} not supported", request.code);
+        let code = ResponseCode::REQUEST_CODE_NOT_SUPPORTED;
+        responder.send(Command::response_to(&request, code).with_remark(remark));
     }
 
     fn on_open(&self, _connection: &Arc<Connection>) {

@@ -28,7 +28,7 @@ mod route;
 mod route_cache;
 mod transport;
 
-pub use admin::Admin;
+pub use admin::{Admin, IdError, ResetTo, TimeRange};
 pub use config::ClientConfig;
 pub use consumer::{
     Consume, ConsumeFrom, Handler, MessageModel, PullConsumer, PullConsumerBuilder, PullOptions, PullResult,
@@ -37,6 +37,8 @@ pub use consumer::{
 pub use error::{ClientError, MessageError, Outcome, SendError};
 pub use message::{BODY_BYTES_MAX, Message};
 pub use producer::{Producer, ProducerBuilder, QueueChoice, SendOptions, SendResult, SendStatus};
+/// Codes, headers and bodies as they travel, for [`Admin`].
+pub use protocol;
 pub use queue::MessageQueue;
 pub use received::ReceivedMessage;
 pub use retry::RetryPolicy;

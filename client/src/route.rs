@@ -125,8 +125,11 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A route of one queue data and one broker data a group: name, permission, queues, ids and addresses.
-    pub(crate) fn data(groups: &[(&str, i32, i32, &[(i64, &str)])]) -> TopicRouteData {
+    /// Name, permission, queues, ids and addresses.
+    type Group<'a> = (&'a str, i32, i32, &'a [(i64, &'a str)]);
+
+    /// A route of one queue data and one broker data a group.
+    pub(crate) fn data(groups: &[Group<'_>]) -> TopicRouteData {
         let mut data = TopicRouteData::default();
         for (name, perm, queues, addrs) in groups {
             data.queue_datas.push(QueueData {

@@ -1,6 +1,7 @@
 //! Requests and answers: calls by address, with errors that say what they mean to a caller.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -123,7 +124,7 @@ pub(crate) fn refused(addr: &str, request: i32, answer: &Command) -> ClientError
 }
 
 /// The error for an answer that cannot be read.
-pub(crate) fn bad_answer(addr: &str, request: i32, what: &'static str, reason: impl ToString) -> ClientError {
+pub(crate) fn bad_answer(addr: &str, request: i32, what: &'static str, reason: impl Display) -> ClientError {
     ClientError::BadAnswer {
         addr: addr.to_owned(),
         request: name_of(request),

@@ -64,7 +64,6 @@ struct Queues {
 }
 
 impl Engine {
-    #[expect(clippy::too_many_arguments, reason = "called once, by the builder, which has just these")]
     pub(super) fn new(
         core: Arc<Core>,
         inbound: Arc<Inbound>,
@@ -334,7 +333,9 @@ impl Engine {
     /// Stores all offsets that have moved.
     pub(super) async fn store_offsets(self: &Arc<Self>) {
         if let Some(local) = &self.local {
-            self.store_locally(local);
+            let table: Vec<_> =
+                self.offsets().iter().map(|(queue, offset)| (queue.clone(), offset)).collect();
+            store_locally(local, table);
             return;
         }
         let mut stores = JoinSet::new();
@@ -348,7 +349,7 @@ impl Engine {
     /// Stores one offset. A failure is told and mended by the next round.
     async fn store_offset(&self, queue: &MessageQueue, offset: i64) {
         if let Some(local) = &self.local {
-            self.store_locally(local);
+            store_locally(local, [(queue.clone(), offset)]);
             return;
         }
         match self.core.store_offset(&self.group, queue, offset, STORE_PATIENCE).await {
@@ -362,13 +363,6 @@ impl Engine {
                     "consumer offset not stored"
                 );
             }
-        }
-    }
-
-    fn store_locally(&self, local: &LocalOffsets) {
-        let table = self.offsets().iter().map(|(queue, offset)| (queue.clone(), offset)).collect();
-        if let Err(error) = local.store(&table) {
-            tracing::warn!(error = &error as &dyn std::error::Error, "consumer offsets not stored");
         }
     }
 
@@ -461,5 +455,11 @@ impl Engine {
         for assigned in self.assigned() {
             assigned.give_up();
         }
+    }
+}
+
+fn store_locally(local: &LocalOffsets, offsets: impl IntoIterator<Item = (MessageQueue, i64)>) {
+    if let Err(error) = local.store(offsets) {
+        tracing::warn!(error = &error as &dyn std::error::Error, "consumer offsets not stored");
     }
 }

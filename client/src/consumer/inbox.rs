@@ -17,7 +17,18 @@ use crate::queue::MessageQueue;
 use crate::received::ReceivedMessage;
 
 impl Inbox for Engine {
-    fn take(self: Arc<Self>, request: Command, responder: Responder) -> Result<(), (Command, Responder)> {
+    fn wants(&self, code: i32) -> bool {
+        matches!(
+            code,
+            RequestCode::NOTIFY_CONSUMER_IDS_CHANGED
+                | RequestCode::RESET_CONSUMER_CLIENT_OFFSET
+                | RequestCode::GET_CONSUMER_STATUS_FROM_CLIENT
+                | RequestCode::GET_CONSUMER_RUNNING_INFO
+                | RequestCode::CONSUME_MESSAGE_DIRECTLY
+        )
+    }
+
+    fn take(self: Arc<Self>, request: Command, responder: Responder) {
         match request.code {
             RequestCode::NOTIFY_CONSUMER_IDS_CHANGED => self.wish.notify_one(),
             RequestCode::RESET_CONSUMER_CLIENT_OFFSET => self.reset(&request),
@@ -35,9 +46,8 @@ impl Inbox for Engine {
                     responder.send(answer);
                 });
             }
-            _ => return Err((request, responder)),
+            code => unreachable!("code {code} is not wanted"),
         }
-        Ok(())
     }
 }
 

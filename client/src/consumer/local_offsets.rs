@@ -31,9 +31,18 @@ impl LocalOffsets {
         self.read().map_err(|source| ClientError::OffsetFile { path: self.path.clone(), source })
     }
 
-    /// Stores `offsets` in place of what was there.
-    pub(crate) fn store(&self, offsets: &BTreeMap<MessageQueue, i64>) -> Result<(), ClientError> {
-        self.write(offsets).map_err(|source| ClientError::OffsetFile { path: self.path.clone(), source })
+    /// Stores `offsets`; those of other queues stay. Writes only if anything is new.
+    pub(crate) fn store(
+        &self,
+        offsets: impl IntoIterator<Item = (MessageQueue, i64)>,
+    ) -> Result<(), ClientError> {
+        let before = self.load()?;
+        let mut table = before.clone();
+        table.extend(offsets);
+        if table == before {
+            return Ok(());
+        }
+        self.write(&table).map_err(|source| ClientError::OffsetFile { path: self.path.clone(), source })
     }
 
     fn read(&self) -> io::Result<BTreeMap<MessageQueue, i64>> {
@@ -72,10 +81,10 @@ mod tests {
         assert!(offsets.load().unwrap().is_empty());
         let mut table =
             BTreeMap::from([(MessageQueue::new("T", "b", 0), 100_000), (MessageQueue::new("T", "b", 1), 7)]);
-        offsets.store(&table).unwrap();
+        offsets.store(table.clone()).unwrap();
         assert_eq!(offsets.load().unwrap(), table);
-        table.pop_last();
-        offsets.store(&table).unwrap();
+        offsets.store([(MessageQueue::new("T", "b", 1), 8)]).unwrap();
+        table.insert(MessageQueue::new("T", "b", 1), 8);
         assert_eq!(offsets.load().unwrap(), table);
     }
 
@@ -83,7 +92,7 @@ mod tests {
     fn a_broken_file_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let offsets = LocalOffsets::new(Arc::new(OsDisk), dir.path(), "group");
-        offsets.store(&BTreeMap::new()).unwrap();
+        offsets.store([(MessageQueue::new("T", "b", 0), 1)]).unwrap();
         let file = OsDisk.open(&offsets.path, OpenMode::ReadWrite).unwrap();
         file.write_all_at(&[IoSlice::new(b"{")], 0).unwrap();
         let error = offsets.load().unwrap_err().to_string();

@@ -32,18 +32,6 @@ impl Offsets {
         }
     }
 
-    /// Moves a queue to `offset`, in either direction: a seek, a reset, a correction by the broker.
-    pub(crate) fn reset(&mut self, queue: &MessageQueue, offset: i64) {
-        if let Some(entry) = self.table.get_mut(queue) {
-            entry.offset = offset;
-        }
-    }
-
-    /// The offset of a queue in hand.
-    pub(crate) fn get(&self, queue: &MessageQueue) -> Option<i64> {
-        self.table.get(queue).map(|entry| entry.offset)
-    }
-
     /// What the broker has to be told.
     pub(crate) fn unstored(&self) -> Vec<(MessageQueue, i64)> {
         self.table
@@ -103,15 +91,12 @@ mod tests {
     }
 
     #[test]
-    fn handlers_only_move_forward_and_resets_move_anywhere() {
+    fn offsets_only_move_forward_and_only_those_of_queues_in_hand() {
         let mut offsets = Offsets::default();
         offsets.begin(queue(0), 5, Some(5));
         offsets.advance(&queue(0), 3);
-        assert_eq!(offsets.get(&queue(0)), Some(5));
-        offsets.reset(&queue(0), 3);
-        assert_eq!(offsets.get(&queue(0)), Some(3));
         offsets.advance(&queue(9), 1);
-        assert_eq!(offsets.get(&queue(9)), None);
+        assert_eq!(offsets.iter().collect::<Vec<_>>(), [(&queue(0), 5)]);
     }
 
     #[test]

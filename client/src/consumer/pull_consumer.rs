@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use super::filter::Filter;
 use super::pull::{Pull, PullResult};
 use super::start::{ConsumeFrom, StartAt};
 use crate::config::ClientConfig;
-use crate::core::Core;
+use crate::core::{Core, Tasks};
 use crate::error::ClientError;
 use crate::message::check_group;
 use crate::queue::MessageQueue;
@@ -83,7 +83,7 @@ pub struct PullConsumer {
     assigned: BTreeMap<MessageQueue, Position>,
     /// One pull for each assigned queue at most.
     pulls: JoinSet<Pulled>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Tasks,
 }
 
 #[derive(Debug)]
@@ -131,7 +131,7 @@ impl PullConsumerBuilder {
         check_group(&self.group)?;
         let filter = Filter::new("", &self.expression)?;
         let core = Core::start(self.config, None).await?;
-        let tasks = vec![core.spawn_route_poll()];
+        let tasks = Tasks::new(vec![core.spawn_route_poll()]);
         Ok(PullConsumer {
             core,
             group: self.group.into(),
@@ -316,13 +316,10 @@ impl PullConsumer {
     }
 
     /// Closes all connections. Stores nothing.
-    pub async fn shutdown(mut self) {
+    pub async fn shutdown(&mut self) {
         self.core.stop();
         self.pulls.shutdown().await;
-        for task in self.tasks.drain(..) {
-            // A task that panicked has said so already.
-            let _ = task.await;
-        }
+        self.tasks.ended().await;
         self.core.shutdown().await;
     }
 
@@ -381,9 +378,7 @@ impl PullConsumer {
 impl Drop for PullConsumer {
     fn drop(&mut self) {
         self.core.stop();
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.tasks.abort();
     }
 }
 

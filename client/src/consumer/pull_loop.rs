@@ -14,7 +14,7 @@ use crate::route_cache::Missing;
 
 /// Pause after a failed pull; doubles up to the second one.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
-const PAUSE_MAX: Duration = Duration::from_millis(1_000);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// What one pull leaves for the next.
 #[derive(Default)]

@@ -15,7 +15,7 @@ use super::filter::Filter;
 use super::local_offsets::LocalOffsets;
 use super::start::ConsumeFrom;
 use crate::config::ClientConfig;
-use crate::core::Core;
+use crate::core::{Core, Tasks};
 use crate::error::ClientError;
 use crate::heartbeat as membership;
 use crate::inbound::Inbound;
@@ -143,7 +143,7 @@ pub struct PushConsumerBuilder {
 /// [`start_in_order`]: PushConsumerBuilder::start_in_order
 pub struct PushConsumer {
     engine: Arc<Engine>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Tasks,
 }
 
 impl PushConsumerBuilder {
@@ -274,7 +274,7 @@ impl PushConsumerBuilder {
             Arc::new(Engine::new(core, inbound.clone(), self.group, self.settings, filters, handler, local));
         let as_inbox: Arc<dyn crate::inbound::Inbox> = engine.clone();
         inbound.deliver_to(Arc::downgrade(&as_inbox));
-        Ok(PushConsumer { tasks: spawn_tasks(&engine), engine })
+        Ok(PushConsumer { tasks: Tasks::new(spawn_tasks(&engine)), engine })
     }
 }
 
@@ -309,13 +309,10 @@ impl PushConsumer {
 
     /// Hands out no more messages, waits up to 10 s for those being handled, stores the offsets, takes leave of
     /// the brokers and closes all connections.
-    pub async fn shutdown(mut self) {
+    pub async fn shutdown(&self) {
         let core = self.engine.core.clone();
         core.stop();
-        for task in self.tasks.drain(..) {
-            // A task that panicked has said so already.
-            let _ = task.await;
-        }
+        self.tasks.ended().await;
         self.engine.give_up_all(SHUTDOWN_PATIENCE).await;
         membership::unregister(&core, None, Some(&self.engine.group)).await;
         core.shutdown().await;
@@ -326,9 +323,7 @@ impl Drop for PushConsumer {
     fn drop(&mut self) {
         self.engine.core.stop();
         self.engine.abandon();
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.tasks.abort();
     }
 }
 

@@ -92,7 +92,12 @@ impl Producer {
             )
             .await;
             let Next::Again { pause } = next else {
-                return Err(SendError { attempts, outcome, msg_id: prepared.msg_id, source: error });
+                return Err(SendError {
+                    attempts,
+                    outcome,
+                    msg_id: prepared.msg_id,
+                    source: Box::new(error),
+                });
             };
             tracing::debug!(
                 topic = prepared.topic,
@@ -141,7 +146,12 @@ impl Producer {
             .await;
             let Next::Again { pause } = next else {
                 let outcome = error.outcome();
-                return Err(SendError { attempts, outcome, msg_id: prepared.msg_id, source: error });
+                return Err(SendError {
+                    attempts,
+                    outcome,
+                    msg_id: prepared.msg_id,
+                    source: Box::new(error),
+                });
             };
             tokio::time::sleep(pause).await;
         }

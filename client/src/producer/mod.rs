@@ -10,10 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use protocol::message::id::UniqueKeys;
-use tokio::task::JoinHandle;
 
 use crate::config::ClientConfig;
-use crate::core::Core;
+use crate::core::{Core, Tasks};
 use crate::error::{ClientError, Outcome, SendError};
 use crate::heartbeat::{self, Membership};
 use crate::inbound::Inbound;
@@ -94,7 +93,7 @@ pub struct Producer {
     new_topic_queues: i32,
     turn: AtomicUsize,
     unique_keys: UniqueKeys,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Tasks,
 }
 
 impl ProducerBuilder {
@@ -170,7 +169,7 @@ impl ProducerBuilder {
             new_topic_queues: self.new_topic_queues,
             turn: AtomicUsize::new(0),
             unique_keys,
-            tasks,
+            tasks: Tasks::new(tasks),
         })
     }
 }
@@ -298,13 +297,10 @@ impl Producer {
         &self.core.client_id
     }
 
-    /// Takes leave of the brokers and closes all connections.
-    pub async fn shutdown(mut self) {
+    /// Takes leave of the brokers and closes all connections. What is being sent fails.
+    pub async fn shutdown(&self) {
         self.core.stop();
-        for task in self.tasks.drain(..) {
-            // A task that panicked has said so already.
-            let _ = task.await;
-        }
+        self.tasks.ended().await;
         heartbeat::unregister(&self.core, Some(&self.group), None).await;
         self.core.shutdown().await;
     }
@@ -330,13 +326,16 @@ impl Producer {
 impl Drop for Producer {
     fn drop(&mut self) {
         self.core.stop();
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.tasks.abort();
     }
 }
 
 /// The error for a message that was refused before it left.
 fn unsent(error: crate::error::MessageError) -> SendError {
-    SendError { attempts: 0, outcome: Outcome::NotDone, msg_id: String::new(), source: error.into() }
+    SendError {
+        attempts: 0,
+        outcome: Outcome::NotDone,
+        msg_id: String::new(),
+        source: Box::new(error.into()),
+    }
 }

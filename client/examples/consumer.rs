@@ -1,0 +1,42 @@
+//! Receives messages for as long as it runs, as one member of a group. Start it twice to see the queues divided.
+//!
+//! `cargo run -p client --example consumer [NAMESRV] [TOPIC] [TAGS]`, by default `127.0.0.1:9876`, `TopicTest` and
+//! `*`.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use client::{Consume, ConsumeFrom, PushConsumer, ReceivedMessage};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut args = std::env::args().skip(1);
+    let namesrv = args.next().unwrap_or_else(|| "127.0.0.1:9876".to_owned());
+    let topic = args.next().unwrap_or_else(|| "TopicTest".to_owned());
+    let tags = args.next().unwrap_or_else(|| "*".to_owned());
+
+    let count = Arc::new(AtomicU64::new(0));
+    let counted = count.clone();
+    let consumer = PushConsumer::builder("example_consumers", namesrv)
+        .subscribe(topic, tags)
+        .consume_from(ConsumeFrom::First)
+        .start(move |message: Arc<ReceivedMessage>| {
+            let number = counted.fetch_add(1, Ordering::Relaxed);
+            async move {
+                if number.is_multiple_of(100) {
+                    let body = String::from_utf8_lossy(&message.body);
+                    println!("{}, offset {}: {body}", message.queue, message.queue_offset);
+                }
+                Consume::Success
+            }
+        })
+        .await?;
+    tokio::signal::ctrl_c().await?;
+    for (queue, offset) in consumer.queues() {
+        println!("{queue} is consumed up to {offset}");
+    }
+    consumer.shutdown().await;
+    println!("{} messages received", count.load(Ordering::Relaxed));
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! Sends messages for as long as it runs, and tells when a send failed, waited or was answered by a new leader.
+//!
+//! `cargo run -p client --example producer [NAMESRV] [TOPIC]`, by default `127.0.0.1:9876` and `TopicTest`. Start it
+//! against `trireme up`, kill the leader, and watch.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use client::{Message, Producer};
+
+#[tokio::main]
+#[expect(clippy::disallowed_methods, reason = "an example measures by the machine's own clock")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut args = std::env::args().skip(1);
+    let namesrv = args.next().unwrap_or_else(|| "127.0.0.1:9876".to_owned());
+    let topic = args.next().unwrap_or_else(|| "TopicTest".to_owned());
+
+    let producer =
+        Producer::builder("example_producers", namesrv).send_timeout(Duration::from_secs(10)).start().await?;
+    let mut node = String::new();
+    let mut interval = tokio::time::interval(Duration::from_millis(20));
+    for number in 0_u64.. {
+        tokio::select! {
+            _ = interval.tick() => {}
+            _ = tokio::signal::ctrl_c() => break,
+        }
+        let message = Message::new(&topic, format!("Hello RocketMQ {number}"))
+            .with_tag("TagA")
+            .with_keys([format!("order-{number}")]);
+        let begun = Instant::now();
+        match producer.send(message).await {
+            Ok(sent) => {
+                if sent.node != node {
+                    println!("message {number} was answered by {} after {:?}", sent.node, begun.elapsed());
+                    node.clone_from(&sent.node);
+                }
+                if number.is_multiple_of(100) {
+                    println!("{} is at {}, offset {}", sent.msg_id, sent.queue, sent.queue_offset);
+                }
+            }
+            Err(error) => {
+                let told = if error.is_unknown() { "may have been stored" } else { "was not stored" };
+                let cause = error.source().map(ToString::to_string).unwrap_or_default();
+                println!("message {number} {told}: {cause}");
+            }
+        }
+    }
+    producer.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! Messages looked up by where they are, and by what they are called.
+
+use protocol::command::query::{QueryMessage, ViewMessage};
+use protocol::message::id;
+use protocol::{Command, RequestCode, ResponseCode};
+
+use super::Admin;
+use crate::error::ClientError;
+use crate::received::ReceivedMessage;
+use crate::transport::bad_answer;
+
+pub use protocol::message::id::IdError;
+
+/// When a message was stored, in milliseconds since the epoch, both ends inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeRange {
+    /// Not before.
+    pub from_ms: i64,
+    /// Not after.
+    pub to_ms: i64,
+}
+
+impl TimeRange {
+    /// Any time.
+    pub const ALL: Self = Self { from_ms: 0, to_ms: i64::MAX };
+}
+
+/// What a message is looked up by.
+enum Key<'a> {
+    /// One of its keys.
+    Own(&'a str),
+    /// Its unique key.
+    Unique(&'a str),
+}
+
+impl Admin {
+    /// The message at a commitlog offset of one node.
+    ///
+    /// # Errors
+    /// Code 1 if none begins there.
+    pub async fn view_message_at(
+        &self,
+        addr: &str,
+        commitlog_offset: i64,
+    ) -> Result<ReceivedMessage, ClientError> {
+        let code = RequestCode::VIEW_MESSAGE_BY_ID;
+        let answer =
+            self.call_with(addr, code, &ViewMessage { offset: commitlog_offset, topic: None }).await?;
+        let messages = ReceivedMessage::all_of(&answer.body, "")
+            .map_err(|error| bad_answer(addr, code, "message", error))?;
+        messages.into_iter().next().ok_or_else(|| bad_answer(addr, code, "message", "there is none"))
+    }
+
+    /// The message of an offset message id, which names a node and a commitlog offset. If that node does not
+    /// answer, or knows nothing of it, every other node of the cluster is asked: a broker group has the same
+    /// message at the same offset on every node.
+    ///
+    /// # Errors
+    /// [`ClientError::Id`] if `msg_id` is no such id.
+    pub async fn message_by_offset_id(&self, msg_id: &str) -> Result<ReceivedMessage, ClientError> {
+        let (addr, offset) = id::parse_offset_message_id(msg_id)
+            .map_err(|source| ClientError::Id { id: msg_id.to_owned(), source })?;
+        let addr = addr.to_string();
+        let error = match self.view_message_at(&addr, offset).await {
+            Ok(message) => return Ok(message),
+            Err(error) => error,
+        };
+        let info = self.cluster_info().await?;
+        let group =
+            info.broker_addr_table.values().find(|group| group.broker_addrs.values().any(|a| *a == addr));
+        // The node may have left the route; with one group there is no doubt which it belonged to.
+        let group = group
+            .or_else(|| info.broker_addr_table.values().next().filter(|_| info.broker_addr_table.len() == 1));
+        for other in
+            group.into_iter().flat_map(|group| group.broker_addrs.values()).filter(|other| **other != addr)
+        {
+            if let Ok(message) = self.view_message_at(other, offset).await {
+                return Ok(message);
+            }
+        }
+        Err(error)
+    }
+
+    /// Messages that have `key` among their keys, the oldest first, at most `messages_max` a broker group.
+    ///
+    /// # Errors
+    /// If a leader cannot be asked. Finding nothing is no error.
+    pub async fn messages_by_key(
+        &self,
+        topic: &str,
+        key: &str,
+        messages_max: i32,
+        range: TimeRange,
+    ) -> Result<Vec<ReceivedMessage>, ClientError> {
+        self.query(topic, &Key::Own(key), messages_max, range).await
+    }
+
+    /// Messages with this unique key: more than one if a send was repeated.
+    ///
+    /// # Errors
+    /// If a leader cannot be asked. Finding nothing is no error.
+    pub async fn messages_by_unique_key(
+        &self,
+        topic: &str,
+        unique_key: &str,
+        range: TimeRange,
+    ) -> Result<Vec<ReceivedMessage>, ClientError> {
+        self.query(topic, &Key::Unique(unique_key), UNIQUE_MESSAGES_MAX, range).await
+    }
+
+    async fn query(
+        &self,
+        topic: &str,
+        key: &Key<'_>,
+        messages_max: i32,
+        range: TimeRange,
+    ) -> Result<Vec<ReceivedMessage>, ClientError> {
+        let code = RequestCode::QUERY_MESSAGE;
+        let (text, is_unique_key) = match key {
+            Key::Own(text) => (*text, false),
+            Key::Unique(text) => (*text, true),
+        };
+        let header = QueryMessage {
+            topic: topic.to_owned(),
+            key: text.to_owned(),
+            max_num: messages_max,
+            begin_timestamp_ms: range.from_ms,
+            end_timestamp_ms: range.to_ms,
+            is_unique_key,
+        };
+        let mut found = Vec::new();
+        for (broker_name, addr) in self.leaders_of_topic(topic).await? {
+            let answer = self.core.transport.answer(
+                &addr,
+                Command::request(code).with_header(&header),
+                self.core.config.call_timeout,
+            );
+            let answer = answer.await?;
+            match answer.code {
+                ResponseCode::SUCCESS => {
+                    let messages = ReceivedMessage::all_of(&answer.body, &broker_name)
+                        .map_err(|error| bad_answer(&addr, code, "messages", error))?;
+                    found.extend(messages.into_iter().filter(|message| is_meant(message, key)));
+                }
+                ResponseCode::QUERY_NOT_FOUND => {}
+                _ => return Err(crate::transport::refused(&addr, code, &answer)),
+            }
+        }
+        found.sort_by_key(|message| (message.store_timestamp_ms, message.commitlog_offset));
+        Ok(found)
+    }
+}
+
+/// Brokers answer as many as this to a question for a unique key. Java: `defaultQueryMaxNum`.
+const UNIQUE_MESSAGES_MAX: i32 = 32;
+
+/// Whether a message found by the hash of a key really has it.
+fn is_meant(message: &ReceivedMessage, key: &Key<'_>) -> bool {
+    match key {
+        Key::Own(key) => message.keys().any(|one| one == *key),
+        Key::Unique(key) => message.msg_id() == *key,
+    }
+}
