@@ -131,7 +131,9 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
-        Ok(self.0.reader().committed().map(log_id))
+        // What is purged is applied too, and cannot be applied again.
+        let reader = self.0.reader();
+        Ok(reader.committed().filter(|committed| Some(*committed) > reader.purged()).map(log_id))
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<Types>) -> io::Result<()>
