@@ -6,8 +6,11 @@ use tracing_subscriber::EnvFilter;
 
 /// Environment variables that say what is logged, the first one set wins.
 const FILTERS: [&str; 2] = ["TRIREME_LOG", "RUST_LOG"];
+/// Each change of state once. What openraft tells at info is the working of each election, several lines a step.
+const DEFAULT: &str = "info,openraft=warn";
 
-/// Starts logging: `info` and above unless the environment says otherwise, coloured only on a terminal.
+/// Starts logging: what changes and what is wrong, unless the environment says otherwise. Colours only on a
+/// terminal.
 ///
 /// # Errors
 /// A filter that cannot be read.
@@ -17,7 +20,7 @@ pub(crate) fn start() -> anyhow::Result<()> {
         Some((name, filter))
     });
     let filter = match asked {
-        None => EnvFilter::new("info"),
+        None => EnvFilter::new(DEFAULT),
         Some((name, filter)) => EnvFilter::try_new(&filter).map_err(|error| {
             anyhow::anyhow!("{name}={filter} is no filter such as info or broker=debug: {error}")
         })?,

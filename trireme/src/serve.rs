@@ -144,7 +144,6 @@ fn die_of_panics() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         print(panic);
-        tracing::error!("{panic}");
         std::process::abort();
     }));
 }
