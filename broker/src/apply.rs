@@ -11,7 +11,8 @@ use bytes::Bytes;
 use protocol::message::MessageView;
 use raft::{Apply, ApplyError, Reply};
 use store::{
-    Checkpoint, CommitlogOffset, DispatchError, EntryKind, KeyIndex, LogReader, QueueOffset, Queues, Restored, SealState, StoredEntry,
+    Checkpoint, CommitlogOffset, DispatchError, EntryKind, KeyIndex, LogReader, QueueOffset, Queues,
+    Restored, SealState, StoredEntry,
 };
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
@@ -71,13 +72,19 @@ impl BrokerApply {
             if self.holds.is_empty() {
                 return;
             }
-            for pull in self.holds.arrived(unit.topic, unit.queue_id, queue_offset.0 as i64, unit.tag_hash()) {
+            for pull in self.holds.arrived(unit.topic, unit.queue_id, queue_offset.0 as i64, unit.tag_hash())
+            {
                 // The receiver goes only when the broker stops.
                 let _ = self.signals.woken.send(pull);
             }
         };
-        let dispatched = 
-            store::dispatch_units(&entry.payload(), store::payload_offset(entry), &self.queues, &self.index, each);
+        let dispatched = store::dispatch_units(
+            &entry.payload(),
+            store::payload_offset(entry),
+            &self.queues,
+            &self.index,
+            each,
+        );
         // A queue that cannot take a committed unit would hide it from every consumer.
         dispatched.unwrap_or_else(|error| panic!("entry {} not dispatched: {error}", entry.head.log_index));
         if !delivered.is_empty() {
@@ -182,7 +189,8 @@ impl Apply for BrokerApply {
         if self.queues.truncate_all(&checkpoint.seal).map_err(ApplyError::new)? != Restored::Whole {
             info!(upto = checkpoint.last.log_index, "building consume queues and key index from the log");
             let from = begins(log, checkpoint).map_err(ApplyError::new)?;
-            store::rebuild(log, &from, checkpoint.last.log_index, &self.queues, &self.index).map_err(ApplyError::new)?;
+            store::rebuild(log, &from, checkpoint.last.log_index, &self.queues, &self.index)
+                .map_err(ApplyError::new)?;
         }
         self.set_tables(tables);
         Ok(())

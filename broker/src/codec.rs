@@ -51,7 +51,8 @@ fn options() -> impl Options {
 /// # Panics
 /// If the record would exceed its limit of 1 GiB: our own tables never do.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    let content = options().serialize(value).expect("our own records fit the limit and have no failing parts");
+    let content =
+        options().serialize(value).expect("our own records fit the limit and have no failing parts");
     let mut record = Vec::with_capacity(HEAD_BYTES + content.len());
     record.push(VERSION);
     record.extend_from_slice(&crc32c::crc32c(&content).to_be_bytes());

@@ -34,7 +34,8 @@ impl Fingerprint {
 /// A sentence, if the range is not held or an entry is damaged.
 pub fn digest(broker: &Broker, from: Option<u64>, upto: Option<u64>) -> Result<Value, String> {
     let view = broker.node.view();
-    let from = from.unwrap_or(view.purged_index + 1).max(view.purged_index + 1);
+    let first = broker.log.first_index().ok_or("the log is empty")?;
+    let from = from.unwrap_or(first).max(first);
     let upto = upto.unwrap_or(view.applied_index);
     if upto > view.applied_index {
         return Err(format!("entry {upto} is above the applied index {}", view.applied_index));

@@ -9,7 +9,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use protocol::{Command, ResponseCode};
 use raft::{CallError, NodeId};
-use tokio::time::Instant;
 use tracing::debug;
 
 use crate::codec;
@@ -83,7 +82,13 @@ impl Broker {
     }
 
     /// Forwards a request to `leader`, and sends the client its reply.
-    pub async fn forward_and_answer(&self, leader: NodeId, origin: &Origin, request: &Command, answer: Answer) {
+    pub async fn forward_and_answer(
+        &self,
+        leader: NodeId,
+        origin: &Origin,
+        request: &Command,
+        answer: Answer,
+    ) {
         match self.forward(leader, origin, request).await {
             Forwarded::Reply(reply) => answer.send(reply),
             Forwarded::Taken => {}
@@ -139,10 +144,6 @@ pub fn not_leader(request: &Command) -> Command {
 
 /// It may or may not have happened. Never a code that clients take for success.
 pub fn unknown(request: &Command, reason: &str) -> Command {
-    refuse(request, ResponseCode::SYSTEM_ERROR, format!("outcome unknown: {reason}")).with("outcome", "unknown")
-}
-
-/// Milliseconds left until `deadline`, at least 1.
-pub fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+    refuse(request, ResponseCode::SYSTEM_ERROR, format!("outcome unknown: {reason}"))
+        .with("outcome", "unknown")
 }

@@ -47,9 +47,14 @@ pub fn dispatch(broker: &Arc<Broker>, origin: Origin, request: Command, answer: 
         Some(Route::Leader(processor)) if broker.is_ready() => processor(broker, origin, request, answer),
         Some(Route::Leader(processor)) => {
             let broker = Arc::clone(broker);
-            tokio::spawn(broker.answer_elsewhere(origin, request, answer, move |broker, origin, request, answer| {
-                processor(&broker, origin, request, answer);
-            }));
+            tokio::spawn(broker.answer_elsewhere(
+                origin,
+                request,
+                answer,
+                move |broker, origin, request, answer| {
+                    processor(&broker, origin, request, answer);
+                },
+            ));
         }
         None => {
             debug!(code = request.code, client = %origin.client, "request code not supported");
@@ -61,7 +66,9 @@ pub fn dispatch(broker: &Arc<Broker>, origin: Origin, request: Command, answer: 
 
 fn route(request_code: i32) -> Option<Route> {
     use Route::{Leader, Local};
-    use processor::{admin, client, group_admin, lock, message_query, offset, pull, send, send_back, topic_admin};
+    use processor::{
+        admin, client, group_admin, lock, message_query, offset, pull, send, send_back, topic_admin,
+    };
     Some(match request_code {
         code::SEND_MESSAGE | code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => Leader(send::send),
         code::CONSUMER_SEND_MSG_BACK => Leader(send_back::send_back),

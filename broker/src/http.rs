@@ -26,7 +26,7 @@ use crate::peer::{About, PeerRequest, PeerResponse};
 use crate::server::Broker;
 
 /// How long `/leader` waits for a majority: longer than a heartbeat round, shorter than anybody's patience.
-const CONFIRM_WITHIN: Duration = Duration::from_millis(1_000);
+const CONFIRM_WITHIN: Duration = Duration::from_secs(1);
 /// How long a planned change of leader may take.
 const TRANSFER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -111,7 +111,8 @@ pub async fn confirm_here(broker: &Broker) -> Result<Value, String> {
 
 async fn confirm_at(broker: &Broker, leader: raft::NodeId) -> Result<Value, String> {
     let request = Bytes::from(codec::encode(&PeerRequest::ConfirmLeader));
-    let answer = broker.node.call_peer(leader, request, CONFIRM_WITHIN).await.map_err(|error| error.to_string())?;
+    let answer =
+        broker.node.call_peer(leader, request, CONFIRM_WITHIN).await.map_err(|error| error.to_string())?;
     match codec::decode::<PeerResponse>(&answer).map_err(|error| error.to_string())? {
         PeerResponse::Confirmed(text) => serde_json::from_str(&text).map_err(|error| error.to_string()),
         PeerResponse::Failed(reason) => Err(reason),
@@ -148,7 +149,10 @@ async fn transfer(State(broker): State<Arc<Broker>>, Query(query): Query<Transfe
         },
     };
     match broker.hand_over(target, TRANSFER_WITHIN).await {
-        Ok(()) => web::json(StatusCode::OK, &json!({"leader": node_name(target), "from": node_name(broker.node_id())})),
+        Ok(()) => web::json(
+            StatusCode::OK,
+            &json!({"leader": node_name(target), "from": node_name(broker.node_id())}),
+        ),
         Err(error) => web::json(StatusCode::SERVICE_UNAVAILABLE, &json!({"error": error.to_string()})),
     }
 }
@@ -236,7 +240,9 @@ async fn readyz(State(broker): State<Arc<Broker>>) -> Response {
     let view = broker.node.view();
     let reason = match (&view.fatal, view.role) {
         (Some(fatal), _) => Some(fatal.clone()),
-        (None, Role::Leader) if !view.ready => Some("leads, but a majority has not confirmed it yet".to_owned()),
+        (None, Role::Leader) if !view.ready => {
+            Some("leads, but a majority has not confirmed it yet".to_owned())
+        }
         (None, Role::Leader) => None,
         (None, _) if view.leader.is_none() => Some("no leader is known".to_owned()),
         (None, Role::Learner) => Some("has no vote yet".to_owned()),

@@ -43,7 +43,14 @@ impl<P: Wants> LongPolls<P> {
     ///
     /// # Errors
     /// Gives the pull back when as many as allowed are held already.
-    pub fn park(&self, topic: &str, queue_id: i32, queue_offset: i64, deadline: Duration, pull: P) -> Result<(), P> {
+    pub fn park(
+        &self,
+        topic: &str,
+        queue_id: i32,
+        queue_offset: i64,
+        deadline: Duration,
+        pull: P,
+    ) -> Result<(), P> {
         let mut held = self.lock();
         if self.count.load(Ordering::Relaxed) >= self.held_max {
             return Err(pull);

@@ -212,7 +212,9 @@ pub async fn expire(broker: &Broker, now: bool) -> Result<u64, String> {
     let expiry = expiry(used_percent(space), is_hour, storage.disk_used_percent_max, storage.clean_forcibly);
     let segments = broker.log.segments();
     let old_before_ms = broker.now_ms().saturating_sub(storage.file_reserved_hours * 3_600_000);
-    let bound = purge_bound(expiry, &segments, |segment| last_store_time(broker, segment) < Some(old_before_ms as i64));
+    let bound = purge_bound(expiry, &segments, |segment| {
+        last_store_time(broker, segment) < Some(old_before_ms as i64)
+    });
     let Some(bound) = bound else { return Ok(0) };
     let before = broker.log.ends().min;
     let min = broker.node.purge_before(bound).await.map_err(|error| error.to_string())?;

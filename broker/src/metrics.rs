@@ -19,9 +19,12 @@ impl Text<'_> {
     }
 
     fn value(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        let labels: String =
-            labels.iter().map(|(key, value)| format!(",{key}=\"{}\"", escaped(value))).collect();
-        writeln!(self.out, "{name}{{{}{labels}}} {value}", self.common).expect("a String takes all");
+        let wrote = write!(self.out, "{name}{{{}", self.common)
+            .and_then(|()| {
+                labels.iter().try_for_each(|(key, value)| write!(self.out, ",{key}=\"{}\"", escaped(value)))
+            })
+            .and_then(|()| writeln!(self.out, "}} {value}"));
+        wrote.expect("a String takes all");
     }
 
     fn gauge(&mut self, name: &str, help: &str, value: f64) {
@@ -106,7 +109,11 @@ fn topics(broker: &Broker, text: &mut Text<'_>) {
         }
     }
     text.gauge("rocketmq_topic_number", "Topics.", names.len() as f64);
-    text.gauge("rocketmq_consumer_group_number", "Subscription groups.", broker.tables().groups().count() as f64);
+    text.gauge(
+        "rocketmq_consumer_group_number",
+        "Subscription groups.",
+        broker.tables().groups().count() as f64,
+    );
     text.gauge(
         "rocketmq_broker_permission",
         "brokerPermission: 2 write, 4 read.",

@@ -55,7 +55,9 @@ impl PeerHandler for PeerDoor {
 
 async fn answer(broker: Arc<Broker>, from: NodeId, request: Bytes) -> PeerResponse {
     match codec::decode::<PeerRequest>(&request) {
-        Ok(PeerRequest::Forward { client, frame }) => forward(&broker, Origin::forwarded(client), &frame).await,
+        Ok(PeerRequest::Forward { client, frame }) => {
+            forward(&broker, Origin::forwarded(client), &frame).await
+        }
         Ok(PeerRequest::Propose(change)) => propose(&broker, change).await,
         Ok(PeerRequest::ConfirmLeader) => match http::confirm_here(&broker).await {
             Ok(confirmed) => PeerResponse::Confirmed(confirmed.to_string()),

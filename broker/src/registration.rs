@@ -35,7 +35,10 @@ pub struct Registrar {
 impl Registrar {
     /// For `name_servers` of them.
     pub fn new(name_servers: usize) -> Self {
-        Self { wanted: watch::Sender::new(1), done: (0..name_servers).map(|_| watch::Sender::new(0)).collect() }
+        Self {
+            wanted: watch::Sender::new(1),
+            done: (0..name_servers).map(|_| watch::Sender::new(0)).collect(),
+        }
     }
 
     /// Registers everywhere now.

@@ -35,6 +35,8 @@ use crate::tables::Tables;
 const HELD_PULLS_MAX: usize = 100_000;
 /// How long a leader that is told to stop looks for somebody to lead instead.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(2);
+/// A peer not heard of for so long, in milliseconds, is not asked to lead.
+const PEER_SILENT_MS: u64 = 500;
 
 /// Why a broker did not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +90,8 @@ pub async fn run(
     tasks.spawn(schedule::deliver(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(store_offsets(Arc::clone(&broker)));
     tasks.spawn(register_on_topics(Arc::clone(&broker), topics));
-    let registration = tokio::spawn(registration::run(Arc::clone(&broker), Arc::clone(&client), stopping.clone()));
+    let registration =
+        tokio::spawn(registration::run(Arc::clone(&broker), Arc::clone(&client), stopping.clone()));
     let servers = match serve(&broker, &mut tasks, stopping).await {
         Ok(servers) => servers,
         Err(error) => {
@@ -143,7 +146,8 @@ async fn serve(
     let net = &broker.platform.net;
     if let Some(addr) = network.http_listen {
         let listener = net.listen(addr).await;
-        let listener = listener.map_err(|source| RunError::Listen { addr, what: "HTTP, httpPort", source })?;
+        let listener =
+            listener.map_err(|source| RunError::Listen { addr, what: "HTTP, httpPort", source })?;
         let broker = Arc::clone(broker);
         tasks.spawn(async move {
             if let Err(error) = http::serve(listener, broker, stopping).await {
@@ -223,9 +227,10 @@ fn node_config(config: &BrokerConfig) -> NodeConfig {
     let about = About {
         name: node_name(quorum.node_id),
         remoting: config.network.advertised_addr(),
-        http: config.network.http_listen.map_or_else(String::new, |addr| {
-            format!("{}:{}", config.network.advertised_host, addr.port())
-        }),
+        http: config
+            .network
+            .http_listen
+            .map_or_else(String::new, |addr| format!("{}:{}", config.network.advertised_host, addr.port())),
     };
     let mut node = NodeConfig::new(
         &quorum.group,
@@ -275,7 +280,10 @@ async fn hand_over(broker: &Broker) {
     if !view.is_leader() {
         return;
     }
-    let target = view.peers.iter().filter(|peer| view.voters.contains(&peer.id)).max_by_key(|peer| peer.matched_index);
+    let is_there = |peer: &&raft::PeerView| {
+        view.voters.contains(&peer.id) && peer.last_contact_ms.is_some_and(|ms| ms < PEER_SILENT_MS)
+    };
+    let target = view.peers.iter().filter(is_there).max_by_key(|peer| peer.matched_index);
     let Some(target) = target else { return };
     if let Err(error) = broker.hand_over(target.id, HAND_OVER_WITHIN).await {
         warn!(to = node_name(target.id), %error, "lead not handed over; the others will elect");
@@ -286,7 +294,8 @@ async fn hand_over(broker: &Broker) {
 #[expect(clippy::print_stdout, reason = "the line belongs to the command's output, not to its log")]
 fn print_boot_line(config: &BrokerConfig) {
     let name_servers = config.network.namesrv_addrs.join(";");
-    let known = if name_servers.is_empty() { String::new() } else { format!(" and name server is {name_servers}") };
+    let known =
+        if name_servers.is_empty() { String::new() } else { format!(" and name server is {name_servers}") };
     println!(
         "The broker[{}, {}] boot success. serializeType=JSON{known}",
         config.identity.broker_name,

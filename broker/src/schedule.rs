@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use protocol::message::{self, MessageView, UnitFields, properties};
 use protocol::names;
-use raft::{ProposeError, Proposal};
+use raft::{Proposal, ProposeError};
 use store::QueueOffset;
 use tokio::sync::watch;
 use tracing::{debug, warn};
@@ -32,7 +32,9 @@ const DELIVERY: &str = "__DELIVERY";
 
 /// The delay level a message asks for; 0 for none.
 pub fn level(properties: &str) -> i32 {
-    properties::get(properties, properties::DELAY_TIME_LEVEL).and_then(|level| level.parse().ok()).unwrap_or(0)
+    properties::get(properties, properties::DELAY_TIME_LEVEL)
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(0)
 }
 
 /// If the message asks for a delay, notes in its properties where it really goes, and returns the level: its
@@ -130,7 +132,8 @@ fn due(broker: &Broker, level: i32) -> Result<Option<Due>, String> {
 
 fn deliver_record(view: &MessageView<'_>, level: i32, offset: i64, due: &mut Due) -> Result<(), String> {
     let mut stored = view.properties.clone().into_owned();
-    let topic = view.property(properties::REAL_TOPIC).ok_or("a schedule record without REAL_TOPIC")?.to_owned();
+    let topic =
+        view.property(properties::REAL_TOPIC).ok_or("a schedule record without REAL_TOPIC")?.to_owned();
     let queue_id = view.property(properties::REAL_QUEUE_ID).and_then(|id| id.parse().ok()).unwrap_or(0);
     for name in [properties::DELAY_TIME_LEVEL, properties::REAL_TOPIC, properties::REAL_QUEUE_ID] {
         properties::remove(&mut stored, name);

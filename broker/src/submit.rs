@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft::{CallError, Node, ProposeError, Proposal};
+use raft::{CallError, Node, Proposal, ProposeError};
 
 use crate::codec;
 use crate::peer::{PeerRequest, PeerResponse};
@@ -36,7 +36,9 @@ impl SubmitError {
 /// As [`SubmitError`] says, at the latest after `within`.
 pub async fn submit(node: &Node, change: Change, within: Duration) -> Result<Outcome, SubmitError> {
     match submit_here(node, &change, within).await {
-        Err(SubmitHereError::NotLeader { leader: Some(leader) }) => submit_at(node, leader, change, within).await,
+        Err(SubmitHereError::NotLeader { leader: Some(leader) }) => {
+            submit_at(node, leader, change, within).await
+        }
         Err(SubmitHereError::NotLeader { leader: None }) => Err(SubmitError::NoLeader),
         Err(SubmitHereError::Other(error)) => Err(error),
         Ok(outcome) => Ok(outcome),
@@ -61,7 +63,11 @@ pub enum SubmitHereError {
 pub async fn submit_here(node: &Node, change: &Change, within: Duration) -> Result<Outcome, SubmitHereError> {
     let proposed = node.propose(Proposal::Command(Bytes::from(codec::encode(change))));
     let receipt = match tokio::time::timeout(within, proposed).await {
-        Err(_) => return Err(SubmitHereError::Other(SubmitError::Unknown(format!("not applied within {within:?}")))),
+        Err(_) => {
+            return Err(SubmitHereError::Other(SubmitError::Unknown(format!(
+                "not applied within {within:?}"
+            ))));
+        }
         Ok(Err(ProposeError::NotLeader { leader })) => return Err(SubmitHereError::NotLeader { leader }),
         Ok(Err(error @ ProposeError::Unknown)) => {
             return Err(SubmitHereError::Other(SubmitError::Unknown(error.to_string())));
@@ -82,7 +88,10 @@ async fn submit_at(
     let request = Bytes::from(codec::encode(&PeerRequest::Propose(change)));
     let response = match node.call_peer(leader, request, within).await {
         Err(CallError::NoAnswer { node, reason }) => {
-            return Err(SubmitError::Unknown(format!("no answer from leader n{}: {reason}", node.saturating_sub(1))));
+            return Err(SubmitError::Unknown(format!(
+                "no answer from leader n{}: {reason}",
+                node.saturating_sub(1)
+            )));
         }
         Err(CallError::UnknownPeer(_) | CallError::NotSent { .. }) => return Err(SubmitError::NoLeader),
         Err(error) => return Err(SubmitError::Refused(error.to_string())),

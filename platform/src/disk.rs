@@ -227,7 +227,8 @@ impl Disk for OsDisk {
     }
 
     fn boot_id(&self) -> String {
-        fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| String::new(), |id| id.trim().into())
+        fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map_or_else(|_| String::new(), |id| id.trim().into())
     }
 }
 
@@ -244,8 +245,9 @@ impl DiskFile for OsFile {
         while at < parts.len() {
             if skip == 0 {
                 let until = parts.len().min(at + SLICES_MAX);
-                let mut wrote =
-                    retry(|| rustix::io::pwritev2(&self.0, &parts[at..until], offset, ReadWriteFlags::empty()))?;
+                let mut wrote = retry(|| {
+                    rustix::io::pwritev2(&self.0, &parts[at..until], offset, ReadWriteFlags::empty())
+                })?;
                 if wrote == 0 && parts[at..until].iter().any(|part| !part.is_empty()) {
                     return Err(io::ErrorKind::WriteZero.into());
                 }
@@ -272,7 +274,9 @@ impl DiskFile for OsFile {
     fn allocate(&self, bytes: u64) -> io::Result<()> {
         match retry(|| rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, bytes)) {
             // Some file systems have no fallocate; a sparse file is what is left then.
-            Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => self.0.set_len(bytes),
+            Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => {
+                self.0.set_len(bytes)
+            }
             other => other,
         }
     }
@@ -288,11 +292,13 @@ impl DiskFile for OsFile {
     fn start_write_back(&self, offset: u64, bytes: u64) {
         // Only a hint, so an error changes nothing; the flusher will meet and report it. WILLNEED-style
         // advice has no "write back", and rustix has no sync_file_range: DONTNEED starts it for dirty pages.
-        let _ = rustix::fs::fadvise(self.0.as_fd(), offset, std::num::NonZeroU64::new(bytes), Advice::DontNeed);
+        let _ =
+            rustix::fs::fadvise(self.0.as_fd(), offset, std::num::NonZeroU64::new(bytes), Advice::DontNeed);
     }
 
     fn drop_cache(&self, offset: u64, bytes: u64) {
-        let _ = rustix::fs::fadvise(self.0.as_fd(), offset, std::num::NonZeroU64::new(bytes), Advice::DontNeed);
+        let _ =
+            rustix::fs::fadvise(self.0.as_fd(), offset, std::num::NonZeroU64::new(bytes), Advice::DontNeed);
     }
 
     fn as_file(&self) -> Option<&File> {

@@ -18,7 +18,7 @@ pub use rng::{OsRng, RngSource, SeededRng};
 /// Bytes of main memory of this machine.
 pub fn memory_bytes() -> u64 {
     let info = rustix::system::sysinfo();
-    u64::try_from(info.totalram).unwrap_or(u64::MAX) * u64::from(info.mem_unit)
+    info.totalram * u64::from(info.mem_unit)
 }
 
 /// All four seams, handed to whatever runs on a machine. Cloning is cheap.

@@ -1,7 +1,6 @@
 //! What the HTTP views of name server and broker have in common: serving over the network seam, and JSON answers
 //! that end with a line break, because people read them in a terminal.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,15 +23,13 @@ impl axum::serve::Listener for Adapter {
     type Io = Socket;
     type Addr = SocketAddr;
 
-    fn accept(&mut self) -> impl Future<Output = (Self::Io, Self::Addr)> + Send {
-        async {
-            loop {
-                match self.0.accept().await {
-                    Ok(socket) => return (tokio::io::join(socket.reader, socket.writer), socket.peer),
-                    Err(error) => {
-                        tracing::debug!(%error, "accept failed");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            match self.0.accept().await {
+                Ok(socket) => return (tokio::io::join(socket.reader, socket.writer), socket.peer),
+                Err(error) => {
+                    tracing::debug!(%error, "accept failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }

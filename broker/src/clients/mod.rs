@@ -9,7 +9,7 @@ mod producers;
 
 use std::net::SocketAddr;
 
-pub use consumers::{ConsumerBeat, ConsumerGroups, GroupView};
+pub use consumers::{ConsumerBeat, ConsumerGroups};
 pub use producers::ProducerGroups;
 
 /// Number of a connection on this node.

@@ -52,9 +52,9 @@ impl ProducerGroups {
 
     /// Every group with its clients.
     pub fn all(&self) -> impl Iterator<Item = (&str, Vec<ClientInfo>)> {
-        self.groups
-            .iter()
-            .map(|(group, members)| (group.as_str(), members.values().map(|member| member.info.clone()).collect()))
+        self.groups.iter().map(|(group, members)| {
+            (group.as_str(), members.values().map(|member| member.info.clone()).collect())
+        })
     }
 }
 

@@ -60,7 +60,10 @@ fn runtime_table(broker: &Broker) -> BTreeMap<String, String> {
     }
     put("EndTransactionQueueSize", "0".into());
     put("EndTransactionThreadPoolQueueCapacity", "100000".into());
-    put("dispatchBehindBytes", ends.committed.0.saturating_sub(maintenance::applied_end(broker).0).to_string());
+    put(
+        "dispatchBehindBytes",
+        ends.committed.0.saturating_sub(maintenance::applied_end(broker).0).to_string(),
+    );
     put("dispatchMaxBuffer", "0".into());
     put("pageCacheLockTimeMills", "0".into());
     put("earliestMessageTimeStamp", earliest.to_string());
@@ -99,10 +102,21 @@ fn runtime_table(broker: &Broker) -> BTreeMap<String, String> {
 /// RocketMQ's thirteen buckets of put times; the tools only print them.
 fn put_times() -> String {
     let buckets = [
-        "<=0ms", "0~10ms", "10~50ms", "50~100ms", "100~200ms", "200~500ms", "500ms~1s", "1~2s", "2~3s", "3~4s",
-        "4~5s", "5~10s", "10s~",
+        "<=0ms",
+        "0~10ms",
+        "10~50ms",
+        "50~100ms",
+        "100~200ms",
+        "200~500ms",
+        "500ms~1s",
+        "1~2s",
+        "2~3s",
+        "3~4s",
+        "4~5s",
+        "5~10s",
+        "10s~",
     ];
-    buckets.iter().map(|bucket| format!("[{bucket}]:0 ")).collect()
+    buckets.map(|bucket| format!("[{bucket}]:0")).join(" ")
 }
 
 fn three_rates(counter: &Counter) -> String {

@@ -169,8 +169,12 @@ pub fn consume_stats(broker: &Arc<Broker>, _origin: Origin, request: Command, an
             let stored = buffered.or_else(|| broker.tables().consumer_offset(group, &topic, queue_id));
             let consumer_offset = stored.unwrap_or(0).max(0);
             let last_timestamp = store_time_at(broker, &topic, queue_id, consumer_offset - 1).unwrap_or(0);
-            let offsets =
-                OffsetWrapper { broker_offset, consumer_offset, last_timestamp, pull_offset: consumer_offset };
+            let offsets = OffsetWrapper {
+                broker_offset,
+                consumer_offset,
+                last_timestamp,
+                pull_offset: consumer_offset,
+            };
             stats.offset_table.insert(broker.message_queue(&topic, queue_id), offsets);
         }
         let gets = broker.stats.find(stat::GROUP_GET_NUMS, &format!("{topic}@{group}"));

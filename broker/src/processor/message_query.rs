@@ -23,9 +23,7 @@ const PREFIX_BYTES: u32 = 8;
 pub fn view_by_id(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
     let header = header!(ViewMessage, request, answer);
     answer.send(match unit_at(broker, header.offset) {
-        Some(unit) => {
-            Reply { head: Command::response_to(&request, code::SUCCESS), chunks: vec![unit] }
-        }
+        Some(unit) => Reply { head: Command::response_to(&request, code::SUCCESS), chunks: vec![unit] },
         None => {
             let remark = format!("can not find message by the offset, {}", header.offset);
             Reply::from(refuse(&request, code::SYSTEM_ERROR, remark))

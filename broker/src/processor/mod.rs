@@ -1,6 +1,8 @@
 //! One file a request family: request in, answer out. What a request means is here; who may answer it is in
 //! `gate.rs` and `handler.rs`.
 
+#![expect(clippy::needless_pass_by_value, reason = "processors have one signature, `handler::Processor`")]
+
 pub mod admin;
 pub mod client;
 pub mod group_admin;

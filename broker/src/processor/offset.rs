@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::command::offset::{
-    BoundaryType, ConsumerOffsetTable, DelayOffsetTable, EarliestStoreTime, QueryConsumerOffset, QueueOffsetRequest, ResetOffset,
-    ResetOffsetBody, SearchOffset, UpdateConsumerOffset,
+    BoundaryType, ConsumerOffsetTable, DelayOffsetTable, EarliestStoreTime, QueryConsumerOffset,
+    QueueOffsetRequest, ResetOffset, ResetOffsetBody, SearchOffset, UpdateConsumerOffset,
 };
 use protocol::{Command, ResponseCode as code};
 use store::{Boundary, QueueOffset};
@@ -63,11 +63,16 @@ fn answer_consumer_offset(broker: &Broker, request: &Command, answer: Answer) {
         Some(offset) if offset >= 0 => Some(offset),
         // A group never seen before that reads a queue which still has its first message begins there.
         _ if header.set_zero_if_not_found == Some(false) => None,
-        _ => (pull_read::ends(broker, topic, queue_id).0 == 0 && has_first(broker, topic, queue_id)).then_some(0),
+        _ => (pull_read::ends(broker, topic, queue_id).0 == 0 && has_first(broker, topic, queue_id))
+            .then_some(0),
     };
     answer.send(match offset {
         Some(offset) => Command::response_to(request, code::SUCCESS).with("offset", offset),
-        None => refuse(request, code::QUERY_NOT_FOUND, "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first"),
+        None => refuse(
+            request,
+            code::QUERY_NOT_FOUND,
+            "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first",
+        ),
     });
 }
 
@@ -143,9 +148,16 @@ pub fn search_by_time(broker: &Arc<Broker>, _origin: Origin, request: Command, a
     });
 }
 
-fn search(broker: &Broker, topic: &str, queue_id: i32, time_ms: i64, boundary: Boundary) -> Result<i64, String> {
+fn search(
+    broker: &Broker,
+    topic: &str,
+    queue_id: i32,
+    time_ms: i64,
+    boundary: Boundary,
+) -> Result<i64, String> {
     let Some(queue) = broker.queues.get(topic, queue_id as u32) else { return Ok(0) };
-    let offset = store::offset_by_time(&queue, &broker.log, time_ms.max(0) as u64, boundary).map_err(|error| error.to_string())?;
+    let offset = store::offset_by_time(&queue, &broker.log, time_ms.max(0) as u64, boundary)
+        .map_err(|error| error.to_string())?;
     Ok(offset.0 as i64)
 }
 

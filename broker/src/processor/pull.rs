@@ -12,11 +12,11 @@ use protocol::{Command, RequestCode, ResponseCode as code};
 use remoting::Reply;
 use tracing::warn;
 
+use super::header;
 use super::pull_read::{self, Found, Limits, Look};
 use super::send_check::{self, Refusal};
-use super::header;
 use crate::exchange::{Answer, Origin, refuse};
-use crate::gate::{self, Verdict};
+use crate::gate::Verdict;
 use crate::long_poll::Wants;
 use crate::server::Broker;
 use crate::stats::name as stat;
@@ -101,7 +101,9 @@ async fn pull_for_new_group(
         Ok(filter) => run(broker, HeldPull { origin, request, header, filter, answer }, true),
         Err(Check::Refused(refusal, forbidden)) => answer.send(refused(&request, refusal, forbidden)),
         // A follower may not have applied the group yet; the client pulls again.
-        Err(Check::NewGroup) => answer.send(refuse(&request, code::SYSTEM_BUSY, "the group is being created")),
+        Err(Check::NewGroup) => {
+            answer.send(refuse(&request, code::SYSTEM_BUSY, "the group is being created"));
+        }
     }
 }
 
@@ -113,12 +115,14 @@ enum Check {
 
 /// The checks of the pull specification, in its order.
 fn check(broker: &Broker, request: &Command, header: &PullRequest) -> Result<Filter, Check> {
-    let forbidden = |kind, remark: String| {
-        Err(Check::Refused(Refusal::new(code::NO_PERMISSION, remark), Some(kind)))
-    };
+    let forbidden =
+        |kind, remark: String| Err(Check::Refused(Refusal::new(code::NO_PERMISSION, remark), Some(kind)));
     let refused = |code, remark: String| Err(Check::Refused(Refusal::new(code, remark), None));
     if broker.config.identity.permission & 4 == 0 {
-        return forbidden(FORBIDDEN_BROKER, format!("the broker[{}] pulling message is forbidden", broker.name()));
+        return forbidden(
+            FORBIDDEN_BROKER,
+            format!("the broker[{}] pulling message is forbidden", broker.name()),
+        );
     }
     let group_name = &header.consumer_group;
     let tables = broker.tables();
@@ -133,7 +137,10 @@ fn check(broker: &Broker, request: &Command, header: &PullRequest) -> Result<Fil
         );
     };
     if !topic.is_readable() {
-        return forbidden(FORBIDDEN_TOPIC, format!("the topic[{}] pulling message is forbidden", header.topic));
+        return forbidden(
+            FORBIDDEN_TOPIC,
+            format!("the topic[{}] pulling message is forbidden", header.topic),
+        );
     }
     if header.queue_id < 0 || header.queue_id >= topic.read_queue_nums {
         let remark = format!(
@@ -201,13 +208,16 @@ fn run(broker: &Arc<Broker>, pull: HeldPull, may_hold: bool) {
     let header = &pull.header;
     let is_leader = broker.is_ready();
     if may_hold {
-        if let Some(reset) = broker.tables().pending_reset(&header.consumer_group, &header.topic, header.queue_id) {
+        if let Some(reset) =
+            broker.tables().pending_reset(&header.consumer_group, &header.topic, header.queue_id)
+        {
             return answer_reset(broker, pull, reset);
         }
         store_offset(broker, header);
     }
     let limits = Limits::of(broker, header.max_msg_nums);
-    let look = pull_read::look(broker, &header.topic, header.queue_id, header.queue_offset, &pull.filter, &limits);
+    let look =
+        pull_read::look(broker, &header.topic, header.queue_id, header.queue_offset, &pull.filter, &limits);
     let look = match look {
         Ok(look) => look,
         Err(error) => {
@@ -241,12 +251,15 @@ fn hold(broker: &Arc<Broker>, pull: HeldPull) {
         Duration::from_millis(broker.config.messages.short_polling_ms)
     };
     let deadline = broker.monotonic() + wait;
-    let (topic, queue_id, offset) = (pull.header.topic.clone(), pull.header.queue_id, pull.header.queue_offset);
+    let (topic, queue_id, offset) =
+        (pull.header.topic.clone(), pull.header.queue_id, pull.header.queue_offset);
     if let Err(pull) = broker.holds.park(&topic, queue_id, offset, deadline, pull) {
         return wake(broker, pull); // too many wait: the client asks again
     }
     // A message may have come between the look and the parking.
-    let Some(end) = broker.queues.get(&topic, queue_id as u32).map(|queue| queue.max().0 as i64) else { return };
+    let Some(end) = broker.queues.get(&topic, queue_id as u32).map(|queue| queue.max().0 as i64) else {
+        return;
+    };
     if end > offset {
         for pull in broker.holds.passed(&topic, queue_id, end) {
             wake(broker, pull);
@@ -296,9 +309,10 @@ fn store_offset(broker: &Broker, header: &PullRequest) {
     if header.sys_flag & sys_flag::COMMIT_OFFSET == 0 || header.commit_offset < 0 {
         return;
     }
-    let known = broker.offsets.get(&header.consumer_group, &header.topic, header.queue_id).or_else(|| {
-        broker.tables().consumer_offset(&header.consumer_group, &header.topic, header.queue_id)
-    });
+    let known = broker
+        .offsets
+        .get(&header.consumer_group, &header.topic, header.queue_id)
+        .or_else(|| broker.tables().consumer_offset(&header.consumer_group, &header.topic, header.queue_id));
     if known == Some(header.commit_offset) {
         return; // most pulls repeat what is stored: nothing for the log
     }
@@ -343,4 +357,3 @@ fn refused(request: &Command, refusal: Refusal, forbidden: Option<i32>) -> Comma
         None => reply,
     }
 }
-

@@ -163,7 +163,8 @@ pub fn look(
     filter: &Filter,
     limits: &Limits,
 ) -> Result<Look, LookError> {
-    let nothing = |status, next, min, max| Ok(Look { status, asked: offset, next, min, max, found: Found::default() });
+    let nothing =
+        |status, next, min, max| Ok(Look { status, asked: offset, next, min, max, found: Found::default() });
     let Some(queue) = broker.queues.get(topic, queue_id as u32) else {
         return nothing(Status::NoMatchedLogicQueue, 0, 0, 0);
     };

@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use protocol::command::send::{self as send_header, SendRequest};
 use protocol::message::{self, UnitFields, batch, properties, sys_flag};
 use protocol::{Command, ResponseCode as code, names};
-use raft::{ProposeError, Proposal, Receipt};
+use raft::{Proposal, ProposeError, Receipt};
 use rand::Rng;
 
 use super::send_check::{self, Admission, Refusal, Target};
@@ -86,12 +86,14 @@ fn propose(
             }
             // It lost the lead between the check and the proposal: the new leader takes it.
             Ok(Err(ProposeError::NotLeader { .. })) if !origin.is_forwarded() => {
-                let again = |broker: Arc<Broker>, origin, request, answer| send(&broker, origin, request, answer);
+                let again =
+                    |broker: Arc<Broker>, origin, request, answer| send(&broker, origin, request, answer);
                 return broker.answer_elsewhere(origin, request, answer, again).await;
             }
             Ok(Err(ProposeError::NotLeader { .. } | ProposeError::Stopped)) => gate::not_leader(&request),
             Ok(Err(ProposeError::Overloaded)) => {
-                let remark = "[REJECTREQUEST]system busy, start flow control for a while: too much is in flight";
+                let remark =
+                    "[REJECTREQUEST]system busy, start flow control for a while: too much is in flight";
                 refuse(&request, code::SYSTEM_BUSY, remark).with("outcome", "none")
             }
             Ok(Err(error @ ProposeError::TooLarge { .. })) => {
@@ -112,7 +114,8 @@ fn prepare(
     admission: &Admission,
 ) -> Result<Ready, Refusal> {
     let body_bytes_max = broker.config.messages.body_bytes_max;
-    let queue_id = if admission.queue_id < 0 { any_queue(broker, &admission.target) } else { admission.queue_id };
+    let queue_id =
+        if admission.queue_id < 0 { any_queue(broker, &admission.target) } else { admission.queue_id };
     // A transaction bit without a half message would hide the message from every queue.
     let mut flags = sys_flag::with_transaction(sys_flag::without_host_bits(header.sys_flag), 0);
     if admission.target.filter_type == FilterType::MultiTag {
@@ -142,7 +145,12 @@ fn prepare(
         if admission.is_dead {
             properties::set(&mut properties, properties::DELAY_TIME_LEVEL, "-1");
         }
-        let delayed = schedule::delay(&mut properties, &admission.topic, queue_id, &broker.config.messages.delay_levels_ms);
+        let delayed = schedule::delay(
+            &mut properties,
+            &admission.topic,
+            queue_id,
+            &broker.config.messages.delay_levels_ms,
+        );
         send_check::check_sizes(request.body.len(), properties.len(), body_bytes_max)?;
         let mut fields = UnitFields { properties: &properties, ..fields };
         if let Some(level) = delayed {
@@ -216,7 +224,10 @@ fn stored_properties(broker: &Broker, sent: &str) -> (String, String) {
 /// What this broker cannot keep its word on is refused, rather than delivered at the wrong time.
 fn refuse_what_is_missing(stored: &str) -> Result<(), Refusal> {
     if properties::get(stored, properties::TRANSACTION_PREPARED).is_some_and(|value| value == "true") {
-        return Err(Refusal::new(code::NO_PERMISSION, "transaction messages are not supported by this broker"));
+        return Err(Refusal::new(
+            code::NO_PERMISSION,
+            "transaction messages are not supported by this broker",
+        ));
     }
     let timers = [properties::TIMER_DELAY_SEC, properties::TIMER_DELAY_MS, properties::TIMER_DELIVER_MS];
     if timers.iter().any(|timer| properties::get(stored, timer).is_some()) {

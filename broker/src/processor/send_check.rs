@@ -155,7 +155,8 @@ pub fn check_queue(queue_id: i32, topic: &TopicConfig) -> Result<(), Refusal> {
 fn create(header: &SendRequest, config: &BrokerConfig, tables: &Tables) -> Result<TopicConfig, Refusal> {
     let is_retry = names::group_of_retry_topic(&header.topic).is_some();
     let template = tables.topic(&header.default_topic).filter(|template| {
-        template.is_inherited() && (config.messages.auto_create_topic || template.name != names::AUTO_CREATE_TOPIC)
+        template.is_inherited()
+            && (config.messages.auto_create_topic || template.name != names::AUTO_CREATE_TOPIC)
     });
     if let Some(template) = template {
         let queues = header.default_topic_queue_nums.min(template.write_queue_nums).max(0);
@@ -190,7 +191,10 @@ pub fn retry_topic(name: &str, unit_mode: bool, queue_nums: i32) -> TopicConfig 
 /// Code 26 with the reason.
 pub fn new_group(group: &str, config: &BrokerConfig) -> Result<GroupConfig, Refusal> {
     let refuse = |why: String| {
-        Err(Refusal::new(code::SUBSCRIPTION_GROUP_NOT_EXIST, format!("subscription group not exist, {group}: {why}")))
+        Err(Refusal::new(
+            code::SUBSCRIPTION_GROUP_NOT_EXIST,
+            format!("subscription group not exist, {group}: {why}"),
+        ))
     };
     if let Err(error) = names::validate_group(group) {
         return refuse(error.to_string());
@@ -207,12 +211,14 @@ pub fn new_group(group: &str, config: &BrokerConfig) -> Result<GroupConfig, Refu
 /// Code 13 with the thing and both numbers.
 pub fn check_sizes(body_bytes: usize, properties_bytes: usize, body_bytes_max: u64) -> Result<(), Refusal> {
     if body_bytes as u64 > body_bytes_max {
-        let remark = format!("message body of {body_bytes} bytes exceeds the limit of {body_bytes_max} bytes");
+        let remark =
+            format!("message body of {body_bytes} bytes exceeds the limit of {body_bytes_max} bytes");
         return Err(Refusal::new(code::MESSAGE_ILLEGAL, remark));
     }
     let limit = protocol::message::PROPERTIES_BYTES_MAX;
     if properties_bytes > limit {
-        let remark = format!("message properties of {properties_bytes} bytes exceed the limit of {limit} bytes");
+        let remark =
+            format!("message properties of {properties_bytes} bytes exceed the limit of {limit} bytes");
         return Err(Refusal::new(code::MESSAGE_ILLEGAL, remark));
     }
     Ok(())

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use protocol::command::admin::{CreateTopic, GetTopicConfig, GroupList, TopicOffset, TopicRequest, TopicStatsTable};
+use protocol::command::admin::{
+    CreateTopic, GetTopicConfig, GroupList, TopicOffset, TopicRequest, TopicStatsTable,
+};
 use protocol::route::{TopicConfig as TopicJson, TopicList};
 use protocol::{Command, ResponseCode as code, names};
 
@@ -58,7 +60,9 @@ fn wanted(broker: &Broker, header: CreateTopic, known: Option<&TopicConfig>) -> 
     if is_system(broker, &header.topic) {
         return illegal(format!("The topic[{}] is conflict with system topic.", header.topic));
     }
-    for (name, queues) in [("readQueueNums", header.read_queue_nums), ("writeQueueNums", header.write_queue_nums)] {
+    for (name, queues) in
+        [("readQueueNums", header.read_queue_nums), ("writeQueueNums", header.write_queue_nums)]
+    {
         if !(0..=65_536).contains(&queues) {
             return illegal(format!("{name} {queues} is not in 0..=65536"));
         }
@@ -163,7 +167,8 @@ fn no_topic(request: &Command, topic: &str) -> Command {
 /// Code 202.
 pub fn stats(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
     let header = header!(TopicRequest, request, answer);
-    let queues = broker.tables().topic(&header.topic).map(|topic| topic.read_queue_nums.max(topic.write_queue_nums));
+    let queues =
+        broker.tables().topic(&header.topic).map(|topic| topic.read_queue_nums.max(topic.write_queue_nums));
     let Some(queues) = queues else { return answer.send(no_topic(&request, &header.topic)) };
     let offset_table = (0..queues)
         .map(|queue_id| {
@@ -183,7 +188,9 @@ pub fn stats(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: An
 pub fn system_topics(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
     let tables = broker.tables();
     let mut topics: BTreeSet<String> = names::SYSTEM_TOPICS.iter().map(|topic| (*topic).to_owned()).collect();
-    topics.extend(tables.topics().filter(|topic| is_system(broker, &topic.name)).map(|topic| topic.name.clone()));
+    topics.extend(
+        tables.topics().filter(|topic| is_system(broker, &topic.name)).map(|topic| topic.name.clone()),
+    );
     let list = TopicList { broker_addr: None, topic_list: topics.into_iter().collect() };
     answer.send(Command::response_to(&request, code::SUCCESS).with_body(list.to_bytes()));
 }

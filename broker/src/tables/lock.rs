@@ -66,9 +66,4 @@ impl Locks {
         }
         self.0.retain(|_, locks| !locks.is_empty());
     }
-
-    /// Whether any client holds an unexpired lock in `group`.
-    pub fn is_any_held(&self, group: &str, now_ms: u64) -> bool {
-        self.0.get(group).is_some_and(|locks| locks.values().any(|lock| now_ms < lock.expires_ms))
-    }
 }

@@ -205,11 +205,6 @@ impl Tables {
         self.offsets.get(group)?.get(topic)?.get(&queue_id).copied()
     }
 
-    /// Queue id to offset of one group and topic; `None` if it never stored one there.
-    pub fn consumer_offsets(&self, group: &str, topic: &str) -> Option<&BTreeMap<i32, i64>> {
-        self.offsets.get(group)?.get(topic)
-    }
-
     /// The topics that `group` has stored offsets on.
     pub fn topics_consumed_by<'a>(&'a self, group: &str) -> impl Iterator<Item = &'a str> {
         self.offsets.get(group).into_iter().flat_map(|topics| topics.keys().map(String::as_str))
@@ -217,7 +212,10 @@ impl Tables {
 
     /// The groups that have stored offsets on `topic`.
     pub fn groups_consuming<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = &'a str> {
-        self.offsets.iter().filter(move |(_, topics)| topics.contains_key(topic)).map(|(group, _)| group.as_str())
+        self.offsets
+            .iter()
+            .filter(move |(_, topics)| topics.contains_key(topic))
+            .map(|(group, _)| group.as_str())
     }
 
     /// Every stored offset as `topic@group` -> queue id -> offset, as `consumerOffset.json` has it.
@@ -248,11 +246,6 @@ impl Tables {
         let is_next = *next <= offset;
         *next = (*next).max(offset + 1);
         is_next
-    }
-
-    /// Who holds which queue lock.
-    pub fn locks(&self) -> &Locks {
-        &self.locks
     }
 
     /// How many topics, groups and stored offsets there are; for status and metrics.
