@@ -264,7 +264,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<(Config, Vec<Notice>), Refusals> {
-        Config::read(Properties::parse(text.as_bytes(), "namesrv.conf").unwrap(), "/home/r")
+        Config::read(Properties::parse(text.as_bytes(), "namesrv.conf").unwrap(), "/h")
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(config.listen.to_string(), "0.0.0.0:9876");
         assert_eq!(config.http.to_string(), "0.0.0.0:9879");
         assert!(!config.http_is_wanted);
-        assert_eq!(config.kv_config_path.to_str(), Some("/home/r/namesrv/kvConfig.json"));
+        assert_eq!(config.kv_config_path.to_str(), Some("/h/namesrv/kvConfig.json"));
         assert_eq!(config.scan_interval, Duration::from_secs(5));
         assert_eq!(config.switches, Switches::default());
         assert!(notices.is_empty());

@@ -1,7 +1,6 @@
 //! What clients see of a three-node group while its leader changes.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use protocol::Command;
 use protocol::code::request;
@@ -73,10 +72,10 @@ async fn a_broker_that_falls_silent_is_removed_and_its_connection_closed() {
     let story = Story::start("scanNotActiveBrokerInterval=10").await;
     let (silent, loud, client) = (story.connect().await, story.connect().await, story.connect().await);
     let mut broker = node(0, 30911, 1);
-    broker.header.heartbeat_timeout_ms = Some(400);
+    broker.header.heartbeat_timeout_ms = Some(1_500);
     broker.register(&silent).await;
     let mut other = Broker::new("RaftCluster", "other", 0, "127.0.0.1:2", &[("O", 1, 1, 6), ("P", 1, 1, 6)]);
-    other.header.heartbeat_timeout_ms = Some(400);
+    other.header.heartbeat_timeout_ms = Some(1_500);
     other.register(&loud).await;
     let beat = Command::request(request::BROKER_HEARTBEAT)
         .with("clusterName", "RaftCluster")
@@ -88,7 +87,6 @@ async fn a_broker_that_falls_silent_is_removed_and_its_connection_closed() {
             if client.route("T").await.is_none() {
                 break;
             }
-            tokio::time::timeout(Duration::from_millis(20), std::future::pending::<()>()).await.unwrap_err();
         }
     })
     .await;
@@ -105,10 +103,10 @@ async fn a_broker_that_falls_silent_is_removed_and_its_connection_closed() {
 async fn http_tells_who_leads() {
     let story = Story::start("").await;
     assert_eq!(story.http("/healthz").await, (200, "ok\n".to_owned()));
-    assert_eq!(story.http("/groups").await, (200, r#"{"groups":[]}"#.to_owned()));
+    assert_eq!(story.http("/groups").await, (200, "{\"groups\":[]}\n".to_owned()));
     let (status, body) = story.http("/groups/RaftNode00/leader").await;
     assert_eq!(status, 404);
-    assert_eq!(body, r#"{"error":"no broker of a group \"RaftNode00\" is registered here"}"#);
+    assert_eq!(body.trim_end(), r#"{"error":"no broker of a group \"RaftNode00\" is registered here"}"#);
     let (status, _) = story.http("/nonsense").await;
     assert_eq!(status, 404);
 

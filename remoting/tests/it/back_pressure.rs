@@ -39,7 +39,7 @@ async fn reading_stops_while_replies_that_the_peer_does_not_read_pile_up() {
     let mut raw = Raw::connect(&server).await;
     let asked = 200;
     for opaque in 0..asked {
-        raw.send(opaque, request(LONG, "400000")).await;
+        raw.send(opaque, request(LONG_AT_ONCE, "400000")).await;
     }
     let (client, addr) = (client(), server.local_addr().to_string());
     let mut before = 0;

@@ -26,7 +26,7 @@ async fn a_closed_connection_fails_the_calls_that_wait_on_it_at_once() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
-    let idle_close = Duration::from_millis(150);
+    let idle_close = Duration::from_secs(1);
     let (server, story) = server(ServerConfig { idle_close, ..ServerConfig::default() }).await;
     let mut idle = Raw::connect(&server).await;
     let (client, addr) = (client(), server.local_addr().to_string());

@@ -48,8 +48,10 @@ pub const HOLD: i32 = 2;
 pub const IGNORE: i32 = 3;
 /// The handler panics.
 pub const PANIC: i32 = 4;
-/// Answered with as many bytes, in chunks, as the body says in text.
+/// Answered with as many bytes, in chunks, as the body says in text, by a task of its own.
 pub const LONG: i32 = 5;
+/// The same, before the handler returns.
+pub const LONG_AT_ONCE: i32 = 6;
 
 impl Handler for Story {
     fn on_request(&self, _connection: &Arc<Connection>, request: Command, responder: Responder) {
@@ -58,12 +60,17 @@ impl Handler for Story {
             ECHO => responder.send(Command::response_to(&request, 0).with_body(request.body.clone())),
             HOLD => self.held.lock().unwrap().push((request, responder)),
             PANIC => panic!("a bug of the handler, made for this story"),
-            LONG => {
+            LONG | LONG_AT_ONCE => {
                 let bytes: usize = std::str::from_utf8(&request.body).unwrap().parse().unwrap();
                 let chunk = Bytes::from(vec![request.opaque as u8; bytes / 4]);
                 let head = Command::response_to(&request, 0).with_body(chunk.clone());
                 let chunks = vec![chunk.clone(), chunk.clone(), chunk];
-                tokio::spawn(async move { responder.send(remoting::Reply { head, chunks }) });
+                let reply = remoting::Reply { head, chunks };
+                if request.code == LONG_AT_ONCE {
+                    responder.send(reply);
+                } else {
+                    tokio::spawn(async move { responder.send(reply) });
+                }
             }
             _ => drop(responder),
         }
