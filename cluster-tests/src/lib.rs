@@ -2,14 +2,17 @@
 //! broker group, and cuts the links between them. The stories themselves are in `tests/`.
 //!
 //! A story begins with [`Cluster::start`], does something bad by [`Cluster::kill`], [`Cluster::pause`] or
-//! [`Cluster::links`], waits by [`Cluster::wait_for`], and ends with [`Cluster::finish`], which removes
-//! the group's directory. A story that fails before keeps it, and says where it is.
+//! [`Cluster::links`] under a [`load::Load`], waits by [`Cluster::wait_for`], asks [`audit::audit`] whether
+//! all is well, and ends with [`Cluster::finish`], which removes the group's directory. A story that fails
+//! before keeps it, and says where it is.
 
+pub mod audit;
 pub mod binary;
 pub mod body;
 mod cluster;
 pub mod files;
 pub mod http;
+pub mod load;
 pub mod outcome;
 mod ports;
 mod process;

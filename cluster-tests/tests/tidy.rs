@@ -19,8 +19,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["platform", "protocol"]),
     ("raft", &["platform", "store"]),
     ("remoting", &["platform", "protocol"]),
-    ("namesrv", &["platform", "protocol", "remoting", "settings"]),
-    ("broker", &["platform", "protocol", "raft", "remoting", "settings", "store"]),
+    ("web", &["platform"]),
+    ("namesrv", &["platform", "protocol", "remoting", "settings", "web"]),
+    ("broker", &["platform", "protocol", "raft", "remoting", "settings", "store", "web"]),
     ("client", &["platform", "protocol", "remoting"]),
     ("admin", &["client", "platform", "protocol"]),
     ("cluster-tests", &["client", "platform", "protocol", "remoting"]),
@@ -245,8 +246,8 @@ fn the_tree_names_no_machine_and_no_package_host() {
 /// Somebody's home directory; RocketMQ's own container user is nobody, and so is "me".
 fn home(line: &str) -> Option<String> {
     let prefix = ["/ho", "me/"].concat();
-    let at = line.match_indices(&prefix).map(|(at, _)| at);
-    let mut names = at.map(|at| {
+    let starts = line.match_indices(&prefix).filter(|(at, _)| !line[..*at].ends_with(char::is_alphanumeric));
+    let mut names = starts.map(|(at, _)| {
         let rest = &line[at + prefix.len()..];
         rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default()
     });
