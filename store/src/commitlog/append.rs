@@ -86,13 +86,11 @@ impl CommitLog {
         if let Some(reason) = self.shared.failure() {
             return Err(AppendError::Stopped { reason: reason.to_owned() });
         }
-        let first_index = entries.first().map(Pending::log_index);
         let mut batch = self.begin_batch();
+        let new_from = batch.last.map_or(0, |last| last.log_index + 1);
         for entry in entries {
             if let Err(error) = self.place_entry(&mut batch, entry) {
-                if let Some(first_index) = first_index {
-                    self.sealer.undo_from(first_index);
-                }
+                self.sealer.undo_from(new_from);
                 if let Some(unused) = batch.rolled.into_iter().next() {
                     self.helper.give_back(unused);
                 }
@@ -313,13 +311,6 @@ pub(super) fn seal_tail(part: &mut Part) -> Option<(u64, Vec<u8>)> {
 }
 
 impl Pending {
-    fn log_index(&self) -> u64 {
-        match self {
-            Self::Draft(draft) => draft.log_index,
-            Self::Sealed(stored) => stored.head.log_index,
-        }
-    }
-
     fn entry_bytes(&self) -> u64 {
         match self {
             Self::Draft(draft) => entry_bytes_for(draft.payload.iter().map(|part| part.len() as u64).sum()),

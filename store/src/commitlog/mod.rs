@@ -18,6 +18,8 @@ mod scan;
 mod seal;
 mod shared;
 mod tail;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::PathBuf;

@@ -142,6 +142,12 @@ impl CommitLog {
             {
                 removed.extend(state.segments.pop_front().map(|part| part.segment.base()));
             }
+            // An empty log goes on at any index.
+            if let Some(tail) = state.segments.back_mut()
+                && tail.index.last().is_some_and(|last| last.log_index <= upto.log_index)
+            {
+                tail.index = SegmentIndex::new(min);
+            }
         }
         self.sealer.settle(upto.log_index);
         tracing::info!(%upto, min, segments = removed.len(), "purged");
