@@ -51,9 +51,9 @@ class Result:
 class Stage:
     """What a case needs: the group, the client, names of its own, and programs that end with it."""
 
-    def __init__(self, group, client, case, sizes, directory, count):
+    def __init__(self, group, client, case, sizes, directory):
         self.group, self.client, self.case, self.sizes, self.directory = group, client, case, sizes, directory
-        self.label = f"{client.name}-{case}-{count}".replace(".", "_")
+        self.label = f"{client.name}-{case}".replace(".", "_")
         self.topic = f"conformance-{self.label}"
         self.namesrv = group.namesrv()
         self.variant = None
@@ -71,9 +71,9 @@ class Stage:
         common = {"namesrv": self.namesrv, "topic": self.topic, "group": f"group-{self.label}",
                   "poll-ms": self.client.route_poll_s * 1000}
         words = {name.replace("_", "-"): value for name, value in options.items()}
-        program = Program(place, self.client.command(role, {**common, **words}, self.variant),
-                          self.client.environment(self.directory / place), self.directory / place,
-                          self.directory / f"{place}.log")
+        home = self.directory / place
+        program = Program(place, self.client.command(role, {**common, **words}, home, self.variant),
+                          self.client.environment(home), home, self.directory / f"{place}.log")
         self.programs.append(program)
         return program
 
@@ -197,7 +197,7 @@ def variant(stage):
 
 
 def kill(stage):
-    """The leader is killed with `kill -9` while one program sends and another consumes."""
+    """The leader is killed with `kill -9` while one program sends and another consumes; another node takes over."""
     client, count = stage.client, stage.sizes.kill
     if not client.creates_topic:
         stage.create_topic()
@@ -239,7 +239,7 @@ def failures_of(sender):
 
 
 def cases_of(client):
-    """The cases of one client in their order, as name and function; the kill comes last."""
+    """The cases of one client in their order, as name and function; the kills come last."""
     cases = {"plain": plain, "tags": tags, "resume": resume}
     for role in client.pull_roles:
         cases[role] = lambda stage, role=role: pull(stage, role)
@@ -247,17 +247,26 @@ def cases_of(client):
         cases["dead-namesrv"] = dead_namesrv
     for name in client.variants:
         cases[name] = variant
+    cases["kill-restart"] = kill
     cases["kill"] = kill
     return cases
 
 
-def run_case(group, client, case, sizes, directory, count=0):
+def leaves_node_dead(case):
+    """Whether a case wants a group of its own, in which a killed node stays dead.
+
+    In the others it is started again at once, and may well be elected again.
+    """
+    return case == "kill"
+
+
+def run_case(group, client, case, sizes, directory):
     """Runs one case and counts; whatever goes wrong becomes a complaint of its result."""
     started = time.monotonic()
     result, complaints = Tally(), []
     with contextlib.ExitStack() as ending:
         try:
-            stage = Stage(group, client, case, sizes, directory, count)
+            stage = Stage(group, client, case, sizes, directory)
             ending.callback(stage.close)
             result, complaints = cases_of(client)[case](stage)
         except Exception as error:  # noqa: BLE001 - one case that breaks must not take the others with it

@@ -61,12 +61,12 @@ class Client:
         PREPARE[self.language](self)
         done.write_text(stamp.hexdigest())
 
-    def command(self, role, options, variant=None):
+    def command(self, role, options, home, variant=None):
         """The command line of its program."""
         words = [role]
         for name, value in options.items():
             words += [f"--{name}", str(value)]
-        return START[self.language](self, self.variants.get(variant, [])) + words
+        return START[self.language](self, home, self.variants.get(variant, [])) + words
 
     def environment(self, home):
         """Its surroundings: the machine's own, with a home of its own for what it logs and keeps."""
@@ -99,7 +99,7 @@ def prepare_python(client):
     build(client, [*pip, "--no-build-isolation", f"{client.package}=={client.version}"])
 
 
-def start_python(client, _switches):
+def start_python(client, _home, _switches):
     return [client.home / "venv" / "bin" / "python", PROGRAMS / "python" / "client.py"]
 
 
@@ -111,9 +111,9 @@ def prepare_java(client):
                    "-d", client.home / "classes", PROGRAMS / "java" / "Client.java"])
 
 
-def start_java(client, switches):
+def start_java(client, home, switches):
     classes = f"{client.home / 'classes'}:{client.home / 'lib'}/*"
-    return [tool("java"), "-Xmx128m", "-XX:+UseSerialGC", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8",
+    return [tool("java"), "-Xmx128m", "-XX:+UseSerialGC", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8", f"-Duser.home={home}",
             "-Drocketmq.client.rebalance.waitInterval=2000", *switches, "-cp", classes, "Client"]
 
 
@@ -122,7 +122,7 @@ def prepare_go(client):
           PROGRAMS / "go", GOMODCACHE=str(CACHE / "go-modules"), GOFLAGS="", GOTOOLCHAIN="local")
 
 
-def start_built(client, _switches):
+def start_built(client, _home, _switches):
     return [client.home / "client"]
 
 
@@ -132,7 +132,7 @@ def prepare_node(client):
     build(client, [tool("npm"), "ci", "--no-audit", "--no-fund", "--ignore-scripts"])
 
 
-def start_node(client, _switches):
+def start_node(client, _home, _switches):
     return [tool("node"), client.home / "client.js"]
 
 

@@ -19,10 +19,11 @@ ANSWER_WITHIN_S = 2
 class Group:
     """A name server and three broker nodes under one directory."""
 
-    def __init__(self, trireme, directory, port_offset):
+    def __init__(self, trireme, directory, port_offset, restart=True):
         self.trireme = str(trireme)
         self.directory = pathlib.Path(directory)
         self.port_offset = port_offset
+        self.switches = [] if restart else ["--no-restart"]
         self.process = None
 
     def start(self):
@@ -30,7 +31,8 @@ class Group:
         self.directory.mkdir(parents=True, exist_ok=True)
         log = open(self.directory / "up.log", "ab")
         self.process = subprocess.Popen(
-            [self.trireme, "up", "--dir", str(self.directory / "data"), "--port-offset", str(self.port_offset)],
+            [self.trireme, "up", "--dir", str(self.directory / "data"), "--port-offset", str(self.port_offset),
+             *self.switches],
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         log.close()
         wait_for("a leader", self.leader_or_early_end, UP_WITHIN_S)
