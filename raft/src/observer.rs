@@ -101,11 +101,17 @@ impl Observer {
         };
         let applied_own_term =
             metrics.last_applied.is_some_and(|applied| applied.leader_id.term == metrics.current_term);
+        // openraft names whoever its vote on disk was for, though that one may be long gone.
+        let silence_max = 2 * self.lease;
+        let leader = metrics.current_leader.filter(|leader| match role {
+            Role::Leader => *leader == self.node,
+            _ => self.network.was_led_by(*leader, metrics.current_term, silence_max),
+        });
         let fatal = metrics.running_state.as_ref().err().map(ToString::to_string);
         View {
             term: metrics.current_term,
             role,
-            leader: metrics.current_leader,
+            leader,
             ready: role == Role::Leader
                 && metrics.current_leader == Some(self.node)
                 && applied_own_term

@@ -40,7 +40,7 @@ pub struct View {
     pub term: u64,
     /// What it is in that term.
     pub role: Role,
-    /// Who leads that term, as far as it knows.
+    /// Who leads that term and was heard lately; the node itself if it leads.
     pub leader: Option<NodeId>,
     /// It leads, its first entry of this term is applied, and a majority answered within the lease.
     /// Only then may it serve and announce itself.

@@ -100,7 +100,7 @@ async fn exchange(
     // Before connecting: openraft waits inside this stream between attempts.
     let Some(first) = input.next().await else { return Ok(()) };
     let peer = peer?;
-    let mut bulk = match kept.take() {
+    let mut bulk = match kept.take().filter(|bulk| bulk.link.addr == peer.addr()) {
         Some(bulk) => bulk,
         None => BulkLink { link: network.connect(&peer, Lane::Bulk).await?, last_id: 0 },
     };
@@ -119,7 +119,7 @@ async fn pipeline(
     mut input: impl Stream<Item = AppendRequest> + Send + Unpin,
     outcomes: &mpsc::Sender<Outcome>,
 ) -> Result<bool, String> {
-    let BulkLink { link: Link { reader, writer }, last_id } = bulk;
+    let BulkLink { link: Link { reader, writer, addr }, last_id } = bulk;
     let sent = Mutex::new(Sent::default());
     let lock = || sent.lock().unwrap_or_else(PoisonError::into_inner);
     let something_sent = Notify::new();
@@ -174,13 +174,15 @@ async fn pipeline(
             }
         }
     };
-    tokio::pin!(write, read, watch);
+    let moved = peer.moved(addr);
+    tokio::pin!(write, read, watch, moved);
     let mut writing = true;
     loop {
         tokio::select! {
             outcome = &mut write, if writing => { outcome?; writing = false; }
             outcome = &mut read => return Ok(outcome? && !writing),
             reason = &mut watch => return Err(reason),
+            reason = &mut moved => return Err(reason),
         }
     }
 }

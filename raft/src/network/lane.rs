@@ -129,7 +129,7 @@ async fn converse(
 ) -> String {
     let open = Mutex::new(Open::default());
     let lock = || open.lock().unwrap_or_else(PoisonError::into_inner);
-    let Link { mut reader, mut writer } = link;
+    let Link { mut reader, mut writer, addr } = link;
 
     let write = async {
         let mut next = Some(first);
@@ -170,6 +170,7 @@ async fn converse(
         outcome = write => outcome,
         outcome = read => outcome,
         outcome = watch => outcome,
+        reason = peer.moved(&addr) => Err(reason),
     };
     let reason = reason.err().unwrap_or_default();
     let waiting = std::mem::take(&mut lock().waiting);

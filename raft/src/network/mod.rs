@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use platform::{Connection, Platform};
 use tokio::io::AsyncWrite;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
@@ -27,6 +27,7 @@ use crate::NodeId;
 use crate::config::NodeConfig;
 use crate::fence::Fence;
 use crate::state_machine::RaftHandle;
+use crate::types::Vote;
 use crate::wire;
 use forms::{Hello, Lane, PROTOCOL_VERSION, Request, Response};
 use frame::{FrameError, Kind, Parts, Reader};
@@ -56,16 +57,26 @@ pub(crate) struct Network {
     about: Bytes,
     /// Closed while this node may have forgotten entries; told to peers.
     fence: Mutex<Fence>,
+    /// Who last sent something as a leader.
+    led_by: Mutex<Option<LedBy>>,
     /// Set once raft is built; a leader has to be told of a peer that may have forgotten entries.
     raft: OnceLock<RaftHandle>,
     peers: RwLock<BTreeMap<NodeId, Arc<Peer>>>,
     complaints: Mutex<BTreeMap<String, Duration>>,
 }
 
+/// A leader was heard.
+#[derive(Clone, Copy)]
+struct LedBy {
+    term: u64,
+    node: NodeId,
+    at: Duration,
+}
+
 /// One other node.
 pub(crate) struct Peer {
     pub(crate) id: NodeId,
-    addr: RwLock<String>,
+    addr: watch::Sender<String>,
     about: Mutex<Option<Bytes>>,
     /// Monotonic milliseconds, plus one, of the last valid frame from it; 0 for never.
     last_contact: AtomicU64,
@@ -87,6 +98,7 @@ impl Network {
             segment_bytes: config.segment_bytes,
             about: config.about.clone(),
             fence: Mutex::new(Fence::Open),
+            led_by: Mutex::new(None),
             raft: OnceLock::new(),
             peers: RwLock::new(BTreeMap::new()),
             complaints: Mutex::new(BTreeMap::new()),
@@ -104,6 +116,24 @@ impl Network {
 
     pub(crate) fn set_fence(&self, fence: Fence) {
         *self.fence.lock().unwrap_or_else(PoisonError::into_inner) = fence;
+    }
+
+    /// A peer sent something under this vote.
+    fn note_leader(&self, vote: &Vote) {
+        if vote.committed {
+            let (term, node) = (vote.leader_id.term, vote.leader_id.voted_for);
+            let led_by = LedBy { term, node, at: self.platform.clock.monotonic() };
+            *self.led_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(led_by);
+        }
+    }
+
+    /// Whether `node` was heard as the leader of `term` within the last `time`.
+    pub(crate) fn was_led_by(&self, node: NodeId, term: u64, time: Duration) -> bool {
+        let led_by = *self.led_by.lock().unwrap_or_else(PoisonError::into_inner);
+        led_by.is_some_and(|led_by| {
+            let age = self.platform.clock.monotonic().saturating_sub(led_by.at);
+            led_by.node == node && led_by.term == term && age <= time
+        })
     }
 
     /// Tells the network whom it works for.
@@ -130,14 +160,14 @@ impl Network {
         }
         let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(peer) = peers.get(&id) {
-            *peer.addr.write().unwrap_or_else(PoisonError::into_inner) = addr;
+            peer.addr.send_if_modified(|current| std::mem::replace(current, addr.clone()) != addr);
             return;
         }
         let lane = || mpsc::channel(LANE_CALLS_MAX);
         let ((control, control_rx), (app, app_rx), (snapshot, snapshot_rx)) = (lane(), lane(), lane());
         let peer = Arc::new(Peer {
             id,
-            addr: RwLock::new(addr),
+            addr: watch::Sender::new(addr),
             about: Mutex::new(None),
             last_contact: AtomicU64::new(0),
             fenced: AtomicBool::new(false),
@@ -232,7 +262,7 @@ impl Network {
                 },
             )?;
             self.met(peer, &theirs).await;
-            Ok(Link { reader, writer })
+            Ok(Link { reader, writer, addr: addr.clone() })
         };
         timeout(CONNECT_TIMEOUT, attempt)
             .await
@@ -261,7 +291,15 @@ impl Network {
 
 impl Peer {
     pub(crate) fn addr(&self) -> String {
-        self.addr.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.addr.borrow().clone()
+    }
+
+    /// Returns when it no longer listens at `addr`.
+    async fn moved(&self, addr: &str) -> String {
+        match self.addr.subscribe().wait_for(|current| current != addr).await {
+            Ok(now) => format!("node {} moved to {}", self.id, *now),
+            Err(_) => "no longer needed".into(),
+        }
     }
 
     /// What it told about itself.
@@ -279,6 +317,8 @@ impl Peer {
 struct Link {
     reader: Reader,
     writer: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Where it leads.
+    addr: String,
 }
 
 /// Text of an error that ended a connection.

@@ -137,6 +137,7 @@ impl Server {
                 let frame = reader.next(&[Kind::Append]).await?;
                 self.network.note_contact(peer);
                 let request = decode_append(frame.body)?;
+                self.network.note_leader(&request.vote);
                 if requests.send(request).await.is_err() {
                     return Ok(()); // raft has ended the stream; its last answer is on its way
                 }
@@ -266,6 +267,7 @@ async fn respond(raft: &RaftHandle, network: &Network, reader: &LogReader, reque
             let leader_commit = commit.map(Into::into);
             let request =
                 AppendRequest { vote: vote.into(), prev_log_id, entries: Vec::new(), leader_commit };
+            network.note_leader(&request.vote);
             match raft.append_entries(request).await {
                 Ok(AppendEntriesResponse::Success) => Response::Appended(prev),
                 Ok(AppendEntriesResponse::PartialSuccess(upto)) => Response::Appended(upto.map(Into::into)),

@@ -14,6 +14,8 @@ use raft::{
 use store::{Checkpoint, EntryKind, LogPoint, LogReader, SealState, StoredEntry};
 use tempfile::TempDir;
 
+use crate::disk::TestDisk;
+
 /// Waits at most this long for anything.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -152,6 +154,8 @@ struct Member {
 pub struct Group {
     members: BTreeMap<NodeId, Member>,
     adjust: Box<dyn Fn(&mut NodeConfig) + Send + Sync>,
+    /// Machines that are not like the one this runs on.
+    disks: BTreeMap<NodeId, TestDisk>,
 }
 
 impl Group {
@@ -169,7 +173,7 @@ impl Group {
             members.insert(id, (Member { dir: tempfile::tempdir().unwrap(), addr, running: None }, listener));
         }
         let members = members.into_iter().map(|(id, (member, _listener))| (id, member)).collect();
-        let mut group = Self { members, adjust: Box::new(adjust) };
+        let mut group = Self { members, adjust: Box::new(adjust), disks: BTreeMap::new() };
         for id in 1..=count {
             group.run(id);
         }
@@ -195,9 +199,18 @@ impl Group {
     pub fn run(&mut self, id: NodeId) {
         let config = self.config(id);
         let recorder = Recorder::default();
-        let node = Node::start(config, Platform::os(), recorder.clone(), Arc::new(Echo)).unwrap();
+        let mut platform = Platform::os();
+        if let Some(disk) = self.disks.get(&id) {
+            platform.disk = Arc::new(disk.clone());
+        }
+        let node = Node::start(config, platform, recorder.clone(), Arc::new(Echo)).unwrap();
         let before = self.members.get_mut(&id).unwrap().running.replace((node, recorder));
         assert!(before.is_none(), "node {id} runs already");
+    }
+
+    /// From its next start on, a node's files lie on this disk.
+    pub fn set_disk(&mut self, id: NodeId, disk: TestDisk) {
+        self.disks.insert(id, disk);
     }
 
     pub fn running(&self) -> Vec<NodeId> {

@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on fails")]
 #![expect(clippy::result_large_err, reason = "what was seen instead is for the reader of a failure")]
 
+mod disk;
 mod election;
+mod fence;
 mod group;
 mod network;
 mod one_node;
+mod proxy;
 mod replication;
 mod retention;
 mod transfer;

@@ -89,5 +89,9 @@ async fn a_new_node_learns_and_then_votes_and_an_old_one_leaves() {
     group.node(leader).change_members(voters.clone()).await.unwrap();
     group.command("with the new one").await;
     assert_eq!(group.view(leader).voters, voters.into_iter().collect::<Vec<_>>());
-    assert_eq!(group.recorder(4).commands().len(), 51);
+    wait_for("the new node to apply it", || match group.recorder(4).commands().len() {
+        51 => Ok(()),
+        other => Err(other),
+    })
+    .await;
 }

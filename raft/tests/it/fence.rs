@@ -1,0 +1,143 @@
+//! Nodes that lost what they had acknowledged, and nodes whose disk fails.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use platform::{Disk, OpenMode, OsDisk};
+use raft::{Proposal, ProposeError};
+use store::FlushMode;
+
+use crate::disk::TestDisk;
+use crate::group::{Group, wait_for};
+
+fn copy_dir(from: &Path, to: &Path) {
+    OsDisk.create_dir_all(to).unwrap();
+    for path in OsDisk.list(from).unwrap() {
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_dir(&path, &target);
+            continue;
+        }
+        let source = OsDisk.open(&path, OpenMode::Read).unwrap();
+        let mut bytes = vec![0; source.len().unwrap() as usize];
+        source.read_exact_at(&mut bytes, 0).unwrap();
+        let target = OsDisk.open(&target, OpenMode::Create).unwrap();
+        target.set_len(bytes.len() as u64).unwrap();
+        target.write_all_at(&[std::io::IoSlice::new(&bytes)], 0).unwrap();
+    }
+}
+
+fn async_group() -> Group {
+    Group::start_with(3, |config| config.flush = FlushMode::Async { interval_ms: 60_000 })
+}
+
+#[tokio::test]
+async fn a_node_that_lost_acknowledged_entries_is_taken_back_without_a_vote_until_it_has_them() {
+    let mut group = async_group();
+    for n in 0..20 {
+        group.command(&format!("early {n}")).await;
+    }
+    group.settle().await;
+    let leader = group.leader().await;
+    let forgetful = leader % 3 + 1;
+    group.crash(forgetful).await;
+    let log = group.dir(forgetful).join("commitlog");
+    let kept = tempfile::tempdir().unwrap();
+    copy_dir(&log, kept.path());
+    group.run(forgetful);
+    for n in 0..20 {
+        group.command(&format!("late {n}")).await;
+    }
+    group.settle().await;
+    // The machine loses power: what was in the page cache is gone, the vote is not.
+    group.crash(forgetful).await;
+    OsDisk.remove_dir_all(&log).unwrap();
+    copy_dir(kept.path(), &log);
+    group.set_disk(forgetful, TestDisk::booted(2));
+    group.run(forgetful);
+    wait_for("the fence to be lifted", || {
+        let view = group.view(forgetful);
+        if !view.fenced && view.applied_index > 40 { Ok(()) } else { Err(view) }
+    })
+    .await;
+    assert_eq!(group.settle().await.commands.len(), 40);
+    assert!(group.running().into_iter().all(|id| group.view(id).fatal.is_none()));
+    // And it may lead again.
+    let leader = group.leader().await;
+    if leader != forgetful {
+        let within = std::time::Duration::from_secs(10);
+        group.node(leader).transfer_leader(forgetful, within).await.unwrap();
+    }
+    group.command("after").await;
+    assert_eq!(group.settle().await.commands.len(), 41);
+}
+
+#[tokio::test]
+async fn when_all_machines_lose_power_the_first_election_needs_all_of_them() {
+    let mut group = async_group();
+    for n in 0..20 {
+        group.command(&format!("command {n}")).await;
+    }
+    for id in group.running() {
+        group.crash(id).await;
+        group.set_disk(id, TestDisk::booted(2));
+    }
+    group.run(1);
+    group.run(2);
+    for id in [1, 2] {
+        wait_for("the others' vote requests to be possible", || {
+            let view = group.view(id);
+            let met = view.peers.iter().filter(|peer| peer.last_contact_ms.is_some()).count();
+            if met > 0 && view.fenced { Ok(()) } else { Err(view) }
+        })
+        .await;
+        assert!(group.view(id).leader.is_none());
+    }
+    group.run(3);
+    group.command("again").await;
+    assert_eq!(group.settle().await.commands.len(), 21);
+    for id in 1..=3 {
+        wait_for("the fences to be lifted", || {
+            let view = group.view(id);
+            if view.fenced { Err(view) } else { Ok(()) }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn after_a_failed_flush_the_node_stops_and_the_others_go_on() {
+    let mut group = Group::start(3);
+    group.command("before").await;
+    for id in group.running() {
+        group.shut_down(id).await;
+        group.set_disk(id, TestDisk::booted(1));
+    }
+    let disk = TestDisk::booted(1);
+    group.set_disk(1, disk.clone());
+    for id in 1..=3 {
+        group.run(id);
+    }
+    let leader = group.leader().await;
+    if leader != 1 {
+        let within = std::time::Duration::from_secs(10);
+        group.node(leader).transfer_leader(1, within).await.unwrap();
+        wait_for("node 1 to lead", || if group.view(1).ready { Ok(()) } else { Err(group.view(1)) }).await;
+    }
+    disk.fail();
+    let node = group.node(1);
+    let outcome = node.propose(Proposal::Command(Bytes::from("during"))).await;
+    // Two others may have it on their disks before this node knows that its own has failed.
+    assert!(matches!(outcome, Ok(_) | Err(ProposeError::Unknown | ProposeError::Stopped)), "{outcome:?}");
+    wait_for("the node to stop", || {
+        let view = group.view(1);
+        if view.fatal.is_some() && !view.ready { Ok(()) } else { Err(view) }
+    })
+    .await;
+    let refused = node.propose(Proposal::Command(Bytes::new())).await;
+    assert_eq!(refused, Err(ProposeError::Stopped));
+    group.crash(1).await;
+    group.command("after").await;
+    let commands = group.settle().await.commands;
+    assert_eq!(commands.last().unwrap().1, b"after");
+}
