@@ -190,6 +190,7 @@ pub fn status_of(broker: &Broker) -> Value {
         "peers": view.peers.iter().map(|peer| peer_json(&view, peer)).collect::<Vec<_>>(),
         "topics": tables.get("topics"),
         "groups": tables.get("groups"),
+        "diskFull": broker.is_disk_full(),
         "heldPulls": broker.holds.len(),
         "connections": broker.connection_count(),
         "startedMs": broker.started_ms,

@@ -2,13 +2,14 @@
 //! system topics, and lets old segments go.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use platform::Space;
 use protocol::names;
 use store::{CommitlogOffset, SegmentInfo};
 use tokio::sync::{mpsc, watch};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::processor::pull::{self, HeldPull};
 use crate::server::Broker;
@@ -26,6 +27,10 @@ const HOUSEKEEPING: Duration = Duration::from_secs(10);
 /// Above this use of the disk, in percent, segments go whatever their age. Source: RocketMQ
 /// `diskSpaceCleanForciblyRatio`.
 const FORCED_PERCENT: u64 = 85;
+/// Above this use of the disk, in percent, sends may be refused. Source: RocketMQ `diskSpaceWarningLevelRatio`.
+const FULL_PERCENT: u64 = 90;
+/// Segments that must have room: the one prepared ahead, and one for everything beside the log.
+const SEGMENTS_AHEAD: u64 = 2;
 /// Segments that stay whatever happens: the one being written and the one before it.
 const SEGMENTS_MIN: usize = 2;
 
@@ -90,10 +95,36 @@ pub async fn housekeeping(broker: Arc<Broker>, shutdown: watch::Receiver<bool>) 
     while ticks.next().await {
         broker.stats.sample(broker.monotonic().as_secs());
         drop_silent_clients(&broker);
+        watch_disk(&broker);
         if let Err(error) = expire(&broker, false).await {
             warn!(error, "old segments not dropped");
         }
     }
+}
+
+/// Sends stop before the disk is full, so that Raft's own writes, which cannot be refused, still have room.
+fn watch_disk(broker: &Broker) {
+    let path = &broker.config.storage.commitlog;
+    let space = match broker.platform.disk.space(path) {
+        Ok(space) => space,
+        Err(error) => return warn!(path = %path.display(), %error, "cannot ask for the room on the disk"),
+    };
+    let (used, available) = (used_percent(space), space.available_bytes);
+    let is_full = is_full(space, broker.config.storage.segment_bytes);
+    if broker.is_disk_full.swap(is_full, Ordering::Relaxed) != is_full {
+        let path = path.display();
+        if is_full {
+            error!(%path, used_percent = used, available_bytes = available, "disk is full: sends are refused");
+        } else {
+            info!(%path, used_percent = used, available_bytes = available, "disk has room again: sends are taken");
+        }
+    }
+}
+
+/// Above the warning level, and with less room than the next segments take: either alone is no reason. A large disk
+/// at 91 % has days left, and a small one in a test has no gigabyte to begin with.
+fn is_full(space: Space, segment_bytes: u64) -> bool {
+    used_percent(space) > FULL_PERCENT && space.available_bytes < segment_bytes * SEGMENTS_AHEAD
 }
 
 fn drop_silent_clients(broker: &Broker) {
@@ -282,6 +313,15 @@ mod tests {
         assert_eq!(expiry(76, false, 75, true), Expiry::Old);
         assert_eq!(expiry(86, false, 75, true), Expiry::Forced);
         assert_eq!(expiry(86, false, 75, false), Expiry::Old);
+    }
+
+    #[test]
+    fn sends_stop_when_the_next_segments_have_no_room() {
+        let space = |total_bytes, available_bytes| Space { total_bytes, available_bytes };
+        assert!(is_full(space(100 << 30, 1 << 30), 1 << 30));
+        assert!(!is_full(space(100 << 30, 20 << 30), 1 << 30));
+        assert!(!is_full(space(10 << 40, 500 << 30), 1 << 30));
+        assert!(is_full(space(100, 0), 64));
     }
 
     #[test]

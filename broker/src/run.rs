@@ -1,6 +1,7 @@
 //! From a configuration to a serving node, and back to nothing.
 
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ use crate::server::{Broker, Clients};
 use crate::stats::Stats;
 use crate::tables::Tables;
 
+/// Keeps a second process off the store. Source: RocketMQ `StorePathConfigHelper.getLockFile`.
+const LOCK_FILE: &str = "lock";
 /// Pulls held at once, over all clients.
 const HELD_PULLS_MAX: usize = 100_000;
 /// How long a leader that is told to stop looks for somebody to lead instead.
@@ -49,6 +52,12 @@ pub enum RunError {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// Another process has the store.
+    #[error("{path} is in use by another process")]
+    InUse {
+        /// The store's directory.
+        path: String,
     },
     /// An address cannot be had.
     #[error("cannot listen on {addr} ({what})")]
@@ -179,6 +188,10 @@ fn start(config: BrokerConfig, platform: &Platform) -> Result<Started, RunError>
         move |source| RunError::Store { path, source }
     };
     disk.create_dir_all(&storage.root).map_err(in_store(&storage.root))?;
+    let lock = disk.lock(&storage.root.join(LOCK_FILE)).map_err(in_store(&storage.root))?;
+    let Some(lock) = lock else {
+        return Err(RunError::InUse { path: storage.root.display().to_string() });
+    };
     let options = QueueOptions { units_per_file: storage.units_per_file, ..QueueOptions::default() };
     let queues = Queues::open(Arc::clone(disk), &storage.consume_queues, options)
         .map_err(in_store(&storage.consume_queues))?;
@@ -213,6 +226,8 @@ fn start(config: BrokerConfig, platform: &Platform) -> Result<Started, RunError>
         started_ms: platform.clock.wall_ms(),
         memory_bytes: platform::memory_bytes(),
         tables,
+        is_disk_full: AtomicBool::new(false),
+        _lock: lock,
         clients: Mutex::new(Clients::default()),
         connections: Mutex::default(),
         platform: platform.clone(),

@@ -1,10 +1,11 @@
 //! The broker's parts in one place, and how they are wired.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use platform::Platform;
+use platform::{DiskLock, Platform};
 use protocol::message::id::UniqueKeys;
 use protocol::route::MessageQueue;
 use raft::{ChangeError, Node, NodeId, View};
@@ -61,6 +62,9 @@ pub struct Broker {
     pub started_ms: u64,
     /// Bytes of memory of this machine: decides what counts as "in memory".
     pub memory_bytes: u64,
+    /// No room for messages any more: sends are refused until old segments went or somebody made room.
+    pub(crate) is_disk_full: AtomicBool,
+    pub(crate) _lock: Box<dyn DiskLock>,
     pub(crate) tables: Arc<RwLock<Tables>>,
     pub(crate) clients: Mutex<Clients>,
     pub(crate) connections: Mutex<HashMap<ConnectionId, Arc<Connection>>>,
@@ -116,6 +120,11 @@ impl Broker {
     /// Whether this node leads and may answer for the group.
     pub fn is_ready(&self) -> bool {
         self.views.borrow().ready
+    }
+
+    /// Whether the disk has no room for messages any more.
+    pub fn is_disk_full(&self) -> bool {
+        self.is_disk_full.load(Ordering::Relaxed)
     }
 
     /// Where clients reach a node of the group, as far as this node knows.

@@ -12,13 +12,15 @@ use store::{Boundary, QueueOffset};
 
 use super::{header, pull_read};
 use crate::exchange::{Answer, Origin, refuse};
-use crate::gate::Verdict;
+use crate::gate::{Forwarded, Verdict};
 use crate::server::Broker;
 use crate::tables::{Change, OffsetRow};
 
 /// How long a question for a consumer offset waits for somebody who may answer it: nearly as long as clients do,
 /// because some take any error for "none stored" and skip messages.
 const ANSWERABLE_WITHIN: Duration = Duration::from_millis(2_500);
+/// How soon a leader that did not answer such a question is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Code 14. Never answered with an error for want of a leader: see [`ANSWERABLE_WITHIN`].
 pub fn query_consumer_offset(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answer) {
@@ -27,17 +29,26 @@ pub fn query_consumer_offset(broker: &Arc<Broker>, origin: Origin, request: Comm
     }
     let broker = Arc::clone(broker);
     tokio::spawn(async move {
-        match broker.verdict(ANSWERABLE_WITHIN).await {
-            Verdict::Here => answer_consumer_offset(&broker, &request, answer),
-            Verdict::There(leader) if !origin.is_forwarded() => {
-                match broker.forward(leader, &origin, &request).await {
-                    crate::gate::Forwarded::Reply(reply) if reply.code != code::SERVICE_NOT_AVAILABLE => {
-                        answer.send(reply);
+        let deadline = broker.monotonic() + ANSWERABLE_WITHIN;
+        loop {
+            let left = deadline.saturating_sub(broker.monotonic());
+            match broker.verdict(left).await {
+                Verdict::Here => return answer_consumer_offset(&broker, &request, answer),
+                Verdict::There(leader) if !origin.is_forwarded() => {
+                    let forwarded = broker.forward(leader, &origin, &request).await;
+                    if let Forwarded::Reply(reply) = forwarded
+                        && reply.code != code::SERVICE_NOT_AVAILABLE
+                    {
+                        return answer.send(reply);
                     }
-                    _ => hang_up(&origin, answer),
                 }
+                Verdict::There(_) | Verdict::Nobody => {}
             }
-            _ => hang_up(&origin, answer),
+            if broker.monotonic() >= deadline || origin.is_forwarded() {
+                return hang_up(&origin, answer);
+            }
+            // The leader just asked may be the one that died: the election decides within this time.
+            tokio::time::sleep(ASK_AGAIN).await;
         }
     });
 }

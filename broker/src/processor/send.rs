@@ -38,6 +38,12 @@ struct Ready {
 /// Takes one send.
 pub fn send(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answer) {
     let header = header!(SendRequest, request, answer);
+    if broker.is_disk_full() {
+        let remark =
+            "the disk is full: service not available now, maybe disk full, store path has no room left";
+        let refusal = Refusal::new(code::SERVICE_NOT_AVAILABLE, remark);
+        return answer.send(refused(broker, &request, refusal));
+    }
     let admission = send_check::admit(&header, &broker.config, &broker.tables());
     match admission {
         Err(refusal) => answer.send(refused(broker, &request, refusal)),
