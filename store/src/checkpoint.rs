@@ -73,7 +73,7 @@ pub enum CheckpointError {
     },
 }
 
-/// "TRIc".
+/// `TRIc`.
 const MAGIC: u32 = 0x5452_4963;
 const VERSION: u32 = 1;
 /// Larger states are refused when they are written.

@@ -18,7 +18,7 @@ use crate::segment::Segment;
 /// At least this far apart, in bytes, two anchors of a sealed segment lie.
 const ANCHOR_BYTES: u64 = 64 << 10;
 
-/// "TRIx".
+/// `TRIx`.
 const SIDECAR_MAGIC: u32 = 0x5452_4978;
 const SIDECAR_VERSION: u32 = 1;
 /// No sidecar of ours is larger: a segment of 2 GiB has 32,768 anchors.

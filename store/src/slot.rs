@@ -17,7 +17,7 @@ const VALUE_BYTES_AT: usize = SEQUENCE_AT + size_of::<u64>();
 const VALUE_AT: usize = VALUE_BYTES_AT + size_of::<u32>();
 const _: () = assert!(VALUE_AT == 20);
 
-/// "TRIs".
+/// `TRIs`.
 const MAGIC: u32 = 0x5452_4973;
 const SLOT_BYTES: usize = 4096;
 /// Longest value.

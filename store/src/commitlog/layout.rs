@@ -26,9 +26,9 @@ pub const ENTRY_HEAD_BYTES: usize = PAYLOAD_AT;
 /// What the checksum covers begins here.
 pub(crate) const CHECKED_AT: usize = KIND_AT;
 
-/// First bytes of an entry: "TRIe".
+/// First bytes of an entry: `TRIe`.
 pub(crate) const ENTRY_MAGIC: u32 = 0x5452_4965;
-/// First bytes of the filler that takes the rest of a segment: "TRIf". Its length follows, nothing else.
+/// First bytes of the filler that takes the rest of a segment: `TRIf`. Its length follows, nothing else.
 pub(crate) const FILLER_MAGIC: u32 = 0x5452_4966;
 /// Magic and length of a filler. Every place is a multiple of this, so it fits wherever anything is left.
 pub(crate) const FILLER_HEAD_BYTES: usize = CRC_AT;

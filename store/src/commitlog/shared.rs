@@ -118,10 +118,9 @@ impl Shared {
 impl State {
     /// The segment that holds an entry, by its place in `segments`.
     pub(super) fn part_of(&self, log_index: u64) -> Option<usize> {
-        let after = self.segments.partition_point(|part| {
-            part.index.first().is_some_and(|first| first.log_index <= log_index)
-                || part.index.first().is_none()
-        });
+        let after = self
+            .segments
+            .partition_point(|part| part.index.first().is_none_or(|first| first.log_index <= log_index));
         let at = self.segments.iter().take(after).rposition(|part| part.index.contains(log_index))?;
         Some(at)
     }

@@ -445,10 +445,10 @@ fn a_node_that_may_have_forgotten_stays_fenced_until_it_has_caught_up() {
 fn another_segment_size_and_a_second_owner_are_refused() {
     let disk = written(SYNC, 3).kill(0);
     let (platform, _) = platform(Arc::new(disk.clone()));
-    let (_log, _, mut checkpoints) = open(&platform, SYNC).unwrap();
+    let (log, _, mut checkpoints) = open(&platform, SYNC).unwrap();
     let second = open(&platform, SYNC).err().unwrap();
     assert!(matches!(second, OpenError::Lock(crate::LockError::InUse { .. })), "{second}");
-    drop(_log);
+    drop(log);
     for segment_bytes in [8192, 1000, 0, 1 << 40] {
         let options = LogOptions { segment_bytes, ..testing::options("/log", SYNC) };
         CommitLog::open(&platform, options, &mut checkpoints).err().unwrap();

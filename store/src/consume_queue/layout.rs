@@ -18,6 +18,7 @@ const NAME_BYTES_MAX: usize = 200;
 const CONTINUED: char = '+';
 /// Before the two hexadecimal digits of a byte that is not used in names.
 const ESCAPE: char = '=';
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 impl Unit {
     pub(super) fn to_bytes(self) -> [u8; UNIT_BYTES] {
@@ -66,7 +67,8 @@ pub(super) fn topic_dir(root: &Path, topic: &str) -> PathBuf {
         if byte.is_ascii_alphanumeric() || b"%|_-".contains(&byte) {
             name.push(char::from(byte));
         } else {
-            name.push_str(&format!("{ESCAPE}{byte:02x}"));
+            name.push(ESCAPE);
+            name.extend([byte >> 4, byte & 15].map(|digit| char::from(HEX[usize::from(digit)])));
         }
     }
     if topic.is_empty() {

@@ -12,7 +12,8 @@ use super::*;
 use crate::commitlog::{FlushMode, Pending};
 use crate::dispatch::{dispatch_units, payload_offset, rebuild};
 use crate::key_index::KeyIndex;
-use crate::search::{Boundary, offset_by_time};
+use crate::search::Boundary::{Lower, Upper};
+use crate::search::offset_by_time;
 use crate::sim::SimDisk;
 use crate::testing::{self, unit, units};
 
@@ -188,6 +189,10 @@ fn ten_thousand_queues_are_cheap() {
     assert_eq!(queues.get("T1249", 7).unwrap().read(QueueOffset(0), 9).unwrap(), [at(0), at(1)]);
 }
 
+fn from_hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
 /// The units of a log that Java wrote, each with its commitlog offset.
 fn java_units(dir: &Path, is_dledger: bool) -> Vec<(u64, Vec<u8>)> {
     let mut found = Vec::new();
@@ -245,9 +250,8 @@ fn the_units_are_those_that_java_writes_for_the_same_messages() {
             let units = queues
                 .get(topic, queue_id)
                 .map_or(Vec::new(), |queue| queue.read(QueueOffset(0), usize::MAX >> 1).unwrap());
-            let hex: String =
-                units.iter().flat_map(|unit| unit.to_bytes()).map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(hex, fields[2], "{name}: {topic}-{queue_id}");
+            let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.to_bytes()).collect();
+            assert_eq!(bytes, from_hex(fields[2]), "{name}: {topic}-{queue_id}");
             compared += units.len();
         }
         println!("{name}: skipped {skipped:?}");
@@ -313,7 +317,6 @@ fn a_search_by_time_answers_as_rocketmq_does() {
     let search = |time: i64, boundary| {
         offset_by_time(&queue, &log.reader(), (testing::START_MS as i64 + time) as u64, boundary).unwrap().0
     };
-    use Boundary::{Lower, Upper};
     for (time, lower, upper) in [(-5, 0, 0), (0, 0, 1), (10, 2, 3), (15, 4, 3), (190, 38, 39), (191, 40, 39)]
     {
         assert_eq!((search(time, Lower), search(time, Upper)), (lower, upper), "{time} ms");

@@ -14,7 +14,7 @@ const TIME_AT: usize = OFFSET_AT + size_of::<u64>(); // its store timestamp, ms
 pub(super) const ENTRY_BYTES: usize = TIME_AT + size_of::<u64>();
 const _: () = assert!(ENTRY_BYTES == 20);
 
-/// "TRIk".
+/// `TRIk`.
 const MAGIC: u32 = 0x5452_496b;
 const VERSION: u32 = 1;
 /// The head, with magic and checksum, in front of the entries.

@@ -233,7 +233,7 @@ impl Disk for SimDisk {
         let inode = match (found, mode) {
             (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Some(inode), _) => inode,
-            (None, OpenMode::Read | OpenMode::ReadWrite) => return Err(state.inode_of(path).unwrap_err()),
+            (None, OpenMode::Read | OpenMode::ReadWrite) => state.inode_of(path)?,
             (None, OpenMode::Create | OpenMode::CreateNew) => {
                 let cut = state.step()?;
                 let inode = state.next_inode;
