@@ -12,6 +12,7 @@ from .waiting import wait_for
 READY_WITHIN_S = 60
 SEND_WITHIN_S = 120
 STOP_WITHIN_S = 60
+OFFSETS_WITHIN_S = 30
 ROUTE_WITHIN_S = 10
 WARM_UP = 10
 
@@ -56,6 +57,7 @@ class Stage:
         self.label = f"{client.name}-{case}".replace(".", "_")
         self.topic = f"conformance-{self.label}"
         self.namesrv = group.namesrv()
+        self.consumer_group = f"group-{self.label}"
         self.variant = None
         self.programs = []
 
@@ -68,11 +70,11 @@ class Stage:
     def start(self, role, **options):
         """Starts the client's program in `role`."""
         place = f"{len(self.programs)}-{role}"
-        common = {"namesrv": self.namesrv, "topic": self.topic, "group": f"group-{self.label}",
+        common = {"namesrv": self.namesrv, "topic": self.topic, "group": self.consumer_group,
                   "poll-ms": self.client.route_poll_s * 1000}
         words = {name.replace("_", "-"): value for name, value in options.items()}
         home = self.directory / place
-        program = Program(place, self.client.command(role, {**common, **words}, home, self.variant),
+        program = Program(role, place, self.client.command(role, {**common, **words}, home, self.variant),
                           self.client.environment(home), home, self.directory / f"{place}.log")
         self.programs.append(program)
         return program
@@ -102,9 +104,19 @@ class Stage:
         consumer.wait_until(lambda events: wanted <= {event.number for event in events if event.kind == "RECV"}, within_s)
 
     def stop(self, consumer):
-        """Closes a consumer as its users do."""
+        """Closes a consumer as its users do; returns when it has ended and its offsets are stored."""
+        if not self.client.closes and consumer.role == "push":
+            seen = len({event.number for event in self.received()})
+            wait_for("the offsets of the consumer", lambda: remoting.consumed(
+                self.group.namesrv(), self.topic, self.consumer_group) >= seen, OFFSETS_WITHIN_S)
+            consumer.kill()
+            return
         if not consumer.stop(STOP_WITHIN_S):
             raise Failed(f"{consumer.label} did not close cleanly ({last_words(consumer)})")
+
+    def received(self):
+        """All that any consumer of this case was given."""
+        return [event for program in self.programs for event in program.of("RECV")]
 
     def close(self):
         """Ends whatever is still running."""

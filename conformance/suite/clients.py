@@ -39,6 +39,8 @@ class Client:
     first_message_within_s: int = 60
     # What is between two addresses of name servers; None where the client takes one only.
     namesrv_separator: str | None = ";"
+    # Whether its push consumer can be closed. The others are left as if killed, once their offsets are stored.
+    closes: bool = True
     # Variants of `plain` that only this client has: case name to the words that switch it on.
     variants: dict = dataclasses.field(default_factory=dict)
 
@@ -158,7 +160,7 @@ CLIENTS = [
     Client("go", "rocketmq-client-go/v2", "2.1.2", "go", route_poll_s=30),
     Client("node", "ali-ons", "3.12.0", "node", sends_async=False, sends_oneway=False, pull_roles=(),
            creates_topic=False, namesrv_separator=None),
-    Client("python-cvs", "rocketmq-python-cvs", "2.1.0.3", "python", route_poll_s=30),
+    Client("python-cvs", "rocketmq-python-cvs", "2.1.0.3", "python", route_poll_s=30, closes=False),
     Client("rust", "rocketmq-client-rust", "1.0.0", "rust", route_poll_s=10),
 ]
 

@@ -21,7 +21,8 @@ class Event:
 class Program:
     """A client program; its lines become events, everything it says goes to its log as well."""
 
-    def __init__(self, label, command, environment, directory, log):
+    def __init__(self, role, label, command, environment, directory, log):
+        self.role = role
         self.label = label
         self.log = log
         self.events = []

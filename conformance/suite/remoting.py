@@ -8,6 +8,7 @@ import struct
 UPDATE_AND_CREATE_TOPIC = 17
 GET_BROKER_CLUSTER_INFO = 106
 GET_ROUTE_BY_TOPIC = 105
+QUERY_CONSUMER_OFFSET = 14
 SUCCESS = 0
 MASTER = "0"
 
@@ -18,6 +19,11 @@ class Refused(ValueError):
 
 def call(address, code, fields=None, body=b"", timeout_s=5):
     """Sends one request and returns the body of its answer; raises Refused on any response code but 0."""
+    return exchange(address, code, fields, body, timeout_s)[1]
+
+
+def exchange(address, code, fields=None, body=b"", timeout_s=5):
+    """Sends one request and returns the fields and the body of its answer; raises Refused as `call` does."""
     header = {"code": code, "language": "PYTHON", "version": 479, "opaque": 1, "flag": 0,
               "serializeTypeCurrentRPC": "JSON", "extFields": fields or {}}
     head = json.dumps(header).encode()
@@ -29,7 +35,7 @@ def call(address, code, fields=None, body=b"", timeout_s=5):
     answer = json.loads(frame[4:4 + head_bytes])
     if answer["code"] != SUCCESS:
         raise Refused(f"{address} answered request {code} with {answer['code']}: {answer.get('remark')}")
-    return frame[4 + head_bytes:]
+    return answer.get("extFields", {}), frame[4 + head_bytes:]
 
 
 def read_exactly(connection, count):
@@ -60,6 +66,17 @@ def masters(namesrv):
 def route(namesrv, topic):
     """The route of `topic` as the name server shows it."""
     return read_lenient(call(namesrv, GET_ROUTE_BY_TOPIC, {"topic": topic}))
+
+
+def consumed(namesrv, topic, group):
+    """How many messages of `topic` lie before the offsets that `group` has stored."""
+    total = 0
+    for queues in route(namesrv, topic)["queueDatas"]:
+        for queue in range(queues["readQueueNums"]):
+            fields, _ = exchange(masters(namesrv)[0], QUERY_CONSUMER_OFFSET,
+                                 {"consumerGroup": group, "topic": topic, "queueId": str(queue)})
+            total += int(fields["offset"])
+    return total
 
 
 def read_lenient(text):
