@@ -28,28 +28,30 @@ pub async fn audit(cluster: &Cluster, client: &RawClient, ledger: &Ledger) -> Re
     let queues: BTreeSet<&Queue> = ledger.attempts.iter().map(|attempt| &attempt.queue).collect();
     let mut findings = Vec::new();
     for queue in queues {
-        let mut first: Option<Vec<Pulled>> = None;
+        let mut drains = Vec::new();
         for node in 0..cluster.size() {
-            let name = node_name(node);
-            let read = drain(client, &cluster.broker_addr(node), queue)
-                .await
-                .with_context(|| format!("drain {queue} at {name}"))?;
-            match &first {
-                None => {
-                    judge(&name, queue, &read, ledger, &mut findings);
-                    first = Some(read);
-                }
-                Some(first) if *first != read => {
-                    let at = first.iter().zip(&read).position(|(one, other)| one != other);
-                    findings.push(format!(
-                        "{queue}: {} messages at n0, {} at {name}; first difference at place {at:?}",
-                        first.len(),
-                        read.len()
-                    ));
-                    judge(&name, queue, &read, ledger, &mut findings);
-                }
-                Some(_) => {}
+            let drain = drain(client, &cluster.broker_addr(node), queue).await;
+            drains.push(drain.with_context(|| format!("drain {queue} at {}", node_name(node)))?);
+        }
+        // Each node drops old segments for itself; what one of them no longer has is not asked of any.
+        let floor = drains.iter().map(|drain| drain.min).max().unwrap_or(0);
+        for drain in &mut drains {
+            drain.messages.retain(|message| message.queue_offset >= floor);
+        }
+        for (node, drain) in drains.iter().enumerate() {
+            let (name, messages, first) = (node_name(node), &drain.messages, &drains[0].messages);
+            if node > 0 && messages == first {
+                continue;
             }
+            if node > 0 {
+                let at = first.iter().zip(messages).position(|(one, other)| one != other);
+                findings.push(format!(
+                    "{queue} from offset {floor}: {} messages at n0, {} at {name}; first difference at place {at:?}",
+                    first.len(),
+                    messages.len()
+                ));
+            }
+            judge(&name, queue, floor, messages, ledger, &mut findings);
         }
     }
     order(ledger, &mut findings);
@@ -66,27 +68,43 @@ pub async fn audit(cluster: &Cluster, client: &RawClient, ledger: &Ledger) -> Re
     )
 }
 
-/// Every message of a queue as one node gives them out.
-async fn drain(client: &RawClient, addr: &str, queue: &Queue) -> Result<Vec<Pulled>> {
-    let mut read: Vec<Pulled> = Vec::new();
+/// A queue as one node gives it out.
+struct Drain {
+    /// The first offset that the node still has.
+    min: u64,
+    /// From there to the end.
+    messages: Vec<Pulled>,
+}
+
+async fn drain(client: &RawClient, addr: &str, queue: &Queue) -> Result<Drain> {
+    let mut drain = Drain { min: 0, messages: Vec::new() };
     loop {
-        let from = read.last().map_or(0, |last| last.queue_offset + 1);
+        let from = drain.messages.last().map_or(drain.min, |last| last.queue_offset + 1);
         let page = client.pull(addr, queue, from, PAGE_MESSAGES, PAGE_WITHIN).await?;
-        if page.messages.is_empty() {
-            if from < page.max {
-                bail!("nothing at offset {from}, but the queue ends at {}", page.max);
-            }
-            return Ok(read);
+        if !page.messages.is_empty() {
+            drain.messages.extend(page.messages);
+        } else if drain.messages.is_empty() && from < page.min {
+            drain.min = page.min;
+        } else if from < page.max {
+            bail!("nothing at offset {from}, but the queue ends at {}", page.max);
+        } else {
+            return Ok(drain);
         }
-        read.extend(page.messages);
     }
 }
 
-/// One queue of one node against the ledger.
-fn judge(node: &str, queue: &Queue, read: &[Pulled], ledger: &Ledger, findings: &mut Vec<String>) {
+/// One queue of one node, from offset `floor` on, against the ledger.
+fn judge(
+    node: &str,
+    queue: &Queue,
+    floor: u64,
+    read: &[Pulled],
+    ledger: &Ledger,
+    findings: &mut Vec<String>,
+) {
     let at = |offset: u64| format!("{queue} offset {offset} at {node}");
     let mut places: HashMap<&str, Vec<&Pulled>> = HashMap::new();
-    for (expected, message) in (0..).zip(read) {
+    for (expected, message) in (floor..).zip(read) {
         if message.queue_offset != expected {
             findings.push(format!("{}: expected offset {expected}", at(message.queue_offset)));
         }
@@ -113,7 +131,8 @@ fn judge(node: &str, queue: &Queue, read: &[Pulled], ledger: &Ledger, findings: 
             Some(_) => {}
         }
     }
-    for (attempt, sent) in ledger.acked().filter(|(attempt, _)| attempt.queue == *queue) {
+    let acked = ledger.acked().filter(|(attempt, _)| attempt.queue == *queue);
+    for (attempt, sent) in acked.filter(|(_, sent)| sent.queue_offset >= floor) {
         let here = places.get(attempt.value.as_str());
         let there = here.is_some_and(|places| {
             places.iter().any(|place| {
@@ -158,10 +177,13 @@ async fn replicas(cluster: &Cluster, findings: &mut Vec<String>) -> Result<()> {
     let view = cluster.view().await;
     let from = view.statuses().map(|(_, status)| status.purged_index + 1).max().context("no node answers")?;
     let upto = view.statuses().map(|(_, status)| status.applied_index).min().context("no node answers")?;
+    // A node that dropped other segments than the rest begins its queues elsewhere.
+    let purged_alike = view.statuses().all(|(_, status)| status.purged_index + 1 == from);
+    let parts = if purged_alike { &["digest", "tables", "queues"][..] } else { &["digest", "tables"] };
     let first = cluster.digest(0, from, upto).await?;
     for node in 1..cluster.size() {
         let other = cluster.digest(node, from, upto).await?;
-        for part in ["digest", "queues", "tables"] {
+        for part in parts {
             if first[part] != other[part] {
                 findings.push(format!(
                     "{part} of entries {from} to {upto} differ: {} at n0, {} at {}",
@@ -201,7 +223,7 @@ mod tests {
     fn findings(attempts: &[Attempt], read: &[Pulled]) -> Vec<String> {
         let ledger = Ledger { attempts: attempts.to_vec() };
         let mut findings = Vec::new();
-        judge("n1", &queue(), read, &ledger, &mut findings);
+        judge("n1", &queue(), 0, read, &ledger, &mut findings);
         order(&ledger, &mut findings);
         findings
     }

@@ -26,4 +26,4 @@ pub use cluster::{CLUSTER_NAME, Cluster, ClusterOptions, GROUP_NAME, WAIT};
 pub use ports::PortBlock;
 pub use proxy::Links;
 pub use view::{NodeView, Role, Run, Status, View, node_name};
-pub use wait::WaitError;
+pub use wait::{WaitError, eventually};

@@ -65,6 +65,23 @@ pub async fn until<V: fmt::Display, T, F: Future<Output = V>>(
     }
 }
 
+/// Asks again and again until there is an answer, for at most `within`.
+///
+/// # Panics
+/// At the deadline, naming `what`.
+pub async fn eventually<T>(what: &str, within: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(start.elapsed() < within, "waited {within:?} for {what}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
