@@ -1,0 +1,103 @@
+//! What every verb is given: the cluster, and a place to print.
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::bail;
+use client::{Admin, ClientConfig};
+use tokio::sync::OnceCell;
+
+use crate::report::Report;
+
+/// The surroundings of one command.
+pub(crate) struct Context {
+    config: ClientConfig,
+    is_json: bool,
+    admin: OnceCell<Admin>,
+}
+
+impl Context {
+    pub(crate) fn new(namesrv: &str, timeout_ms: u64, is_json: bool) -> Self {
+        let timeout = Duration::from_millis(timeout_ms);
+        let mut config = ClientConfig::new(namesrv);
+        config.call_timeout = timeout;
+        config.namesrv_timeout = timeout;
+        config.connect_timeout = timeout.min(config.connect_timeout);
+        Self { config, is_json, admin: OnceCell::new() }
+    }
+
+    /// The client's admin calls; connects when first needed.
+    pub(crate) async fn admin(&self) -> anyhow::Result<&Admin> {
+        Ok(self.admin.get_or_try_init(|| Admin::start(&self.config)).await?)
+    }
+
+    /// Settings for a client of another kind.
+    pub(crate) fn config(&self) -> ClientConfig {
+        self.config.clone()
+    }
+
+    /// The wall clock, milliseconds since the epoch.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.config.platform.clock.wall_ms() as i64
+    }
+
+    /// Prints to the standard output. A reader that has gone is no error.
+    pub(crate) fn print(&self, report: &Report) -> anyhow::Result<()> {
+        let text = if self.is_json { report.to_json() } else { report.to_text() };
+        if text.is_empty() {
+            return Ok(());
+        }
+        match writeln!(std::io::stdout().lock(), "{text}") {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// Prints one of several items: with a blank line behind it for people, a line of JSON each for programs.
+    pub(crate) fn print_item(&self, item: &Report) -> anyhow::Result<()> {
+        self.print(item)?;
+        if self.is_json { Ok(()) } else { self.print(&Report::Done(" ".to_owned())) }
+    }
+
+    pub(crate) async fn close(&self) {
+        if let Some(admin) = self.admin.get() {
+            admin.shutdown().await;
+        }
+    }
+
+    /// The broker nodes that `-b` or `-c` stand for: one by its address, or the leaders of a cluster.
+    pub(crate) async fn leaders(&self, target: &Target) -> anyhow::Result<Vec<String>> {
+        match (&target.broker, &target.cluster) {
+            (Some(addr), _) => Ok(vec![addr.clone()]),
+            (None, Some(cluster)) => {
+                let leaders = self.admin().await?.leaders_of_cluster(cluster).await?;
+                Ok(leaders.into_iter().map(|(_, addr)| addr).collect())
+            }
+            (None, None) => bail!("neither a broker (-b) nor a cluster (-c) is given"),
+        }
+    }
+
+    /// The same, but all nodes of the cluster.
+    pub(crate) async fn nodes(&self, target: &Target) -> anyhow::Result<Vec<String>> {
+        match (&target.broker, &target.cluster) {
+            (Some(addr), _) => Ok(vec![addr.clone()]),
+            (None, Some(cluster)) => {
+                let nodes = self.admin().await?.nodes_of_cluster(cluster).await?;
+                Ok(nodes.into_iter().map(|(_, _, addr)| addr).collect())
+            }
+            (None, None) => bail!("neither a broker (-b) nor a cluster (-c) is given"),
+        }
+    }
+}
+
+/// Which brokers a verb is for.
+#[derive(Debug, Clone, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Target {
+    /// One broker, host:port
+    #[arg(short = 'b', long = "brokerAddr", value_name = "ADDR")]
+    pub(crate) broker: Option<String>,
+    /// The brokers of a cluster
+    #[arg(short = 'c', long = "clusterName", value_name = "CLUSTER")]
+    pub(crate) cluster: Option<String>,
+}

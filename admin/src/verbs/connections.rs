@@ -1,0 +1,169 @@
+//! `consumerConnection`, `consumerStatus`, `producerConnection`, `producer`: who is connected.
+
+use client::protocol::command::admin::Connection;
+use client::protocol::version;
+use serde_json::{Value, json};
+
+use crate::cli::{Verb, java_bool};
+use crate::context::Context;
+use crate::report::{Report, Table};
+use crate::time;
+
+/// Flags of `consumerConnection`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConsumerConnection {
+    /// The consumer group
+    #[arg(short = 'g', long = "consumerGroup", value_name = "GROUP")]
+    group: String,
+    /// Ask this broker only
+    #[arg(short = 'b', long = "brokerAddr", value_name = "ADDR")]
+    broker: Option<String>,
+}
+
+impl Verb for ConsumerConnection {
+    const NAME: &'static str = "consumerConnection";
+    const ABOUT: &'static str = "The members of a consumer group and what they subscribe";
+    const EXAMPLES: &'static [&'static str] = &["-g my_consumers", "-g my_consumers -b 127.0.0.1:30911"];
+
+    async fn run(self, context: &Context) -> anyhow::Result<Report> {
+        let admin = context.admin().await?;
+        let connection = match &self.broker {
+            Some(addr) => admin.consumer_connection_at(addr, &self.group).await?,
+            None => admin.consumer_connection(&self.group).await?,
+        };
+        let mut subscriptions = Table::new(&[("topic", "Topic"), ("subExpression", "Expression")]);
+        for (topic, data) in &connection.subscription_table {
+            subscriptions.push(vec![json!(topic), json!(data.expression())]);
+        }
+        let kind = json!({
+            "consumeType": connection.consume_type.name(),
+            "messageModel": connection.message_model.name(),
+            "consumeFromWhere": connection.consume_from_where.name(),
+        });
+        Ok(Report::Parts(vec![
+            ("connections", members(&connection.connection_set)),
+            ("subscriptions", Report::Table(subscriptions)),
+            ("group", Report::facts(kind)),
+        ]))
+    }
+}
+
+/// Flags of `consumerStatus`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConsumerStatus {
+    /// The consumer group
+    #[arg(short = 'g', long = "consumerGroup", value_name = "GROUP")]
+    group: String,
+    /// One member only
+    #[arg(short = 'i', long = "clientId", value_name = "ID")]
+    client: Option<String>,
+    /// Also its threads
+    #[arg(short = 's', long = "jstack", value_name = "true|false", value_parser = java_bool, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    threads: bool,
+}
+
+impl Verb for ConsumerStatus {
+    const NAME: &'static str = "consumerStatus";
+    const ABOUT: &'static str = "What each member of a consumer group says of itself";
+    const EXAMPLES: &'static [&'static str] = &["-g my_consumers", "-g my_consumers -i 10.0.0.1@4711"];
+
+    async fn run(self, context: &Context) -> anyhow::Result<Report> {
+        let admin = context.admin().await?;
+        let clients = match &self.client {
+            Some(client) => vec![client.clone()],
+            None => {
+                let connection = admin.consumer_connection(&self.group).await?;
+                connection.connection_set.into_iter().map(|connection| connection.client_id).collect()
+            }
+        };
+        let mut all = serde_json::Map::new();
+        for client in clients {
+            let info = admin.consumer_running_info(&self.group, &client, self.threads).await?;
+            all.insert(client, client::protocol::json::parse(&info)?);
+        }
+        Ok(Report::Json(Value::Object(all)))
+    }
+}
+
+/// Flags of `producerConnection`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProducerConnection {
+    /// The producer group
+    #[arg(short = 'g', long = "producerGroup", value_name = "GROUP")]
+    group: String,
+    /// A topic that it sends to
+    #[arg(short = 't', long = "topic", value_name = "TOPIC")]
+    topic: String,
+}
+
+impl Verb for ProducerConnection {
+    const NAME: &'static str = "producerConnection";
+    const ABOUT: &'static str = "The members of a producer group";
+    const EXAMPLES: &'static [&'static str] = &["-g my_producers -t TopicTest"];
+
+    async fn run(self, context: &Context) -> anyhow::Result<Report> {
+        let connection = context.admin().await?.producer_connection(&self.group, &self.topic).await?;
+        Ok(members(&connection.connection_set))
+    }
+}
+
+/// Flags of `producer`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Producers {
+    /// The broker, host:port
+    #[arg(short = 'b', long = "broker", value_name = "ADDR")]
+    broker: String,
+}
+
+impl Verb for Producers {
+    const NAME: &'static str = "producer";
+    const ABOUT: &'static str = "All producers that a broker knows";
+    const EXAMPLES: &'static [&'static str] = &["-b 127.0.0.1:30911"];
+
+    async fn run(self, context: &Context) -> anyhow::Result<Report> {
+        let table = context.admin().await?.producers_at(&self.broker).await?;
+        let mut rows = Table::new(&[
+            ("producerGroup", "Group"),
+            ("clientId", "Client"),
+            ("remoteIP", "Address"),
+            ("language", "Language"),
+            ("version", "Version"),
+            ("lastUpdated", "Last heard"),
+        ]);
+        for (group, producers) in &table.data {
+            for one in producers {
+                rows.push(vec![
+                    json!(group),
+                    json!(one.client_id),
+                    json!(one.remote_ip.trim_start_matches('/')),
+                    json!(one.language),
+                    json!(release(one.version)),
+                    json!(time::text_or_nothing(one.last_update_timestamp)),
+                ]);
+            }
+        }
+        Ok(Report::Table(rows))
+    }
+}
+
+fn members(connections: &[Connection]) -> Report {
+    let mut table = Table::new(&[
+        ("clientId", "Client"),
+        ("clientAddr", "Address"),
+        ("language", "Language"),
+        ("version", "Version"),
+    ]);
+    for one in connections {
+        table.push(vec![
+            json!(one.client_id),
+            json!(one.client_addr),
+            json!(one.language),
+            json!(release(one.version)),
+        ]);
+    }
+    Report::Table(table)
+}
+
+fn release(number: i32) -> String {
+    version::name(number).map_or_else(|| number.to_string(), str::to_owned)
+}

@@ -1,0 +1,96 @@
+//! The verbs, one file a verb or a small family. Names and flags are RocketMQ's.
+
+mod allocate_mq;
+mod broker;
+mod broker_config;
+mod cluster_list;
+mod connections;
+mod consume_message;
+mod consumer_progress;
+mod delete_topic;
+mod ha_status;
+mod kv_config;
+mod leader;
+mod namesrv_config;
+mod query_msg;
+mod reset_offset;
+mod send_message;
+mod stats_all;
+mod sub_group;
+mod topic_list;
+mod topic_route;
+mod topic_status;
+mod update_topic;
+mod write_perm;
+
+use clap::{ArgMatches, Command, FromArgMatches};
+
+use crate::cli::Verb;
+use crate::context::Context;
+use crate::report::Report;
+
+/// Declares the list of verbs once, for help and for running them.
+macro_rules! verbs {
+    ($($verb:ty),+ $(,)?) => {
+        /// The commands of all verbs.
+        pub(crate) fn commands() -> Vec<Command> {
+            vec![$(<$verb as Verb>::command()),+]
+        }
+
+        /// Runs the verb of this name.
+        pub(crate) async fn dispatch(name: &str, flags: &ArgMatches, context: &Context) -> anyhow::Result<Report> {
+            match name {
+                $(<$verb as Verb>::NAME => <$verb>::from_arg_matches(flags)?.run(context).await,)+
+                other => unreachable!("clap knows no verb {other}"),
+            }
+        }
+    };
+}
+
+verbs![
+    cluster_list::ClusterList,
+    leader::Leader,
+    leader::Status,
+    leader::TransferLeader,
+    topic_list::TopicList,
+    topic_list::TopicClusterList,
+    topic_route::TopicRoute,
+    topic_status::TopicStatus,
+    update_topic::UpdateTopic,
+    update_topic::UpdateTopicPerm,
+    delete_topic::DeleteTopic,
+    allocate_mq::AllocateMq,
+    sub_group::UpdateSubGroup,
+    sub_group::DeleteSubGroup,
+    sub_group::GetConsumerConfig,
+    consumer_progress::ConsumerProgress,
+    connections::ConsumerConnection,
+    connections::ConsumerStatus,
+    connections::ProducerConnection,
+    connections::Producers,
+    reset_offset::ResetOffsetByTime,
+    reset_offset::SkipAccumulatedMessage,
+    reset_offset::CloneGroupOffset,
+    send_message::SendMessage,
+    consume_message::ConsumeMessage,
+    consume_message::PrintMsg,
+    query_msg::QueryMsgById,
+    query_msg::QueryMsgByKey,
+    query_msg::QueryMsgByUniqueKey,
+    query_msg::QueryMsgByOffset,
+    broker::BrokerStatus,
+    broker::CleanExpiredCq,
+    broker::CleanUnusedTopic,
+    broker::DeleteExpiredCommitLog,
+    broker_config::GetBrokerConfig,
+    broker_config::UpdateBrokerConfig,
+    ha_status::HaStatus,
+    stats_all::StatsAll,
+    write_perm::WipeWritePerm,
+    write_perm::AddWritePerm,
+    kv_config::UpdateKvConfig,
+    kv_config::DeleteKvConfig,
+    kv_config::UpdateOrderConf,
+    namesrv_config::GetNamesrvConfig,
+    namesrv_config::UpdateNamesrvConfig,
+];

@@ -1,0 +1,169 @@
+//! `updateSubGroup`, `deleteSubGroup` and `getConsumerConfig`: consumer groups made, changed, removed, shown.
+
+use client::protocol::command::admin::SubscriptionGroupConfig;
+use client::protocol::names;
+use serde_json::json;
+
+use crate::cli::{Verb, java_bool};
+use crate::context::{Context, Target};
+use crate::report::{Report, Table};
+
+/// Flags of `updateSubGroup`. Defaults are those of RocketMQ's tool.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one a flag")]
+pub(crate) struct UpdateSubGroup {
+    #[command(flatten)]
+    target: Target,
+    /// The consumer group
+    #[arg(short = 'g', long = "groupName", value_name = "GROUP")]
+    group: String,
+    /// Whether it may consume at all
+    #[arg(short = 's', long = "consumeEnable", value_name = "true|false", value_parser = java_bool, default_value = "true")]
+    consume: bool,
+    /// Kept for RocketMQ's sake
+    #[arg(short = 'm', long = "consumeFromMinEnable", value_name = "true|false", value_parser = java_bool, default_value = "false")]
+    from_min: bool,
+    /// Whether it may consume by broadcasting
+    #[arg(short = 'd', long = "consumeBroadcastEnable", value_name = "true|false", value_parser = java_bool, default_value = "false")]
+    broadcast: bool,
+    /// Whether it consumes in order
+    #[arg(short = 'o', long = "consumeMessageOrderly", value_name = "true|false", value_parser = java_bool, default_value = "false")]
+    orderly: bool,
+    /// Queues of its retry topic
+    #[arg(short = 'q', long = "retryQueueNums", value_name = "N", default_value_t = 1)]
+    retry_queues: i32,
+    /// How often a message comes again before it goes to the dead letters
+    #[arg(short = 'r', long = "retryMaxTimes", value_name = "N", default_value_t = 16)]
+    retries_max: i32,
+    /// JSON of a retry policy, for gRPC clients
+    #[arg(short = 'p', long = "groupRetryPolicy", value_name = "JSON")]
+    retry_policy: Option<String>,
+    /// Broker id that consumers should read from
+    #[arg(short = 'i', long = "brokerId", value_name = "ID", default_value_t = 0)]
+    broker_id: i64,
+    /// Broker id that consumers should read from when they are far behind
+    #[arg(short = 'w', long = "whichBrokerWhenConsumeSlowly", value_name = "ID", default_value_t = 1)]
+    slow_broker_id: i64,
+    /// Whether its members are told at once when one comes or goes
+    #[arg(short = 'a', long = "notifyConsumerIdsChanged", value_name = "true|false", value_parser = java_bool, default_value = "true")]
+    notify: bool,
+}
+
+impl Verb for UpdateSubGroup {
+    const NAME: &'static str = "updateSubGroup";
+    const ABOUT: &'static str = "Create a consumer group, or change it";
+    const EXAMPLES: &'static [&'static str] = &[
+        "-c RaftCluster -g my_consumers",
+        "-c RaftCluster -g my_consumers -r 5",
+        "-b 127.0.0.1:30911 -g my_consumers -s false",
+    ];
+
+    async fn run(self, context: &Context) -> anyhow::Result<Report> {
+        let defaults = SubscriptionGroupConfig::default();
+        let config = SubscriptionGroupConfig {
+            group_name: self.group.clone(),
+            consume_enable: self.consume,
+            consume_from_min_enable: self.from_min,
+            consume_broadcast_enable: self.broadcast,
+            consume_message_orderly: self.orderly,
+            retry_queue_nums: self.retry_queues,
+            retry_max_times: self.retries_max,
+            group_retry_policy: match &self.retry_policy {
+                Some(policy) => serde_json::from_str(policy)?,
+                None => defaults.group_retry_policy.clone(),
+            },
+            broker_id: self.broker_id,
+            which_broker_when_consume_slowly: self.slow_broker_id,
+            notify_consumer_ids_changed_enable: self.notify,
+            ..defaults
+        };
+        let admin = context.admin().await?;
+        let addrs = context.leaders(&self.target).await?;
+        for addr in &addrs {
+            admin.create_group_at(addr, &config).await?;
+        }
+        Ok(Report::Done(format!("group {} is set at {}", self.group, addrs.join(", "))))
+    }
+}
+
+/// Flags of `deleteSubGroup`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeleteSubGroup {
+    #[command(flatten)]
+    target: Target,
+    /// The consumer group
+    #[arg(short = 'g', long = "groupName", value_name = "GROUP")]
+    group: String,
+    /// Also its offsets: should it come again, it begins anew
+    #[arg(short = 'r', long = "removeOffset", value_name = "true|false", value_parser = java_bool, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    remove_offset: bool,
+}
+
+impl Verb for DeleteSubGroup {
+    const NAME: &'static str = "deleteSubGroup";
+    const ABOUT: &'static str = "Remove a consumer group, with -c also its retry and dead letter topics";
+    const EXAMPLES: &'static [&'static str] =
+        &["-c RaftCluster -g my_consumers", "-c RaftCluster -g my_consumers -r true"];
+
+    async fn run(self, context: &Context) -> anyhow::Result<Report> {
+        let admin = context.admin().await?;
+        let addrs = context.leaders(&self.target).await?;
+        for addr in &addrs {
+            admin.delete_group_at(addr, &self.group, self.remove_offset).await?;
+        }
+        if let Some(cluster) = &self.target.cluster {
+            for topic in [names::retry_topic(&self.group), names::dlq_topic(&self.group)] {
+                admin.delete_topic(cluster, &topic).await?;
+            }
+        }
+        Ok(Report::Done(format!("group {} is removed from {}", self.group, addrs.join(", "))))
+    }
+}
+
+/// Flags of `getConsumerConfig`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GetConsumerConfig {
+    /// The consumer group
+    #[arg(short = 'g', long = "groupName", value_name = "GROUP")]
+    group: String,
+}
+
+impl Verb for GetConsumerConfig {
+    const NAME: &'static str = "getConsumerConfig";
+    const ABOUT: &'static str = "Show the settings of a consumer group at every broker group";
+    const EXAMPLES: &'static [&'static str] = &["-g my_consumers"];
+
+    async fn run(self, context: &Context) -> anyhow::Result<Report> {
+        let admin = context.admin().await?;
+        let mut table = Table::new(&[
+            ("cluster", "Cluster"),
+            ("brokerName", "Broker"),
+            ("consumeEnable", "May consume"),
+            ("consumeBroadcastEnable", "May broadcast"),
+            ("consumeMessageOrderly", "In order"),
+            ("retryQueueNums", "Retry queues"),
+            ("retryMaxTimes", "Retries"),
+            ("brokerId", "Broker id"),
+            ("whichBrokerWhenConsumeSlowly", "When slow"),
+        ]);
+        let info = admin.cluster_info().await?;
+        for group in info.broker_addr_table.values() {
+            let Some(addr) = group.leader_addr() else { continue };
+            let configs = admin.group_configs_at(addr).await?;
+            if let Some(config) = configs.subscription_group_table.get(&self.group) {
+                table.push(vec![
+                    json!(group.cluster),
+                    json!(group.broker_name),
+                    json!(config.consume_enable),
+                    json!(config.consume_broadcast_enable),
+                    json!(config.consume_message_orderly),
+                    json!(config.retry_queue_nums),
+                    json!(config.retry_max_times),
+                    json!(config.broker_id),
+                    json!(config.which_broker_when_consume_slowly),
+                ]);
+            }
+        }
+        Ok(Report::Table(table))
+    }
+}
