@@ -270,17 +270,18 @@ impl Group {
     /// Waits until all running nodes have applied the same, and checks that their logs are the same.
     pub async fn settle(&self) -> State {
         let ids = self.running();
-        wait_for("equal states on all nodes", || {
+        // From the logs and states themselves: a view may be a moment old.
+        wait_for("equal logs, applied to their ends, on all nodes", || {
+            let lasts: Vec<_> = ids.iter().map(|id| self.node(*id).log().last()).collect();
             let views: Vec<_> = ids.iter().map(|id| self.view(*id)).collect();
-            let last = views.iter().map(|view| view.last_log_index).max();
-            let same = views
-                .iter()
-                .all(|view| Some(view.applied_index) == last && Some(view.last_log_index) == last);
-            if same { Ok(()) } else { Err(views) }
+            let last = lasts.iter().max().copied().flatten();
+            let is_same = lasts.iter().all(|other| *other == last)
+                && views.iter().all(|view| Some(view.applied_index) == last.map(|last| last.log_index));
+            if is_same { Ok(()) } else { Err((lasts, views)) }
         })
         .await;
         let first = ids.iter().map(|id| self.node(*id).log().first_index().unwrap()).max().unwrap();
-        let last = self.view(ids[0]).last_log_index;
+        let last = ids.iter().map(|id| self.node(*id).log().last().unwrap().log_index).min().unwrap();
         let digests: Vec<_> =
             ids.iter().map(|id| self.node(*id).log().digest(first, last).unwrap()).collect();
         assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
