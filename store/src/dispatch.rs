@@ -4,14 +4,11 @@ use std::io;
 
 use protocol::message::{self, MessageView, properties, sys_flag};
 
-use crate::checkpoint::SealState;
-use crate::commitlog::{ENTRY_HEAD_BYTES, EntryKind, LogReader, ReadError, StoredEntry, is_queued};
+use crate::commitlog::layout::ALIGN_BYTES;
+use crate::commitlog::{ENTRY_HEAD_BYTES, ReadError, StoredEntry, is_queued};
 use crate::consume_queue::{Queues, Unit};
 use crate::key_index::KeyIndex;
 use crate::{CommitlogOffset, QueueOffset};
-
-/// Entries are read in pieces of this size.
-const REBUILD_BYTES: u64 = 4 << 20;
 
 /// Why queues and index did not take in an entry.
 #[derive(Debug, thiserror::Error)]
@@ -55,8 +52,7 @@ pub fn dispatch_units(
         let view = message::parse(unit.map_err(wrong)?).map_err(wrong)?;
         let queue_offset = QueueOffset(view.queue_offset as u64);
         if is_queued(view.sys_flag) {
-            let unit = Unit { offset, size: view.unit_bytes() as u32, tag_hash: view.tag_hash() };
-            queues.append(view.topic, view.queue_id as u32, queue_offset, unit)?;
+            queues.append(view.topic, view.queue_id as u32, queue_offset, queue_unit(&view, offset))?;
         }
         let store_timestamp_ms = view.store_timestamp_ms as u64;
         queues.note_store_timestamp(store_timestamp_ms);
@@ -66,11 +62,19 @@ pub fn dispatch_units(
         on_unit(&view, queue_offset, offset);
         offset = offset.plus(view.unit_bytes() as u64);
     }
+    let end = CommitlogOffset(offset.0.next_multiple_of(ALIGN_BYTES)); // of the entry
+    queues.note_covered(end);
+    index.note_covered(end);
     Ok(())
 }
 
+/// What the consume queue keeps of a message.
+pub(crate) fn queue_unit(view: &MessageView<'_>, offset: CommitlogOffset) -> Unit {
+    Unit { offset, size: view.unit_bytes() as u32, tag_hash: view.tag_hash() }
+}
+
 /// The unique key, then each part of the keys property.
-fn put_keys(
+pub(crate) fn put_keys(
     view: &MessageView<'_>,
     offset: CommitlogOffset,
     store_timestamp_ms: u64,
@@ -85,37 +89,4 @@ fn put_keys(
 /// Where the payload of an entry lies: what [`dispatch_units`] calls its base.
 pub fn payload_offset(entry: &StoredEntry) -> CommitlogOffset {
     entry.head.offset.plus(ENTRY_HEAD_BYTES as u64)
-}
-
-/// Builds queues and index anew from the log's entries up to `last_index`, inclusive, which must be committed.
-/// `from` is the state at the log's first entry: that of the checkpoint the log is purged up to, or the default.
-///
-/// # Errors
-/// If disk or log fail; what is there then is not to be used.
-pub fn rebuild(
-    log: &LogReader,
-    from: &SealState,
-    last_index: u64,
-    queues: &Queues,
-    index: &KeyIndex,
-) -> Result<(), DispatchError> {
-    queues.clear()?;
-    index.clear()?;
-    for (topic, queue_id, next) in &from.queue_ends {
-        queues.reset_queue(topic, *queue_id, QueueOffset(*next))?;
-    }
-    queues.note_store_timestamp(from.last_store_timestamp_ms);
-    let Some(mut next) = log.first_index() else { return Ok(()) };
-    while next <= last_index {
-        let entries = log.entries(next..last_index + 1, REBUILD_BYTES)?;
-        let Some(last) = entries.last() else { break };
-        next = last.head.log_index + 1;
-        for entry in entries.iter().filter(|entry| entry.head.kind == EntryKind::Units) {
-            dispatch_units(&entry.payload(), payload_offset(entry), queues, index, &mut |_, _, _| {})?;
-        }
-        queues.write_out()?;
-    }
-    queues.flush()?;
-    index.flush()?;
-    Ok(())
 }

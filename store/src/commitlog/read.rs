@@ -244,6 +244,27 @@ impl LogReader {
         Ok(None) // between the last entry of a segment and its end
     }
 
+    /// The index of the first entry that begins at or behind `offset`; `None` if there is none.
+    ///
+    /// # Errors
+    /// If the segment cannot be read.
+    pub fn index_from(&self, offset: CommitlogOffset) -> Result<Option<u64>, ReadError> {
+        let Some(first) = self.first_index() else { return Ok(None) };
+        let mut walk = {
+            let state = sync::read(&self.shared.state);
+            let Some(part) = state.segments.iter().find(|part| offset.0 < part.index.end()) else {
+                return Ok(None);
+            };
+            let Some(part_first) = part.index.first() else { return Ok(None) };
+            let Some(start) = part.index.start_at(offset.0) else {
+                return Ok(Some(part_first.log_index.max(first)));
+            };
+            Walk::new(part, start, state.appended)
+        };
+        while walk.at.offset < offset.0 && walk.next()?.is_some() {}
+        Ok(Some(walk.at.log_index.max(first)))
+    }
+
     /// A fingerprint of the entries from `first_index` to `last_index`, both inclusive, all checksums tested.
     ///
     /// # Errors

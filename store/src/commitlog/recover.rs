@@ -115,6 +115,9 @@ pub(super) fn open(
         run,
         _lock: lock,
     };
+    if let Some(base) = &base {
+        log.commit(base.last.log_index).map_err(io_at(&log.options.dir))?; // only what is committed is in one
+    }
     let mut checkpoint = base;
     if let Some(ahead) = ahead {
         log.follow(&ahead).map_err(io_at(&log.options.dir))?;

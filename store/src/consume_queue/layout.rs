@@ -87,7 +87,7 @@ pub(super) enum TopicName {
 
 /// Reads one directory name; `None` if it is none of ours.
 pub(super) fn read_topic_name(path: &Path) -> Option<TopicName> {
-    let name = path.file_name()?.to_str()?;
+    let name = path.file_name()?.to_str().filter(|name| !name.contains('.'))?;
     if name == "=" {
         return Some(TopicName::Last(Vec::new()));
     }

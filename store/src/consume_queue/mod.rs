@@ -6,6 +6,7 @@
 
 mod files;
 mod layout;
+mod mark;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use crate::checkpoint::SealState;
 use crate::{CommitlogOffset, QueueOffset, sync};
 use files::OpenFiles;
 use layout::{TopicName, read_topic_name, topic_dir};
+use mark::Mark;
 
 pub use layout::UNIT_BYTES;
 pub use queue::ConsumeQueue;
@@ -76,6 +78,30 @@ pub enum Restored {
     Incomplete,
 }
 
+/// What a crash left of the units below a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recovered {
+    /// All.
+    Whole,
+    /// Those of entries below; some behind it may be there as well.
+    From(CommitlogOffset),
+    /// Who knows.
+    Nothing,
+}
+
+/// For each queue, the lower of two ends; queues that only one state knows end at 0.
+fn earlier(a: &SealState, b: &SealState) -> SealState {
+    let ends: HashMap<_, _> = a.queue_ends.iter().map(|(topic, id, next)| ((topic, id), *next)).collect();
+    let both = b.queue_ends.iter().filter_map(|(topic, id, next)| {
+        let other = ends.get(&(topic, id))?;
+        Some((topic.clone(), *id, (*next).min(*other)))
+    });
+    SealState {
+        queue_ends: both.collect(),
+        last_store_timestamp_ms: a.last_store_timestamp_ms.min(b.last_store_timestamp_ms),
+    }
+}
+
 /// All consume queues. Shared by threads; every queue has a lock of its own.
 pub struct Queues {
     dir: PathBuf,
@@ -85,6 +111,10 @@ pub struct Queues {
     /// Queues with units in memory.
     buffered: Mutex<Vec<Arc<ConsumeQueue>>>,
     last_store_timestamp_ms: AtomicU64,
+    /// All units of entries below it were appended.
+    covered: AtomicU64,
+    /// Held by who flushes; whether a sync has failed, after which nothing is promised to be on disk any more.
+    flushing: Mutex<bool>,
 }
 
 impl Queues {
@@ -101,6 +131,8 @@ impl Queues {
             topics: RwLock::default(),
             buffered: Mutex::default(),
             last_store_timestamp_ms: AtomicU64::new(0),
+            covered: AtomicU64::new(0),
+            flushing: Mutex::new(false),
             dir,
         };
         queues.load_below(&queues.dir, &mut Vec::new())?;
@@ -181,6 +213,11 @@ impl Queues {
         self.last_store_timestamp_ms.fetch_max(store_timestamp_ms, Ordering::Relaxed);
     }
 
+    /// All units of entries below `end` were appended.
+    pub fn note_covered(&self, end: CommitlogOffset) {
+        self.covered.fetch_max(end.0, Ordering::AcqRel);
+    }
+
     /// Empties one queue, and lets it go on at `next`.
     ///
     /// # Errors
@@ -251,12 +288,25 @@ impl Queues {
         Ok(())
     }
 
-    /// Writes out and syncs all that changed. Must be done before a checkpoint is saved: a restart takes units
-    /// below the checkpoint to be there.
+    /// Writes out and syncs all that changed, and notes how far that was. Best done now and then, by any thread: a
+    /// restart after a loss of power reads the log from there on.
     ///
     /// # Errors
-    /// If the disk fails.
+    /// If the disk fails. Final: a later flush fails too.
     pub fn flush(&self) -> io::Result<()> {
+        let mut has_failed = sync::lock(&self.flushing);
+        if *has_failed {
+            return Err(io::Error::other("an earlier sync of consume queues has failed"));
+        }
+        // Units that are appended meanwhile may be in the state and not below `covered`: a restart skips them.
+        let covered = CommitlogOffset(self.covered.load(Ordering::Acquire));
+        let mark = Mark { covered, seal: self.seal_state() };
+        let result = self.sync_all().and_then(|()| mark::write(&**self.files.disk(), &self.dir, &mark));
+        *has_failed = result.is_err();
+        result
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
         self.write_out()?;
         let mut dirty = Vec::new();
         for queue in self.all() {
@@ -276,6 +326,35 @@ impl Queues {
         dirs.iter().rev().try_for_each(|dir| self.files.disk().sync_dir(dir))
     }
 
+    /// Brings all queues to the state of a checkpoint as far as what a crash left can be trusted.
+    pub(crate) fn recover(&self, seal: &SealState, end: CommitlogOffset) -> io::Result<Recovered> {
+        let disk = &**self.files.disk();
+        let whole =
+            |restored| if restored == Restored::Whole { Recovered::Whole } else { Recovered::Nothing };
+        if mark::is_same_boot(disk, &self.dir)? {
+            return self.truncate_all(seal).map(whole); // what was written out is there
+        }
+        match mark::read(disk, &self.dir)? {
+            Some(mark) if mark.covered >= end => self.truncate_all(seal).map(whole),
+            Some(mark) => {
+                let restored = self.truncate_all(&earlier(&mark.seal, seal))?;
+                Ok(if restored == Restored::Whole {
+                    Recovered::From(mark.covered)
+                } else {
+                    Recovered::Nothing
+                })
+            }
+            None if seal.queue_ends.is_empty() => self.truncate_all(seal).map(whole),
+            None => Ok(Recovered::Nothing),
+        }
+    }
+
+    /// What is in the files now may be trusted until the machine loses power.
+    pub(crate) fn trust(&self) -> io::Result<()> {
+        self.write_out()?;
+        mark::note_boot(&**self.files.disk(), &self.dir)
+    }
+
     /// Removes all queues, and forgets them.
     ///
     /// # Errors
@@ -288,6 +367,7 @@ impl Queues {
         self.files.disk().remove_dir_all(&self.dir)?;
         self.files.disk().create_dir_all(&self.dir)?;
         self.last_store_timestamp_ms.store(0, Ordering::Relaxed);
+        self.covered.store(0, Ordering::Release);
         Ok(())
     }
 

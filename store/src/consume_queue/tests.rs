@@ -7,11 +7,15 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use platform::{Disk, OsDisk};
 use protocol::message;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use super::*;
-use crate::commitlog::{FlushMode, Pending};
-use crate::dispatch::{dispatch_units, payload_offset, rebuild};
+use crate::checkpoint::Checkpoint;
+use crate::commitlog::{FlushMode, LogReader, Pending};
+use crate::dispatch::{dispatch_units, payload_offset};
 use crate::key_index::KeyIndex;
+use crate::restore::{rebuild, restore};
 use crate::search::Boundary::{Lower, Upper};
 use crate::search::offset_by_time;
 use crate::sim::SimDisk;
@@ -329,5 +333,75 @@ fn a_search_by_time_answers_as_rocketmq_does() {
     let empty = queues.get("E", 0).unwrap();
     for boundary in [Lower, Upper] {
         assert_eq!(offset_by_time(&empty, &log.reader(), 5, boundary).unwrap(), QueueOffset(0));
+    }
+}
+
+/// A life of queues and index beside a log of 60 entries, some of it flushed, and a checkpoint on the way.
+fn live(rng: &mut StdRng, disk: &SimDisk, log: &crate::CommitLog) -> Checkpoint {
+    let (queues, index) = (open(disk), KeyIndex::open(Arc::new(disk.clone()), "/i").unwrap());
+    let at = rng.random_range(20..60);
+    let mut checkpoint = None;
+    for entry in log.reader().entries(1..61, u64::MAX).unwrap() {
+        dispatch_units(&entry.payload(), payload_offset(&entry), &queues, &index, &mut |_, _, _| {}).unwrap();
+        match rng.random_range(0..6) {
+            0 => queues.write_out().unwrap(),
+            1 => queues.flush().unwrap(),
+            2 => index.flush().unwrap(),
+            _ => {}
+        }
+        if entry.head.log_index == at {
+            queues.write_out().unwrap(); // as a checkpoint does
+            let (last, next_offset) = (entry.head.point(), entry.head.end());
+            checkpoint = Some(Checkpoint { last, next_offset, seal: queues.seal_state(), app: Vec::new() });
+        }
+    }
+    checkpoint.unwrap()
+}
+
+/// All messages up to the checkpoint are in queues and index, once, and no others.
+fn check_restored(log: &LogReader, first: u64, checkpoint: &Checkpoint, queues: &Queues, index: &KeyIndex) {
+    assert_eq!(queues.seal_state(), checkpoint.seal);
+    for entry in log.entries(first..61, u64::MAX).unwrap() {
+        let is_below = entry.head.log_index <= checkpoint.last.log_index;
+        let mut offset = payload_offset(&entry);
+        for unit in message::walk(&entry.payload()) {
+            let view = message::parse(unit.unwrap()).unwrap();
+            let queue = queues.get(view.topic, view.queue_id as u32).unwrap();
+            let unit = queue.unit(QueueOffset(view.queue_offset as u64)).unwrap();
+            assert_eq!(unit.map(|unit| unit.offset), is_below.then_some(offset));
+            let key = view.property("UNIQ_KEY").unwrap();
+            let found = index.query(view.topic, key, 9, 0, u64::MAX).unwrap();
+            assert_eq!(found.contains(&offset), is_below, "key {key}");
+            offset = offset.plus(view.unit_bytes() as u64);
+        }
+    }
+    let all = index.query("T", "all", 1000, 0, u64::MAX).unwrap();
+    assert!(all.windows(2).all(|pair| pair[0] > pair[1]), "newest first, none twice");
+}
+
+#[test]
+fn whatever_a_crash_leaves_queues_and_index_are_as_the_checkpoint_says() {
+    let seed = testing::seed(1);
+    for seed in seed..seed + 60 {
+        println!("seed {seed}");
+        let mut rng = StdRng::seed_from_u64(seed);
+        let disk = SimDisk::new();
+        let mut log = log_of(&disk, 60);
+        let checkpoint = live(&mut rng, &disk, &log);
+        let purged = rng.random_range(0..20_u64);
+        if purged > 0 {
+            log.purge_to(log.reader().point(purged).unwrap()).unwrap();
+        }
+        // The disk of the log goes on: only what is beside it is hit.
+        let mut hit = if rng.random() { disk.crash(seed) } else { disk.kill(seed) };
+        for round in 0..3 {
+            if round == 2 && rng.random() {
+                hit.remove_dir_all(Path::new("/q/T")).unwrap();
+            }
+            let (queues, index) = (open(&hit), KeyIndex::open(Arc::new(hit.clone()), "/i").unwrap());
+            restore(&log.reader(), &checkpoint, &queues, &index).unwrap();
+            check_restored(&log.reader(), purged + 1, &checkpoint, &queues, &index);
+            hit = if rng.random() { hit.crash(seed + round) } else { hit.kill(seed) };
+        }
     }
 }

@@ -50,6 +50,10 @@ struct State {
     part: Option<Run>,
     /// Files that go when the runs that replace them are on disk.
     replaced: Vec<PathBuf>,
+    /// All keys of entries below it were put.
+    covered: CommitlogOffset,
+    /// A sync has failed: nothing is promised to be on disk any more.
+    has_failed: bool,
     /// Entries of `newest` that are in no file.
     unwritten: usize,
     has_new_names: bool,
@@ -57,8 +61,8 @@ struct State {
 }
 
 impl KeyIndex {
-    /// Opens the index in `dir`, which is made if missing. A damaged file is dropped with a warning: its keys are
-    /// not found until the index is built anew.
+    /// Opens the index in `dir`, which is made if missing. From the first damaged or missing file on all is
+    /// dropped; [`crate::restore`] puts it again.
     ///
     /// # Errors
     /// If the disk fails.
@@ -75,8 +79,8 @@ impl KeyIndex {
                 state.runs.last().is_some_and(|last| last.head.first_offset >= run.head.first_offset)
             };
             match run {
-                Some(run) if is_run => state.runs.push(Arc::new(run)),
-                Some(run) if !is_known(&run) && state.part.is_none() => state.part = Some(run),
+                Some(run) if is_run && state.is_next(&run) => state.runs.push(Arc::new(run)),
+                Some(run) if is_part && !is_known(&run) && state.is_next(&run) => state.part = Some(run),
                 _ => {
                     tracing::debug!(path = %path.display(), "dropping a file of the key index");
                     disk.remove_file(&path)?;
@@ -88,6 +92,8 @@ impl KeyIndex {
             state.newest = part.entries(&*disk)?;
             state.newest.sort_by_key(|entry| entry.offset);
         }
+        let newest = state.part.as_ref().or(state.runs.last().map(|run| &**run));
+        state.covered = newest.map_or(CommitlogOffset(0), |run| run.head.covered);
         state.note_last();
         Ok(Self { disk, dir, state: Mutex::new(state) })
     }
@@ -172,6 +178,7 @@ impl KeyIndex {
             state.replaced.push(part.path().to_path_buf());
         }
         state.unwritten = state.newest.len();
+        state.covered = state.covered.min(end);
         state.note_last();
         self.flush_locked(&mut state)
     }
@@ -190,7 +197,7 @@ impl KeyIndex {
         Ok(())
     }
 
-    /// On disk on return. Must be done before a checkpoint is saved.
+    /// On disk on return. Best done now and then: a restart reads the log from there on.
     ///
     /// # Errors
     /// If the disk fails.
@@ -199,13 +206,22 @@ impl KeyIndex {
     }
 
     fn flush_locked(&self, state: &mut State) -> io::Result<()> {
+        if state.has_failed {
+            return Err(io::Error::other("an earlier sync of the key index has failed"));
+        }
+        let result = self.try_flush(state);
+        state.has_failed = result.is_err();
+        result
+    }
+
+    fn try_flush(&self, state: &mut State) -> io::Result<()> {
         let synced = state.runs.len() - state.unsynced_runs;
         for run in &state.runs[synced..] {
             run.sync(&*self.disk)?;
         }
         state.unsynced_runs = 0;
         if state.unwritten > 0 {
-            let part = Run::write(&*self.disk, &self.dir, &mut state.newest.clone(), false)?;
+            let part = Run::write(&*self.disk, &self.dir, state, false)?;
             state.replaced.retain(|path| path != part.path());
             state.part = Some(part);
             state.unwritten = 0;
@@ -233,6 +249,25 @@ impl KeyIndex {
         self.disk.create_dir_all(&self.dir)
     }
 
+    /// All keys of entries below `end` were put.
+    pub fn note_covered(&self, end: CommitlogOffset) {
+        let mut state = sync::lock(&self.state);
+        state.covered = state.covered.max(end);
+    }
+
+    /// Up to where all keys were put. After a crash that is less than before it, and what is missing is to be put
+    /// again: see [`crate::restore`].
+    pub fn covered(&self) -> CommitlogOffset {
+        sync::lock(&self.state).covered
+    }
+
+    /// Whether nothing is missing in front, for a log that begins at `log_min`.
+    pub(crate) fn reaches_back_to(&self, log_min: CommitlogOffset) -> bool {
+        let state = sync::lock(&self.state);
+        let first = state.runs.first().map(|run| run.head).or(state.part.as_ref().map(|part| part.head));
+        first.is_none_or(|head| head.after < log_min || head.after == CommitlogOffset(0))
+    }
+
     /// What was put last; all zero if nothing ever was.
     pub fn last_update(&self) -> LastUpdate {
         sync::lock(&self.state).last
@@ -240,7 +275,7 @@ impl KeyIndex {
 
     /// Makes a run of `newest`. Not on disk on return: this is on the path of every message.
     fn write_full(&self, state: &mut State) -> io::Result<()> {
-        let run = Run::write(&*self.disk, &self.dir, &mut state.newest.clone(), true)?;
+        let run = Run::write(&*self.disk, &self.dir, state, true)?;
         state.runs.push(Arc::new(run));
         state.unsynced_runs += 1;
         let part = state.part.take().map(|part| part.path().to_path_buf());
@@ -253,6 +288,11 @@ impl KeyIndex {
 }
 
 impl State {
+    /// Whether a run follows those that are there. The first may follow any: those before it are trimmed.
+    fn is_next(&self, run: &Run) -> bool {
+        self.part.is_none() && self.runs.last().is_none_or(|last| last.head.last_offset == run.head.after)
+    }
+
     fn note_last(&mut self) {
         let newest = self.newest.last().map(|entry| (entry.store_timestamp_ms, entry.offset));
         let run = self.runs.last().map(|run| (run.head.last_ms, run.head.last_offset));

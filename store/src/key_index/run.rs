@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use platform::{Disk, OpenMode};
 use serde::{Deserialize, Serialize};
 
+use super::State;
 use crate::{CommitlogOffset, codec};
 
 const HASH_AT: usize = 0; // of topic and key, as RocketMQ computes it
@@ -18,7 +19,7 @@ const _: () = assert!(ENTRY_BYTES == 20);
 const MAGIC: u32 = 0x5452_496b;
 const VERSION: u32 = 1;
 /// The head, with magic and checksum, in front of the entries.
-const HEAD_BYTES: usize = 64;
+const HEAD_BYTES: usize = 80;
 /// Extension of a file with the begin of a run.
 pub(super) const PART: &str = "part";
 /// One hash in memory stands for so many entries.
@@ -60,6 +61,10 @@ pub(super) struct Head {
     pub(super) last_offset: CommitlogOffset,
     pub(super) first_ms: u64,
     pub(super) last_ms: u64,
+    /// The last message of the run before, 0 for the first: a run that is missing in between is noticed.
+    pub(super) after: CommitlogOffset,
+    /// All keys of entries below it are in this run and those before.
+    pub(super) covered: CommitlogOffset,
     /// Of all entries.
     crc32c: u32,
 }
@@ -73,17 +78,13 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Writes `entries`, sorted here, to the file of their first message. In the page cache on return. A part of
+    /// Writes the newest entries, sorted here, to the file of their first message. In the page cache on return. A part of
     /// a run has a name of its own, so that it outlives a full run that is not on disk yet.
     ///
     /// # Panics
     /// If there are none.
-    pub(super) fn write(
-        disk: &dyn Disk,
-        dir: &Path,
-        entries: &mut [Entry],
-        is_full: bool,
-    ) -> io::Result<Self> {
+    pub(super) fn write(disk: &dyn Disk, dir: &Path, state: &State, is_full: bool) -> io::Result<Self> {
+        let mut entries = state.newest.clone();
         let by_place = |entry: &&Entry| (entry.offset, entry.store_timestamp_ms);
         let first = *entries.iter().min_by_key(by_place).expect("a run has entries");
         let last = *entries.iter().max_by_key(by_place).expect("a run has entries");
@@ -96,6 +97,8 @@ impl Run {
             last_offset: last.offset,
             first_ms: first.store_timestamp_ms,
             last_ms: last.store_timestamp_ms,
+            after: state.runs.last().map_or(CommitlogOffset(0), |run| run.head.last_offset),
+            covered: state.covered,
             crc32c: crc32c::crc32c(&body),
         };
         let encoded = codec::encode(&head, HEAD_BYTES as u64).expect("a head is that small");
@@ -175,6 +178,8 @@ fn read_head(bytes: &[u8]) -> Option<Head> {
         last_offset: CommitlogOffset(0),
         first_ms: 0,
         last_ms: 0,
+        after: CommitlogOffset(0),
+        covered: CommitlogOffset(0),
         crc32c: 0,
     };
     let encoded = codec::encode(&blank, HEAD_BYTES as u64).ok()?.len();

@@ -1,0 +1,72 @@
+//! What is known of the files after a crash: how far they were on disk, and whether the machine lost power since.
+//!
+//! Units are written without a sync, so after a loss of power any page of the newest files may be missing. The
+//! mark says up to where everything was synced; the boot id says whether the mark is needed.
+
+use std::io::{self, IoSlice};
+use std::path::Path;
+
+use platform::{Disk, OpenMode};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::SealState;
+use crate::{CommitlogOffset, codec};
+
+/// `TRIq`.
+const MAGIC: u32 = 0x5452_4971;
+const MARK_BYTES_MAX: u64 = 256 << 20;
+/// No topic's directory has a name with a dot.
+const MARK: &str = "flushed.mark";
+const BOOT: &str = "boot.mark";
+
+/// Everything up to here was on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    /// All units of entries below it.
+    pub(super) covered: CommitlogOffset,
+    /// How long each queue was.
+    pub(super) seal: SealState,
+}
+
+/// On disk on return.
+pub(super) fn write(disk: &dyn Disk, dir: &Path, mark: &Mark) -> io::Result<()> {
+    let body = codec::encode(mark, MARK_BYTES_MAX).map_err(|error| io::Error::other(error.to_string()))?;
+    replace(disk, dir, MARK, &codec::seal(MAGIC, &body))
+}
+
+/// `None` if there is none, or a damaged one.
+pub(super) fn read(disk: &dyn Disk, dir: &Path) -> io::Result<Option<Mark>> {
+    let Some(bytes) = read_file(disk, &dir.join(MARK))? else { return Ok(None) };
+    Ok(codec::open(MAGIC, &bytes).and_then(|body| codec::decode(body, MARK_BYTES_MAX).ok()))
+}
+
+/// The machine has not lost power since [`note_boot`].
+pub(super) fn is_same_boot(disk: &dyn Disk, dir: &Path) -> io::Result<bool> {
+    let found = read_file(disk, &dir.join(BOOT))?;
+    Ok(found.is_some_and(|bytes| codec::open(MAGIC, &bytes) == Some(disk.boot_id().as_bytes())))
+}
+
+/// From now on, until the machine loses power, files hold what was written to them.
+pub(super) fn note_boot(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    replace(disk, dir, BOOT, &codec::seal(MAGIC, disk.boot_id().as_bytes()))
+}
+
+fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    if !disk.exists(path) {
+        return Ok(None);
+    }
+    let file = disk.open(path, OpenMode::Read)?;
+    let mut bytes = vec![0; file.len()? as usize];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(Some(bytes))
+}
+
+fn replace(disk: &dyn Disk, dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = dir.join("writing.mark");
+    let file = disk.open(&temporary, OpenMode::Create)?;
+    file.set_len(bytes.len() as u64)?;
+    file.write_all_at(&[IoSlice::new(bytes)], 0)?;
+    file.sync_data()?;
+    disk.rename(&temporary, &dir.join(name))?;
+    disk.sync_dir(dir)
+}

@@ -1,0 +1,165 @@
+//! Consume queues and key index after a restart: brought to the state of a checkpoint, from whatever a crash left.
+//!
+//! Both are written without waiting for the disk, so a checkpoint does not promise that they reach it. What is
+//! missing is in the log: they say up to where they can be trusted, and are caught up from there.
+
+use protocol::message::{self, MessageView, sys_flag};
+
+use crate::checkpoint::{Checkpoint, SealState};
+use crate::commitlog::{EntryKind, LogReader, is_queued};
+use crate::consume_queue::{Queues, Recovered};
+use crate::dispatch::{DispatchError, dispatch_units, payload_offset, put_keys, queue_unit};
+use crate::key_index::KeyIndex;
+use crate::{CommitlogOffset, LastUpdate, QueueOffset};
+
+/// Entries are read in pieces of this size.
+const PIECE_BYTES: u64 = 4 << 20;
+
+/// Brings queues and index to the state of `checkpoint`, before entries behind it are applied again. Reads no more
+/// of the log than what a crash may have cost them; all of it if their files are gone.
+///
+/// # Errors
+/// If disk or log fail; what is there then is not to be used.
+pub fn restore(
+    log: &LogReader,
+    checkpoint: &Checkpoint,
+    queues: &Queues,
+    index: &KeyIndex,
+) -> Result<(), DispatchError> {
+    let (min, end) = (log.ends().min, checkpoint.next_offset);
+    match queues.recover(&checkpoint.seal, end)? {
+        Recovered::Whole => {}
+        Recovered::From(covered) => {
+            tracing::info!(%covered, %end, "catching up consume queues from the log");
+            catch_up_queues(log, covered, checkpoint, queues)?;
+        }
+        Recovered::Nothing => {
+            tracing::info!(%min, %end, "building consume queues from the log");
+            queues.clear()?;
+            catch_up_queues(log, min, checkpoint, queues)?;
+        }
+    }
+    queues.note_covered(end);
+    queues.trust()?;
+    index.truncate_to(end)?;
+    if !index.reaches_back_to(min) {
+        index.clear()?;
+    }
+    if index.covered() < end {
+        let covered = index.covered();
+        tracing::info!(%covered, %end, "catching up the key index from the log");
+        catch_up_index(log, covered, checkpoint, index)?;
+    }
+    index.note_covered(end);
+    Ok(())
+}
+
+/// Appends what is missing of the units of entries from `from` up to the checkpoint.
+fn catch_up_queues(
+    log: &LogReader,
+    from: CommitlogOffset,
+    checkpoint: &Checkpoint,
+    queues: &Queues,
+) -> Result<(), DispatchError> {
+    let begins_at_zero = log.purged().is_none();
+    each_unit(log, from, checkpoint, &mut |view, offset| {
+        if !is_queued(view.sys_flag) {
+            return Ok(());
+        }
+        let (topic, queue_id) = (view.topic, view.queue_id as u32);
+        let at = QueueOffset(view.queue_offset as u64);
+        let max = queues.get(topic, queue_id).map(|queue| queue.max());
+        if max.is_none() && !begins_at_zero {
+            queues.reset_queue(topic, queue_id, at)?; // its first messages are purged
+        }
+        // Some units behind those that were trusted may be there.
+        if max.is_none_or(|max| max <= at) {
+            queues.append(topic, queue_id, at, queue_unit(view, offset))?;
+        }
+        Ok(())
+    })?;
+    // Queues without a message in what is left of the log have an end all the same.
+    for (topic, queue_id, next) in &checkpoint.seal.queue_ends {
+        if queues.get(topic, *queue_id).is_none_or(|queue| queue.max().0 != *next) {
+            queues.reset_queue(topic, *queue_id, QueueOffset(*next))?;
+        }
+    }
+    queues.note_store_timestamp(checkpoint.seal.last_store_timestamp_ms);
+    Ok(())
+}
+
+/// Puts what is missing of the keys of entries from `from` up to the checkpoint.
+fn catch_up_index(
+    log: &LogReader,
+    from: CommitlogOffset,
+    checkpoint: &Checkpoint,
+    index: &KeyIndex,
+) -> Result<(), DispatchError> {
+    let last = index.last_update();
+    let is_empty = last == LastUpdate::default();
+    each_unit(log, from, checkpoint, &mut |view, offset| {
+        let is_missing = is_empty || offset > last.offset;
+        if is_missing && sys_flag::transaction(view.sys_flag) != sys_flag::TRANSACTION_ROLLBACK {
+            put_keys(view, offset, view.store_timestamp_ms as u64, index)?;
+        }
+        Ok(())
+    })
+}
+
+/// Tells of every unit of the entries from `from` up to the checkpoint, in order.
+fn each_unit(
+    log: &LogReader,
+    from: CommitlogOffset,
+    checkpoint: &Checkpoint,
+    tell: &mut dyn FnMut(&MessageView<'_>, CommitlogOffset) -> Result<(), DispatchError>,
+) -> Result<(), DispatchError> {
+    let Some(mut next) = log.index_from(from)? else { return Ok(()) };
+    while next <= checkpoint.last.log_index {
+        let entries = log.entries(next..checkpoint.last.log_index + 1, PIECE_BYTES)?;
+        let Some(last) = entries.last() else { break };
+        next = last.head.log_index + 1;
+        for entry in entries.iter().filter(|entry| entry.head.kind == EntryKind::Units) {
+            let mut offset = payload_offset(entry);
+            for unit in message::walk(&entry.payload()) {
+                let wrong = |source| DispatchError::Unit { offset, source };
+                let view = message::parse(unit.map_err(wrong)?).map_err(wrong)?;
+                tell(&view, offset)?;
+                offset = offset.plus(view.unit_bytes() as u64);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Builds queues and index anew from the log's entries up to `last_index`, inclusive, which must be committed.
+/// `from` is the state at the log's first entry: that of the checkpoint the log is purged up to, or the default.
+///
+/// # Errors
+/// If disk or log fail; what is there then is not to be used.
+pub fn rebuild(
+    log: &LogReader,
+    from: &SealState,
+    last_index: u64,
+    queues: &Queues,
+    index: &KeyIndex,
+) -> Result<(), DispatchError> {
+    queues.clear()?;
+    index.clear()?;
+    for (topic, queue_id, next) in &from.queue_ends {
+        queues.reset_queue(topic, *queue_id, QueueOffset(*next))?;
+    }
+    queues.note_store_timestamp(from.last_store_timestamp_ms);
+    let Some(mut next) = log.first_index() else { return Ok(()) };
+    while next <= last_index {
+        let entries = log.entries(next..last_index + 1, PIECE_BYTES)?;
+        let Some(last) = entries.last() else { break };
+        next = last.head.log_index + 1;
+        for entry in entries.iter().filter(|entry| entry.head.kind == EntryKind::Units) {
+            dispatch_units(&entry.payload(), payload_offset(entry), queues, index, &mut |_, _, _| {})?;
+        }
+        queues.write_out()?;
+    }
+    queues.flush()?;
+    index.flush()?;
+    Ok(())
+}
