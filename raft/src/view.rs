@@ -62,7 +62,8 @@ pub struct View {
     /// It may have forgotten entries it once acknowledged, and neither votes nor campaigns until it has
     /// caught up.
     pub fenced: bool,
-    /// Why it stopped for good: a failed write, a broken promise. The process should end.
+    /// Why it stopped for good: a failed write, a broken promise. The process should end. Also set after a
+    /// shutdown, which whoever asked for it knows.
     pub fatal: Option<String>,
 }
 
