@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// Trireme: a message broker that speaks RocketMQ, three nodes on one Raft log.
 #[derive(Debug, Parser)]
-#[command(name = "trireme", version, about, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(name = "trireme", version, disable_help_subcommand = true, arg_required_else_help = true)]
 #[command(after_help = "\
 Begin with:
   trireme up                     a name server and three nodes on this machine
@@ -30,8 +30,22 @@ pub(crate) enum Command {
     Namesrv(NamesrvArgs),
     /// Run one broker node (mqbroker)
     Broker(BrokerArgs),
+    /// Ask and set what operators need, with RocketMQ's verbs (mqadmin)
+    #[command(disable_help_flag = true)]
+    Admin(Forwarded),
+    /// Break a group on purpose, and judge whether it kept its promises
+    #[command(disable_help_flag = true)]
+    Chaos(Forwarded),
     /// Print the version
     Version,
+}
+
+/// What another crate takes apart, `--help` included.
+#[derive(Debug, Args)]
+pub(crate) struct Forwarded {
+    /// Verb and options; --help tells them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    pub args: Vec<OsString>,
 }
 
 /// `trireme up`.
@@ -127,6 +141,7 @@ pub(crate) fn by_file_name(args: impl IntoIterator<Item = OsString>) -> Vec<OsSt
     let subcommand = match name {
         Some("mqnamesrv") => "namesrv",
         Some("mqbroker") => "broker",
+        Some("mqadmin") => "admin",
         _ => return args,
     };
     args.insert(1, subcommand.into());
@@ -161,6 +176,11 @@ mod tests {
             assert!(args.print_all && !args.print_important && !args.enable_proxy);
         }
         assert!(matches!(parse("mqnamesrv -p").unwrap().command, Command::Namesrv(args) if args.print_all));
+        for line in ["mqadmin topicList -n a:1 --help", "trireme admin topicList -n a:1 --help"] {
+            let Command::Admin(forwarded) = parse(line).unwrap().command else { panic!("{line}") };
+            assert_eq!(forwarded.args, ["topicList", "-n", "a:1", "--help"]);
+        }
+        assert!(matches!(parse("trireme chaos --help").unwrap().command, Command::Chaos(_)));
         assert!(matches!(parse("mqbroker --enable-proxy").unwrap().command, Command::Broker(_)));
     }
 

@@ -20,6 +20,11 @@ fn main() -> ExitCode {
         Command::Up(args) => up::run(args),
         Command::Namesrv(args) => serve::namesrv(args),
         Command::Broker(args) => serve::broker(args),
+        Command::Admin(forwarded) => {
+            let name = std::iter::once("mqadmin".into());
+            Ok(admin::run(name.chain(forwarded.args.iter().cloned())))
+        }
+        Command::Chaos(forwarded) => Ok(jepsen::run(forwarded.args.clone())),
         Command::Version => {
             println!("trireme {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)

@@ -57,16 +57,18 @@ pub(crate) fn welcome(plan: &Plan, pids: &[Option<u32>], leader: Leader, took: D
 
 fn next_steps(plan: &Plan, pids: &[Option<u32>], leader: Leader) -> Vec<String> {
     let (addr, http) = (plan.namesrv_addr, plan.nodes[leader.node].http);
+    let admin = format!("{} admin", plan.namesrv.command[0]);
     let mut lines = vec![
         String::new(),
         "Try, in another terminal:".to_owned(),
-        "  # who leads, confirmed by a majority".to_owned(),
-        format!("  curl http://{http}/leader"),
-        "  # send and consume with RocketMQ's own example, or any client: namesrvAddr is all that changes"
-            .to_owned(),
+        "  # send a message, and see it".to_owned(),
+        format!("  {admin} sendMessage -n {addr} -t TopicTest -p 'Hello RocketMQ'"),
+        format!("  {admin} consumeMessage -n {addr} -t TopicTest"),
+        "  # the same with RocketMQ's own example, or any client: namesrvAddr is all that changes".to_owned(),
         format!("  export NAMESRV_ADDR={addr}"),
         "  sh bin/tools.sh org.apache.rocketmq.example.quickstart.Producer".to_owned(),
-        "  sh bin/tools.sh org.apache.rocketmq.example.quickstart.Consumer".to_owned(),
+        "  # who leads, confirmed by a majority".to_owned(),
+        format!("  curl http://{http}/leader"),
     ];
     if let Some(pid) = pids[leader.node] {
         lines.push("  # kill the leader, and see here who takes over".to_owned());

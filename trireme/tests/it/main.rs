@@ -31,11 +31,14 @@ fn check(args: &[&str], code: i32, on_stdout: &str, on_stderr: &str) {
 
 #[test]
 fn help_and_version_are_there_for_the_asking() {
-    check(&["--help"], 0, "trireme up", "");
+    check(&["--help"], 0, "a message broker that speaks RocketMQ", "");
     for command in ["up", "namesrv", "broker"] {
         check(&[command, "--help"], 0, "Example", "");
         check(&["-h"], 0, command, "");
     }
+    check(&["admin", "--help"], 0, "Usage: mqadmin", "");
+    check(&["chaos", "--help"], 0, "trireme chaos list", "");
+    check(&["chaos", "list"], 0, "kill-leader", "");
     check(&["version"], 0, concat!("trireme ", env!("CARGO_PKG_VERSION")), "");
     check(&["--version"], 0, concat!("trireme ", env!("CARGO_PKG_VERSION")), "");
 }
@@ -142,6 +145,7 @@ fn a_child_ends_with_the_pipe_that_its_parent_holds() {
         .args(["--set", &kv])
         .env("TRIREME_PARENT", std::process::id().to_string())
         .stdin(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
