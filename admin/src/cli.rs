@@ -1,6 +1,7 @@
 //! The command line: which verbs there are, found by name in any case.
 
 use std::ffi::OsString;
+use std::str::FromStr;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
@@ -32,7 +33,8 @@ pub(crate) trait Verb: clap::Args {
             examples.push(' ');
             examples.push_str(example);
         }
-        Self::augment_args(Command::new(Self::NAME).about(Self::ABOUT).after_help(examples))
+        // The words come last: the type's own doc comment would take their place.
+        Self::augment_args(Command::new(Self::NAME)).about(Self::ABOUT).after_help(examples)
     }
 }
 
@@ -104,9 +106,16 @@ pub(crate) async fn execute(matches: &ArgMatches) -> anyhow::Result<()> {
     context.print(&report?)
 }
 
-/// Reads a boolean flag as RocketMQ's tools do: only `true`, in any case, is true.
-pub(crate) fn java_bool(text: &str) -> Result<bool, std::convert::Infallible> {
-    Ok(text.eq_ignore_ascii_case("true"))
+/// A boolean that is given as a value, as RocketMQ's tools have it: only `true`, in any case, is true.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct JavaBool(pub(crate) bool);
+
+impl FromStr for JavaBool {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.eq_ignore_ascii_case("true")))
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use client::protocol::command::admin::Connection;
 use client::protocol::version;
 use serde_json::{Value, json};
 
-use crate::cli::{Verb, java_bool};
+use crate::cli::{JavaBool, Verb};
 use crate::context::Context;
 use crate::report::{Report, Table};
 use crate::time;
@@ -58,8 +58,8 @@ pub(crate) struct ConsumerStatus {
     #[arg(short = 'i', long = "clientId", value_name = "ID")]
     client: Option<String>,
     /// Also its threads
-    #[arg(short = 's', long = "jstack", value_name = "true|false", value_parser = java_bool, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
-    threads: bool,
+    #[arg(short = 's', long = "jstack", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    threads: JavaBool,
 }
 
 impl Verb for ConsumerStatus {
@@ -78,7 +78,7 @@ impl Verb for ConsumerStatus {
         };
         let mut all = serde_json::Map::new();
         for client in clients {
-            let info = admin.consumer_running_info(&self.group, &client, self.threads).await?;
+            let info = admin.consumer_running_info(&self.group, &client, self.threads.0).await?;
             all.insert(client, client::protocol::json::parse(&info)?);
         }
         Ok(Report::Json(Value::Object(all)))

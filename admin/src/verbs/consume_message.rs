@@ -3,7 +3,7 @@
 use anyhow::bail;
 use client::{MessageQueue, PullConsumer, PullOptions, PullStatus};
 
-use crate::cli::{Verb, java_bool};
+use crate::cli::{JavaBool, Verb};
 use crate::context::Context;
 use crate::report::{self, Report};
 use crate::time;
@@ -74,7 +74,7 @@ pub(crate) struct PrintMsg {
     /// The topic
     #[arg(short = 't', long = "topic", value_name = "TOPIC")]
     topic: String,
-    /// Tags, such as 'TagA || TagB'
+    /// Tags, separated by two bars
     #[arg(short = 's', long = "subExpression", value_name = "TAGS", default_value = "*")]
     expression: String,
     /// Stored not before this time
@@ -84,8 +84,8 @@ pub(crate) struct PrintMsg {
     #[arg(short = 'e', long = "endTimestamp", value_name = "TIME")]
     end: Option<String>,
     /// Whether the body is printed
-    #[arg(short = 'd', long = "printBody", value_name = "true|false", value_parser = java_bool, num_args = 0..=1, default_missing_value = "true", default_value = "true")]
-    body: bool,
+    #[arg(short = 'd', long = "printBody", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "true")]
+    body: JavaBool,
     /// Accepted for RocketMQ's sake: bodies are shown as UTF-8, or in digits
     #[arg(short = 'c', long = "charsetName", hide = true)]
     charset: Option<String>,
@@ -104,7 +104,7 @@ impl Verb for PrintMsg {
             from: None,
             range,
             count_max: usize::MAX,
-            with_body: self.body,
+            with_body: self.body.0,
         };
         walk.run(context, |_| true).await
     }

@@ -6,7 +6,7 @@ use client::protocol::{names, version};
 use client::{Admin, ClientError};
 use serde_json::{Value, json};
 
-use crate::cli::{Verb, java_bool};
+use crate::cli::{JavaBool, Verb};
 use crate::context::Context;
 use crate::report::{Report, Table};
 use crate::time;
@@ -21,8 +21,8 @@ pub(crate) struct ConsumerProgress {
     #[arg(short = 't', long = "topicName", value_name = "TOPIC")]
     topic: Option<String>,
     /// Also which client has which queue
-    #[arg(short = 's', long = "showClientIP", value_name = "true|false", value_parser = java_bool, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
-    show_client: bool,
+    #[arg(short = 's', long = "showClientIP", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    show_client: JavaBool,
     /// Accepted for RocketMQ's sake
     #[arg(short = 'c', long = "cluster", value_name = "CLUSTER", hide = true)]
     cluster: Option<String>,
@@ -37,7 +37,7 @@ impl Verb for ConsumerProgress {
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
         let admin = context.admin().await?;
         match &self.group {
-            Some(group) => one(admin, group, self.topic.as_deref(), self.show_client).await,
+            Some(group) => one(admin, group, self.topic.as_deref(), self.show_client.0).await,
             None => all(admin).await,
         }
     }

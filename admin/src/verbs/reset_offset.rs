@@ -7,7 +7,7 @@ use client::protocol::ResponseCode;
 use client::{Admin, ClientError, MessageQueue, ResetTo};
 use serde_json::json;
 
-use crate::cli::{Verb, java_bool};
+use crate::cli::{JavaBool, Verb};
 use crate::context::Context;
 use crate::report::{Report, Table};
 use crate::time;
@@ -25,8 +25,8 @@ pub(crate) struct ResetOffsetByTime {
     #[arg(short = 's', long = "timestamp", value_name = "TIME", allow_hyphen_values = true)]
     timestamp: String,
     /// Also forward, where a broker asks for that
-    #[arg(short = 'f', long = "force", value_name = "true|false", value_parser = java_bool, num_args = 0..=1, default_missing_value = "true", default_value = "true")]
-    force: bool,
+    #[arg(short = 'f', long = "force", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "true")]
+    force: JavaBool,
     /// One broker only, host:port
     #[arg(short = 'b', long = "broker", value_name = "ADDR")]
     broker: Option<String>,
@@ -62,8 +62,8 @@ impl Verb for ResetOffsetByTime {
             (None, _) => to,
         };
         let offsets = match &self.broker {
-            Some(addr) => admin.reset_offset_at(addr, &self.topic, &self.group, to, self.force).await?,
-            None => reset(admin, &self.topic, &self.group, to, self.force).await?,
+            Some(addr) => admin.reset_offset_at(addr, &self.topic, &self.group, to, self.force.0).await?,
+            None => reset(admin, &self.topic, &self.group, to, self.force.0).await?,
         };
         Ok(table(&offsets))
     }
@@ -127,8 +127,8 @@ pub(crate) struct SkipAccumulatedMessage {
     #[arg(short = 't', long = "topic", value_name = "TOPIC")]
     topic: String,
     /// Accepted for RocketMQ's sake
-    #[arg(short = 'f', long = "force", value_name = "true|false", value_parser = java_bool, num_args = 0..=1, default_missing_value = "true", default_value = "true", hide = true)]
-    force: bool,
+    #[arg(short = 'f', long = "force", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "true", hide = true)]
+    force: JavaBool,
 }
 
 impl Verb for SkipAccumulatedMessage {
@@ -138,7 +138,7 @@ impl Verb for SkipAccumulatedMessage {
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
         let admin = context.admin().await?;
-        Ok(table(&reset(admin, &self.topic, &self.group, ResetTo::End, self.force).await?))
+        Ok(table(&reset(admin, &self.topic, &self.group, ResetTo::End, self.force.0).await?))
     }
 }
 
@@ -155,8 +155,8 @@ pub(crate) struct CloneGroupOffset {
     #[arg(short = 't', long = "topic", value_name = "TOPIC")]
     topic: String,
     /// Accepted for RocketMQ's sake
-    #[arg(short = 'o', long = "offline", value_name = "true|false", value_parser = java_bool, num_args = 0..=1, default_missing_value = "true", default_value = "false", hide = true)]
-    offline: bool,
+    #[arg(short = 'o', long = "offline", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false", hide = true)]
+    offline: JavaBool,
 }
 
 impl Verb for CloneGroupOffset {

@@ -4,13 +4,12 @@ use client::protocol::command::admin::SubscriptionGroupConfig;
 use client::protocol::names;
 use serde_json::json;
 
-use crate::cli::{Verb, java_bool};
+use crate::cli::{JavaBool, Verb};
 use crate::context::{Context, Target};
 use crate::report::{Report, Table};
 
 /// Flags of `updateSubGroup`. Defaults are those of RocketMQ's tool.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "one a flag")]
 pub(crate) struct UpdateSubGroup {
     #[command(flatten)]
     target: Target,
@@ -18,17 +17,17 @@ pub(crate) struct UpdateSubGroup {
     #[arg(short = 'g', long = "groupName", value_name = "GROUP")]
     group: String,
     /// Whether it may consume at all
-    #[arg(short = 's', long = "consumeEnable", value_name = "true|false", value_parser = java_bool, default_value = "true")]
-    consume: bool,
+    #[arg(short = 's', long = "consumeEnable", value_name = "true|false", default_value = "true")]
+    consume: JavaBool,
     /// Kept for RocketMQ's sake
-    #[arg(short = 'm', long = "consumeFromMinEnable", value_name = "true|false", value_parser = java_bool, default_value = "false")]
-    from_min: bool,
+    #[arg(short = 'm', long = "consumeFromMinEnable", value_name = "true|false", default_value = "false")]
+    from_min: JavaBool,
     /// Whether it may consume by broadcasting
-    #[arg(short = 'd', long = "consumeBroadcastEnable", value_name = "true|false", value_parser = java_bool, default_value = "false")]
-    broadcast: bool,
+    #[arg(short = 'd', long = "consumeBroadcastEnable", value_name = "true|false", default_value = "false")]
+    broadcast: JavaBool,
     /// Whether it consumes in order
-    #[arg(short = 'o', long = "consumeMessageOrderly", value_name = "true|false", value_parser = java_bool, default_value = "false")]
-    orderly: bool,
+    #[arg(short = 'o', long = "consumeMessageOrderly", value_name = "true|false", default_value = "false")]
+    orderly: JavaBool,
     /// Queues of its retry topic
     #[arg(short = 'q', long = "retryQueueNums", value_name = "N", default_value_t = 1)]
     retry_queues: i32,
@@ -45,8 +44,8 @@ pub(crate) struct UpdateSubGroup {
     #[arg(short = 'w', long = "whichBrokerWhenConsumeSlowly", value_name = "ID", default_value_t = 1)]
     slow_broker_id: i64,
     /// Whether its members are told at once when one comes or goes
-    #[arg(short = 'a', long = "notifyConsumerIdsChanged", value_name = "true|false", value_parser = java_bool, default_value = "true")]
-    notify: bool,
+    #[arg(short = 'a', long = "notifyConsumerIdsChanged", value_name = "true|false", default_value = "true")]
+    notify: JavaBool,
 }
 
 impl Verb for UpdateSubGroup {
@@ -62,10 +61,10 @@ impl Verb for UpdateSubGroup {
         let defaults = SubscriptionGroupConfig::default();
         let config = SubscriptionGroupConfig {
             group_name: self.group.clone(),
-            consume_enable: self.consume,
-            consume_from_min_enable: self.from_min,
-            consume_broadcast_enable: self.broadcast,
-            consume_message_orderly: self.orderly,
+            consume_enable: self.consume.0,
+            consume_from_min_enable: self.from_min.0,
+            consume_broadcast_enable: self.broadcast.0,
+            consume_message_orderly: self.orderly.0,
             retry_queue_nums: self.retry_queues,
             retry_max_times: self.retries_max,
             group_retry_policy: match &self.retry_policy {
@@ -74,7 +73,7 @@ impl Verb for UpdateSubGroup {
             },
             broker_id: self.broker_id,
             which_broker_when_consume_slowly: self.slow_broker_id,
-            notify_consumer_ids_changed_enable: self.notify,
+            notify_consumer_ids_changed_enable: self.notify.0,
             ..defaults
         };
         let admin = context.admin().await?;
@@ -95,8 +94,8 @@ pub(crate) struct DeleteSubGroup {
     #[arg(short = 'g', long = "groupName", value_name = "GROUP")]
     group: String,
     /// Also its offsets: should it come again, it begins anew
-    #[arg(short = 'r', long = "removeOffset", value_name = "true|false", value_parser = java_bool, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
-    remove_offset: bool,
+    #[arg(short = 'r', long = "removeOffset", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    remove_offset: JavaBool,
 }
 
 impl Verb for DeleteSubGroup {
@@ -109,7 +108,7 @@ impl Verb for DeleteSubGroup {
         let admin = context.admin().await?;
         let addrs = context.leaders(&self.target).await?;
         for addr in &addrs {
-            admin.delete_group_at(addr, &self.group, self.remove_offset).await?;
+            admin.delete_group_at(addr, &self.group, self.remove_offset.0).await?;
         }
         if let Some(cluster) = &self.target.cluster {
             for topic in [names::retry_topic(&self.group), names::dlq_topic(&self.group)] {

@@ -28,7 +28,9 @@ impl Verb for TopicList {
         topics.sort();
         if !self.cluster_model {
             let mut table = Table::new(&[("topic", "Topic")]);
-            topics.into_iter().for_each(|topic| table.push(vec![json!(topic)]));
+            for topic in topics {
+                table.push(vec![json!(topic)]);
+            }
             return Ok(Report::Table(table));
         }
         let mut table =

@@ -7,7 +7,7 @@ use client::protocol::names;
 use client::protocol::perm;
 use client::protocol::route::TopicConfig;
 
-use crate::cli::{Verb, java_bool};
+use crate::cli::{JavaBool, Verb};
 use crate::context::{Context, Target};
 use crate::report::Report;
 
@@ -29,14 +29,14 @@ pub(crate) struct UpdateTopic {
     #[arg(short = 'p', long = "perm", value_name = "PERM", default_value_t = 6, value_parser = clap::value_parser!(i32).range(0..=7))]
     perm: i32,
     /// Whether it is ordered: its queues are then fixed at the name servers
-    #[arg(short = 'o', long = "order", value_name = "true|false", value_parser = java_bool, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
-    order: bool,
+    #[arg(short = 'o', long = "order", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    order: JavaBool,
     /// Whether it belongs to a unit
-    #[arg(short = 'u', long = "unit", value_name = "true|false", value_parser = java_bool, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
-    unit: bool,
+    #[arg(short = 'u', long = "unit", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    unit: JavaBool,
     /// Whether a unit subscribes it
-    #[arg(short = 's', long = "hasUnitSub", value_name = "true|false", value_parser = java_bool, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
-    has_unit_sub: bool,
+    #[arg(short = 's', long = "hasUnitSub", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    has_unit_sub: JavaBool,
     /// +key=value to set, -key to remove, separated by commas
     #[arg(short = 'a', long = "attributes", value_name = "ATTRIBUTES", allow_hyphen_values = true)]
     attributes: Option<String>,
@@ -58,8 +58,8 @@ impl Verb for UpdateTopic {
             read_queue_nums: self.read_queues,
             write_queue_nums: self.write_queues,
             perm: self.perm,
-            order: self.order,
-            topic_sys_flag: i32::from(self.unit) | i32::from(self.has_unit_sub) << 1,
+            order: self.order.0,
+            topic_sys_flag: i32::from(self.unit.0) | i32::from(self.has_unit_sub.0) << 1,
             attributes: attributes(self.attributes.as_deref().unwrap_or_default())?,
             ..TopicConfig::default()
         };
@@ -67,7 +67,7 @@ impl Verb for UpdateTopic {
         for addr in &addrs {
             admin.create_topic_at(addr, &config).await?;
         }
-        if self.order {
+        if self.order.0 {
             let broker_names =
                 admin.topic_route(&self.topic).await?.queue_datas.into_iter().map(|data| data.broker_name);
             let conf: Vec<String> =

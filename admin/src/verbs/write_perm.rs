@@ -44,6 +44,8 @@ impl Verb for AddWritePerm {
 
 fn table(counts: Vec<(String, i32)>) -> Report {
     let mut table = Table::new(&[("namesrv", "Name server"), ("topics", "Topics concerned")]);
-    counts.into_iter().for_each(|(addr, count)| table.push(vec![json!(addr), json!(count)]));
+    for (addr, count) in counts {
+        table.push(vec![json!(addr), json!(count)]);
+    }
     Report::Table(table)
 }
