@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use crate::codec;
+use crate::config::LiveConfig;
 use crate::long_poll::LongPolls;
 use crate::processor::pull::HeldPull;
 use crate::schedule;
@@ -30,6 +31,8 @@ pub struct Signals {
     pub woken: mpsc::UnboundedSender<HeldPull>,
     /// Counts the changes of the topic table.
     pub topics_changed: watch::Sender<u64>,
+    /// Takes up properties that were set.
+    pub live: Arc<LiveConfig>,
 }
 
 /// The log is read in pieces of this size when queues are built anew.
@@ -117,15 +120,25 @@ impl BrokerApply {
             // Its queues are empty to readers all the same; only their files stay.
             warn!(topic, %error, "files of a deleted topic not removed");
         }
+        if matches!(change, Change::SetProperties { .. }) && outcome == (Outcome::Done { changed: true }) {
+            self.refresh_properties();
+        }
         if matches!(change, Change::PutTopics { .. } | Change::DeleteTopic { .. }) {
             self.signals.topics_changed.send_modify(|count| *count += 1);
         }
         outcome
     }
 
+    /// They may hold a permission, which name servers are told with the topics.
+    fn refresh_properties(&self) {
+        let tables = self.tables.read().expect("nothing panics while it holds this lock");
+        self.signals.live.refresh(tables.properties());
+        self.signals.topics_changed.send_modify(|count| *count += 1);
+    }
+
     fn set_tables(&self, tables: Tables) {
         *self.tables.write().expect("nothing panics while it holds this lock") = tables;
-        self.signals.topics_changed.send_modify(|count| *count += 1);
+        self.refresh_properties();
     }
 
     fn clear(&self) -> Result<(), ApplyError> {

@@ -5,6 +5,7 @@
 //! once. Where RocketMQ's default would lose acknowledged messages, ours is the safe one (`flushDiskType`).
 
 pub(crate) mod identity;
+pub(crate) mod live;
 pub(crate) mod machine;
 pub(crate) mod messages;
 pub(crate) mod network;
@@ -17,13 +18,14 @@ use std::fmt::Write as _;
 use settings::{InForce, Notice, Properties, Reader, Refusals};
 
 pub use identity::Identity;
+pub(crate) use live::LiveConfig;
 pub use machine::Machine;
 pub use messages::Messages;
 pub use network::Network;
 pub use quorum::Quorum;
 pub use storage::{FlushDiskType, Storage};
 
-/// Everything a broker node is told at start. Nothing of it changes while the node runs.
+/// Everything a broker node is told at start. A few of its values may be set anew while it runs: `config/live.rs`.
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
     /// Who this node is to clients and name servers.
@@ -40,6 +42,9 @@ pub struct BrokerConfig {
     pub notices: Vec<Notice>,
     /// Every known name with its value in force, in the order of the documentation.
     in_force: Vec<InForce>,
+    /// What it was read from, to be read again with something set over it.
+    properties: Properties,
+    machine: Machine,
 }
 
 impl BrokerConfig {
@@ -51,7 +56,7 @@ impl BrokerConfig {
         if let Some(addrs) = &machine.namesrv_addr {
             properties.set_fallback("namesrvAddr", addrs, settings::Place::Environment("NAMESRV_ADDR"));
         }
-        let mut reader = Reader::new(properties, vocabulary::VOCABULARY);
+        let mut reader = Reader::new(properties.clone(), vocabulary::VOCABULARY);
         let identity = Identity::read(&mut reader, machine);
         let quorum = Quorum::read(&mut reader, &identity.broker_name);
         let network = Network::read(&mut reader, machine, &quorum);
@@ -60,7 +65,8 @@ impl BrokerConfig {
         vocabulary::read_security(&mut reader);
         let values = reader.finish()?;
         let (notices, in_force) = (values.notices, values.in_force);
-        Ok(Self { identity, network, quorum, storage, messages, notices, in_force })
+        let machine = machine.clone();
+        Ok(Self { identity, network, quorum, storage, messages, notices, in_force, properties, machine })
     }
 
     /// Every name with its value in force.

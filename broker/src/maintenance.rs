@@ -236,7 +236,7 @@ enum Expiry {
 /// # Errors
 /// A sentence, if the disk cannot be asked or the log not be purged.
 pub async fn expire(broker: &Broker, now: bool) -> Result<u64, String> {
-    let storage = &broker.config.storage;
+    let storage = broker.live().storage.clone();
     let space = broker.platform.disk.space(&storage.root).map_err(|error| error.to_string())?;
     let hour = local_hour(broker.now_ms());
     let is_hour = now || storage.delete_when_hours.iter().any(|wanted| u64::from(*wanted) == hour);

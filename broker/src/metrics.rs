@@ -117,7 +117,7 @@ fn topics(broker: &Broker, text: &mut Text<'_>) {
     text.gauge(
         "rocketmq_broker_permission",
         "brokerPermission: 2 write, 4 read.",
-        f64::from(broker.config.identity.permission),
+        f64::from(broker.live().identity.permission),
     );
 }
 

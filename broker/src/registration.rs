@@ -148,7 +148,7 @@ async fn register(broker: &Broker, client: &Client, addr: &str) -> Result<i64, S
     let (broker_id, term) = broker_id(broker);
     let body = {
         let tables = broker.tables();
-        let permission = broker.config.identity.permission as i32;
+        let permission = broker.live().identity.permission as i32;
         let topic_config_table = tables
             .topics()
             .map(|topic| {

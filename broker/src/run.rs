@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::apply::{BrokerApply, Signals};
 use crate::codec;
-use crate::config::{BrokerConfig, FlushDiskType};
+use crate::config::{BrokerConfig, FlushDiskType, LiveConfig};
 use crate::consumer_offset::OffsetBuffer;
 use crate::handler::ClientDoor;
 use crate::http::{self, node_name};
@@ -88,7 +88,7 @@ pub async fn run(
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), RunError> {
     let (broker, woken, topics) = start(config, &platform)?;
-    let client = Arc::new(Client::new(platform.clone(), ClientConfig::default(), None));
+    let client = Arc::clone(&broker.client);
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
     tasks.spawn(maintenance::wake_pulls(Arc::clone(&broker), woken));
@@ -201,12 +201,13 @@ fn start(config: BrokerConfig, platform: &Platform) -> Result<Started, RunError>
     let holds = Arc::new(LongPolls::new(HELD_PULLS_MAX));
     let (woken, woken_rx) = mpsc::unbounded_channel();
     let (topics_changed, topics_rx) = watch::channel(0);
+    let live = Arc::new(LiveConfig::new(config.clone()));
     let apply = BrokerApply::new(
         Arc::clone(&queues),
         Arc::clone(&index),
         Arc::clone(&tables),
         Arc::clone(&holds),
-        Signals { woken, topics_changed },
+        Signals { woken, topics_changed, live: Arc::clone(&live) },
     );
     let peers = Arc::new(PeerDoor::new(tokio::runtime::Handle::current()));
     let node = Node::start(node_config(&config), platform.clone(), apply, Arc::clone(&peers) as Arc<_>)?;
@@ -231,6 +232,8 @@ fn start(config: BrokerConfig, platform: &Platform) -> Result<Started, RunError>
         clients: Mutex::new(Clients::default()),
         connections: Mutex::default(),
         platform: platform.clone(),
+        live,
+        client: Arc::new(Client::new(platform.clone(), ClientConfig::default(), None)),
         config,
     });
     peers.open(&broker);

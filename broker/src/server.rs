@@ -10,14 +10,14 @@ use protocol::message::id::UniqueKeys;
 use protocol::route::MessageQueue;
 use raft::{ChangeError, Node, NodeId, View};
 use rand::rngs::StdRng;
-use remoting::Connection;
+use remoting::{Client, Connection};
 use store::{KeyIndex, LogReader, Queues};
 use tokio::sync::watch;
 use tracing::info;
 
 use crate::clients::{ConnectionId, ConsumerGroups, ProducerGroups};
 use crate::codec;
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, LiveConfig};
 use crate::consumer_offset::OffsetBuffer;
 use crate::long_poll::LongPolls;
 use crate::peer::About;
@@ -32,8 +32,12 @@ pub const SUBMIT_WITHIN: Duration = Duration::from_secs(3);
 
 /// One node's broker. Everything that requests are answered from.
 pub struct Broker {
-    /// What the operator set.
+    /// What the operator set at the start: what cannot change while the node runs is read from here.
     pub config: BrokerConfig,
+    /// What is in force now; see [`Broker::live`].
+    pub(crate) live: Arc<LiveConfig>,
+    /// Asks name servers.
+    pub client: Arc<Client>,
     /// Disk, clock, network, randomness.
     pub platform: Platform,
     /// The Raft node below.
@@ -90,6 +94,11 @@ impl Broker {
     /// The clients of this node. Never held over an await.
     pub fn clients(&self) -> MutexGuard<'_, Clients> {
         self.clients.lock().expect("nothing panics while it holds this lock")
+    }
+
+    /// The configuration in force now: for what may be set while the node runs.
+    pub fn live(&self) -> arc_swap::Guard<Arc<BrokerConfig>> {
+        self.live.current()
     }
 
     /// This node's number.

@@ -1,12 +1,12 @@
-//! The node itself by command: codes 28, 26, 315, 907, 329, 306 and 316.
+//! The node itself by command: codes 28, 315, 907, 329, 306 and 316.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::command::admin::{
-    BrokerStatsData, BrokerStatsItem, GetBrokerConfigResponse, HaConnectionInfo, HaStatus, ViewBrokerStats,
+    BrokerStatsData, BrokerStatsItem, HaConnectionInfo, HaStatus, ViewBrokerStats,
 };
-use protocol::route::{DataVersion, KvTable};
+use protocol::route::KvTable;
 use protocol::{Command, ResponseCode as code, VERSION};
 
 use super::header;
@@ -139,18 +139,6 @@ fn disk(broker: &Broker) -> (String, String) {
     let capacity =
         format!("Total : {:.1} GiB, Free : {:.1} GiB.", gib(space.total_bytes), gib(space.available_bytes));
     (format!("{ratio:.2}"), capacity)
-}
-
-/// Code 26.
-pub fn config(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
-    let mut text = broker.config.listing();
-    text.push_str("filterServerNums=0\n"); // tools 4.9 read it without asking whether it is there
-    let version = GetBrokerConfigResponse { version: json(&DataVersion::default()) };
-    answer.send(Command::response_to(&request, code::SUCCESS).with_header(&version).with_body(text));
-}
-
-fn json(version: &DataVersion) -> String {
-    String::from_utf8_lossy(&version.to_bytes()).into_owned()
 }
 
 /// Code 315. A pair never counted is answered from one look-up, without a log line: dashboards ask for thousands.

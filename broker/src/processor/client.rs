@@ -57,7 +57,7 @@ fn missing(broker: &Broker, beat: &HeartbeatData) -> (Vec<GroupConfig>, Vec<Topi
         let known = tables.group(&consumer.group_name);
         let group = match known {
             Some(group) => group.clone(),
-            None => match send_check::new_group(&consumer.group_name, &broker.config) {
+            None => match send_check::new_group(&consumer.group_name, &broker.live()) {
                 Ok(group) => group,
                 Err(_) => continue, // skipped silently, as on RocketMQ
             },

@@ -1,39 +1,60 @@
-//! Subscription groups and their clients by command: codes 200, 207, 201, 352, 203, 204, 328, 208, 307 and 309.
+//! Subscription groups and their clients by command: codes 200, 225, 207, 201, 352, 353, 203, 204, 328 and 345.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use protocol::command::admin::{
-    Connection as ConnectionJson, ConsumeMessageDirectly, ConsumeStats, ConsumerConnection, DeleteGroup,
-    GetConsumeStats, GetConsumerConnections, GetConsumerRunningInfo, GetProducerConnections, GroupRequest,
-    OffsetWrapper, ProducerConnection, ProducerInfo, ProducerTable, SubscriptionGroupConfig,
-    SubscriptionGroupWrapper,
+    CheckedGroup, Connection as ConnectionJson, ConsumerConnection, CreateGroups, DeleteGroup,
+    GetConsumerConnections, GetProducerConnections, GroupForbidden, GroupRequest, ProducerConnection,
+    ProducerInfo, ProducerTable, SubscriptionGroupConfig, SubscriptionGroupWrapper, TopicGroupRequest,
+    UpdateGroupForbidden,
 };
-use protocol::message::id::parse_offset_message_id;
 use protocol::{Command, ResponseCode as code, names};
 
-use super::offset::store_time_at;
-use super::{data_version, header, message_query, pull_read, send_check};
+use super::{data_version, header, send_check};
 use crate::clients::ClientInfo;
 use crate::exchange::{Answer, Origin, refuse};
 use crate::server::Broker;
-use crate::stats::name as stat;
 use crate::tables::{Change, GroupConfig};
 
-/// How long a client may take to answer. Source: RocketMQ `Broker2Client`.
-const CLIENT_WITHIN: Duration = Duration::from_secs(10);
+/// The bit of RocketMQ's mask that stands for reading. Source: `SubscriptionGroupManager`, `PermName.INDEX_PERM_READ`.
+const FORBIDDEN_TO_READ: i32 = 1 << 2;
 
 /// Code 200.
 pub fn update(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
-    let group = match SubscriptionGroupConfig::read(&request.body) {
-        Ok(group) => group,
-        Err(error) => return answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string())),
-    };
-    if let Err(error) = names::validate_group(&group.group_name) {
-        return answer.send(refuse(&request, code::INVALID_PARAMETER, error.to_string()));
+    match SubscriptionGroupConfig::read(&request.body) {
+        Ok(group) => put_checked(broker, request, vec![group], answer),
+        Err(error) => answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string())),
     }
-    put(broker, request, vec![GroupConfig::from(group)], false, answer);
+}
+
+/// Code 225: several groups, all of them or none.
+pub fn update_list(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    match CreateGroups::read(&request.body) {
+        Ok(groups) if groups.group_config_list.is_empty() => {
+            answer.send(Command::response_to(&request, code::SUCCESS));
+        }
+        Ok(groups) => put_checked(broker, request, groups.group_config_list, answer),
+        Err(error) => answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string())),
+    }
+}
+
+fn put_checked(
+    broker: &Arc<Broker>,
+    request: Command,
+    groups: Vec<SubscriptionGroupConfig>,
+    answer: Answer,
+) {
+    for group in &groups {
+        if let Err(error) = names::validate_group(&group.group_name) {
+            return answer.send(refuse(&request, code::INVALID_PARAMETER, error.to_string()));
+        }
+        // RocketMQ knows no attribute of a group either.
+        if let Some(name) = group.attributes.keys().next() {
+            let name = name.trim_start_matches(['+', '-']);
+            return answer.send(refuse(&request, code::SYSTEM_ERROR, format!("unsupported key: {name}")));
+        }
+    }
+    put(broker, request, groups.into_iter().map(GroupConfig::from).collect(), false, answer);
 }
 
 fn put(broker: &Arc<Broker>, request: Command, groups: Vec<GroupConfig>, only_new: bool, answer: Answer) {
@@ -73,7 +94,13 @@ pub fn all(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answ
     let tables = broker.tables();
     let wrapper = SubscriptionGroupWrapper {
         data_version: data_version(tables.group_version(), 0),
-        forbidden_table: BTreeMap::new(),
+        forbidden_table: tables
+            .forbidden()
+            .iter()
+            .map(|(group, topics)| {
+                (group.clone(), topics.iter().map(|topic| (topic.clone(), FORBIDDEN_TO_READ)).collect())
+            })
+            .collect(),
         subscription_group_table: tables.groups().map(|group| (group.name.clone(), group.into())).collect(),
     };
     let total = wrapper.subscription_group_table.len();
@@ -88,7 +115,7 @@ pub fn one(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answ
     if let Some(config) = known {
         return answer.send(Command::response_to(&request, code::SUCCESS).with_body(config.to_bytes()));
     }
-    match send_check::new_group(&header.group, &broker.config) {
+    match send_check::new_group(&header.group, &broker.live()) {
         Ok(group) => put(broker, request, vec![group], true, answer),
         Err(refusal) => answer.send(refuse(&request, refusal.code, refusal.remark)),
     }
@@ -156,97 +183,29 @@ pub fn all_producers(broker: &Arc<Broker>, _origin: Origin, request: Command, an
     answer.send(Command::response_to(&request, code::SUCCESS).with_body(ProducerTable { data }.to_bytes()));
 }
 
-/// Code 208: how far a group is on each queue.
-pub fn consume_stats(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
-    let header = header!(GetConsumeStats, request, answer);
-    let group = &header.consumer_group;
-    let mut stats = ConsumeStats::default();
-    for topic in topics_of(broker, &header) {
-        let queues = broker.tables().topic(&topic).map(|topic| topic.read_queue_nums);
-        for queue_id in 0..queues.unwrap_or(0) {
-            let (_, broker_offset) = pull_read::ends(broker, &topic, queue_id);
-            let buffered = broker.offsets.get(group, &topic, queue_id);
-            let stored = buffered.or_else(|| broker.tables().consumer_offset(group, &topic, queue_id));
-            let consumer_offset = stored.unwrap_or(0).max(0);
-            let last_timestamp = store_time_at(broker, &topic, queue_id, consumer_offset - 1).unwrap_or(0);
-            let offsets = OffsetWrapper {
-                broker_offset,
-                consumer_offset,
-                last_timestamp,
-                pull_offset: consumer_offset,
-            };
-            stats.offset_table.insert(broker.message_queue(&topic, queue_id), offsets);
-        }
-        let gets = broker.stats.find(stat::GROUP_GET_NUMS, &format!("{topic}@{group}"));
-        stats.consume_tps += gets.map_or(0.0, |counter| counter.rates().minute.per_second);
-    }
-    answer.send(Command::response_to(&request, code::SUCCESS).with_body(stats.to_bytes()));
+/// Code 345: what a group wants of a topic.
+pub fn subscription(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(TopicGroupRequest, request, answer);
+    let subscription_data = broker.clients().consumers.subscription(&header.group, &header.topic).cloned();
+    let body = CheckedGroup { group: header.group, subscription_data, topic: header.topic };
+    answer.send(Command::response_to(&request, code::SUCCESS).with_body(body.to_bytes()));
 }
 
-fn topics_of(broker: &Broker, header: &GetConsumeStats) -> BTreeSet<String> {
-    if let Some(list) = header.topic_list.as_deref().filter(|list| !list.is_empty()) {
-        return list.split(';').filter(|topic| !topic.is_empty()).map(str::to_owned).collect();
-    }
-    if let Some(topic) = header.topic.as_deref().filter(|topic| !topic.is_empty()) {
-        return BTreeSet::from([topic.to_owned()]);
-    }
-    let mut topics: BTreeSet<String> =
-        broker.tables().topics_consumed_by(&header.consumer_group).map(str::to_owned).collect();
-    let view = broker.clients().consumers.view(&header.consumer_group);
-    if let Some(view) = view {
-        topics.retain(|topic| view.subscriptions.contains_key(topic));
-    }
-    topics
-}
-
-/// Code 307: asked of the client itself.
-pub fn running_info(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
-    let header = header!(GetConsumerRunningInfo, request, answer);
-    let asked = Command { ext: request.ext.clone(), ..Command::request(request.code) };
-    ask_client(broker, &header.consumer_group, &header.client_id, asked, request, answer);
-}
-
-/// Code 309: a client consumes one message now.
-pub fn consume_directly(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
-    let header = header!(ConsumeMessageDirectly, request, answer);
-    let offset = header.msg_id.as_deref().map(parse_offset_message_id);
-    let unit = match offset {
-        Some(Ok((_, offset))) => message_query::unit_at(broker, offset),
-        Some(Err(error)) => return answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string())),
-        None => return answer.send(refuse(&request, code::SYSTEM_ERROR, "msgId is missing")),
-    };
-    let Some(unit) = unit else {
-        return answer.send(refuse(&request, code::SYSTEM_ERROR, "no message is at the offset in msgId"));
-    };
-    let mut asked = Command { ext: request.ext.clone(), ..Command::request(request.code) }.with_body(unit);
-    asked.ext.insert("brokerName", broker.name());
-    let client_id = header.client_id.unwrap_or_default();
-    ask_client(broker, &header.consumer_group, &client_id, asked, request, answer);
-}
-
-fn ask_client(
-    broker: &Arc<Broker>,
-    group: &str,
-    client_id: &str,
-    asked: Command,
-    request: Command,
-    answer: Answer,
-) {
-    let view = broker.clients().consumers.view(group);
-    let client = view.and_then(|view| view.clients.into_iter().find(|client| client.client_id == client_id));
-    let Some(connection) = client.and_then(|client| broker.connection(client.connection)) else {
-        let remark = format!("The Consumer <{group}> <{client_id}> not online");
-        return answer.send(refuse(&request, code::SYSTEM_ERROR, remark));
-    };
+/// Code 353: forbids a group to read a topic, or lets it again; without `readable` only asks.
+pub fn forbid(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(UpdateGroupForbidden, request, answer);
+    let (group, topic) = (header.group, header.topic);
+    let broker = Arc::clone(broker);
     tokio::spawn(async move {
-        answer.send(match connection.call(asked, CLIENT_WITHIN).await {
-            Ok(told) => {
-                let mut reply = Command::response_to(&request, told.code).with_body(told.body);
-                reply.remark = told.remark;
-                reply.ext = told.ext;
-                reply
+        if let Some(readable) = header.readable {
+            let (group, topic) = (group.clone(), topic.clone());
+            let change = Change::Forbid { group, topic, readable, now_ms: broker.now_ms() };
+            if let Err(error) = broker.submit(change).await {
+                return answer.send(super::not_submitted(&request, &error));
             }
-            Err(error) => refuse(&request, code::CONSUME_MSG_TIMEOUT, error.to_string()),
-        });
+        }
+        let readable = broker.tables().may_read(&group, &topic);
+        let body = GroupForbidden { group, readable, topic };
+        answer.send(Command::response_to(&request, code::SUCCESS).with_body(body.to_bytes()));
     });
 }

@@ -1,12 +1,15 @@
-//! Looking messages up by offset id and by key: codes 33 and 12. Any node answers from what it holds committed.
+//! Looking messages up by offset id, by key and by queue offset: codes 33, 12 and 321. Any node answers from what it
+//! holds committed.
 
 use std::sync::Arc;
 
-use protocol::command::query::{QueryMessage, QueryMessageResponse, ViewMessage};
+use protocol::command::query::{
+    ConsumeQueueData, QueryConsumeQueue, QueryConsumeQueueBody, QueryMessage, QueryMessageResponse, ViewMessage,
+};
 use protocol::message;
 use protocol::{Command, ResponseCode as code};
 use remoting::Reply;
-use store::CommitlogOffset;
+use store::{CommitlogOffset, QueueOffset};
 
 use super::header;
 use crate::exchange::{Answer, Origin, refuse};
@@ -16,6 +19,8 @@ use crate::server::Broker;
 const MESSAGES_MAX: usize = 64;
 /// Most messages of a query by unique key. Source: RocketMQ `defaultQueryMaxNum`.
 const UNIQUE_MESSAGES_MAX: usize = 32;
+/// Most units of a look into a consume queue.
+const UNITS_MAX: usize = 4_096;
 /// Bytes that every unit begins with: its size and its magic.
 const PREFIX_BYTES: u32 = 8;
 
@@ -88,4 +93,36 @@ fn is_about(unit: &[u8], header: &QueryMessage) -> bool {
     }
     let is_unique = view.property(UNIQ_KEY) == Some(header.key.as_str());
     is_unique || view.property(KEYS).is_some_and(|keys| keys.split(' ').any(|key| key == header.key))
+}
+
+/// Code 321: a look at the units of a consume queue, for people.
+pub fn consume_queue(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let header = header!(QueryConsumeQueue, request, answer);
+    let Some(queue) = broker.queues.get(&header.topic, header.queue_id as u32) else {
+        let remark = format!("{}@{} is not exist!", header.queue_id, header.topic);
+        return answer.send(refuse(&request, code::SYSTEM_ERROR, remark));
+    };
+    let group = header.consumer_group.as_deref().filter(|group| !group.is_empty());
+    let subscription =
+        group.and_then(|group| broker.clients().consumers.subscription(group, &header.topic).cloned());
+    let from = header.index.max(queue.min().0 as i64) as u64;
+    let count = usize::try_from(header.count).unwrap_or(0).min(UNITS_MAX);
+    let units = if from < queue.max().0 { queue.read(QueueOffset(from), count) } else { Ok(Vec::new()) };
+    let units = match units {
+        Ok(units) => units,
+        Err(error) => return answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string())),
+    };
+    let data = |unit: store::Unit| ConsumeQueueData {
+        eval: subscription.as_ref().is_some_and(|subscription| subscription.matches(unit.tag_hash)),
+        physic_offset: unit.offset.0 as i64,
+        physic_size: unit.size as i32,
+        tags_code: unit.tag_hash,
+    };
+    let body = QueryConsumeQueueBody {
+        max_queue_index: queue.max().0 as i64,
+        min_queue_index: queue.min().0 as i64,
+        queue_data: units.into_iter().map(data).collect(),
+        ..QueryConsumeQueueBody::default()
+    };
+    answer.send(Command::response_to(&request, code::SUCCESS).with_body(body.to_bytes()));
 }

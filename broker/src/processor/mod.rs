@@ -4,13 +4,17 @@
 #![expect(clippy::needless_pass_by_value, reason = "processors have one signature, `handler::Processor`")]
 
 pub mod admin;
+pub mod assignment;
 pub mod client;
+pub mod config_admin;
 pub mod group_admin;
 pub mod lock;
 pub mod message_query;
 pub mod offset;
+pub mod progress;
 pub mod pull;
 pub mod pull_read;
+pub mod relay;
 pub mod send;
 pub mod send_back;
 pub mod send_check;

@@ -27,6 +27,7 @@ const FORBIDDEN_BROKER: i32 = 1;
 const FORBIDDEN_GROUP: i32 = 2;
 const FORBIDDEN_TOPIC: i32 = 3;
 const FORBIDDEN_BROADCAST: i32 = 4;
+const FORBIDDEN_SUBSCRIPTION: i32 = 5;
 
 /// A client that asks to wait longer is answered at this time all the same: below the idle time-out of
 /// connections.
@@ -89,7 +90,7 @@ async fn pull_for_new_group(
     header: PullRequest,
     answer: Answer,
 ) {
-    let group = match send_check::new_group(&header.consumer_group, &broker.config) {
+    let group = match send_check::new_group(&header.consumer_group, &broker.live()) {
         Ok(group) => group,
         Err(refusal) => return answer.send(refused(&request, refusal, None)),
     };
@@ -118,7 +119,7 @@ fn check(broker: &Broker, request: &Command, header: &PullRequest) -> Result<Fil
     let forbidden =
         |kind, remark: String| Err(Check::Refused(Refusal::new(code::NO_PERMISSION, remark), Some(kind)));
     let refused = |code, remark: String| Err(Check::Refused(Refusal::new(code, remark), None));
-    if broker.config.identity.permission & 4 == 0 {
+    if broker.live().identity.permission & 4 == 0 {
         return forbidden(
             FORBIDDEN_BROKER,
             format!("the broker[{}] pulling message is forbidden", broker.name()),
@@ -163,6 +164,10 @@ fn check(broker: &Broker, request: &Command, header: &PullRequest) -> Result<Fil
         if is_broadcast && !group.consume_broadcast_enable {
             let remark = format!("the consumer group[{group_name}] can not consume by broadcast way");
             return forbidden(FORBIDDEN_BROADCAST, remark);
+        }
+        if !tables.may_read(group_name, &header.topic) {
+            let remark = format!("the consumer group[{group_name}] is forbidden for topic[{}]", header.topic);
+            return forbidden(FORBIDDEN_SUBSCRIPTION, remark);
         }
         let Some(subscription) = clients.consumers.subscription(group_name, &header.topic) else {
             let remark = format!("the consumer's subscription not exist: {group_name} on {}", header.topic);
@@ -245,10 +250,10 @@ pub fn wake(broker: &Arc<Broker>, pull: HeldPull) {
 }
 
 fn hold(broker: &Arc<Broker>, pull: HeldPull) {
-    let wait = if broker.config.messages.long_polling {
+    let wait = if broker.live().messages.long_polling {
         Duration::from_millis(pull.header.suspend_timeout_ms.max(0) as u64).min(SUSPEND_MAX)
     } else {
-        Duration::from_millis(broker.config.messages.short_polling_ms)
+        Duration::from_millis(broker.live().messages.short_polling_ms)
     };
     let deadline = broker.monotonic() + wait;
     let (topic, queue_id, offset) =

@@ -31,7 +31,8 @@ pub struct Limits {
 impl Limits {
     /// From the configuration, for a pull that wants `max_msg_nums` messages.
     pub fn of(broker: &Broker, max_msg_nums: i32) -> Self {
-        let messages = &broker.config.messages;
+        let config = broker.live();
+        let messages = &config.messages;
         Self {
             wanted: max_msg_nums.max(1) as u64,
             memory_count: messages.pull_count_max_in_memory,

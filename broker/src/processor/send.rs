@@ -44,7 +44,7 @@ pub fn send(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answ
         let refusal = Refusal::new(code::SERVICE_NOT_AVAILABLE, remark);
         return answer.send(refused(broker, &request, refusal));
     }
-    let admission = send_check::admit(&header, &broker.config, &broker.tables());
+    let admission = send_check::admit(&header, &broker.live(), &broker.tables());
     match admission {
         Err(refusal) => answer.send(refused(broker, &request, refusal)),
         Ok(admission) if admission.new_topics.is_empty() && admission.new_groups.is_empty() => {
@@ -84,7 +84,7 @@ fn propose(
     let proposed = broker.node.propose(Proposal::Units { payload: units, count });
     let broker = Arc::clone(broker);
     tokio::spawn(async move {
-        let within = Duration::from_millis(broker.config.storage.sync_flush_timeout_ms);
+        let within = Duration::from_millis(broker.live().storage.sync_flush_timeout_ms);
         let reply = match tokio::time::timeout(within, proposed).await {
             Ok(Ok(receipt)) => {
                 count_put(&broker, &topic, u64::from(count), bytes);
@@ -119,7 +119,7 @@ fn prepare(
     header: &SendRequest,
     admission: &Admission,
 ) -> Result<Ready, Refusal> {
-    let body_bytes_max = broker.config.messages.body_bytes_max;
+    let body_bytes_max = broker.live().messages.body_bytes_max;
     let queue_id =
         if admission.queue_id < 0 { any_queue(broker, &admission.target) } else { admission.queue_id };
     // A transaction bit without a half message would hide the message from every queue.
@@ -212,7 +212,7 @@ fn stored_properties(broker: &Broker, sent: &str) -> (String, String) {
             key
         }
     };
-    let trace = if broker.config.messages.trace_on { "true" } else { "false" };
+    let trace = if broker.live().messages.trace_on { "true" } else { "false" };
     for (name, value) in [
         (properties::MSG_REGION, broker.config.identity.region.as_str()),
         (properties::TRACE_SWITCH, trace),
@@ -288,7 +288,7 @@ fn refused(broker: &Broker, request: &Command, refusal: Refusal) -> Command {
 fn with_region(broker: &Broker, reply: Command) -> Command {
     reply
         .with(send_header::MSG_REGION, &broker.config.identity.region)
-        .with(send_header::TRACE_ON, broker.config.messages.trace_on)
+        .with(send_header::TRACE_ON, broker.live().messages.trace_on)
 }
 
 fn count_put(broker: &Broker, topic: &str, count: u64, bytes: u64) {

@@ -39,11 +39,11 @@ async fn take_back(broker: &Broker, request: &Command, header: &SendBackRequest)
     let (group, new_groups) = match known {
         Some(group) => (group, Vec::new()),
         None => {
-            let group = send_check::new_group(&header.group, &broker.config)?;
+            let group = send_check::new_group(&header.group, &broker.live())?;
             (group.clone(), vec![group])
         }
     };
-    if broker.config.identity.permission & 2 == 0 {
+    if broker.live().identity.permission & 2 == 0 {
         let remark = format!("the broker[{}] sending message is forbidden", broker.name());
         return Err(Refusal::new(code::NO_PERMISSION, remark));
     }
@@ -70,7 +70,7 @@ async fn take_back(broker: &Broker, request: &Command, header: &SendBackRequest)
         return Ok(super::not_submitted(request, &error));
     }
     let proposed = broker.node.propose(Proposal::Units { payload: again.unit, count: 1 });
-    let within = Duration::from_millis(broker.config.storage.sync_flush_timeout_ms);
+    let within = Duration::from_millis(broker.live().storage.sync_flush_timeout_ms);
     Ok(match tokio::time::timeout(within, proposed).await {
         Ok(Ok(_)) => {
             let key = format!("{}@{}", again.origin_topic, group.name);

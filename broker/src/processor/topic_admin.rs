@@ -1,10 +1,10 @@
-//! Topics by command: codes 17, 215, 21, 351, 202, 300 and 305.
+//! Topics by command: codes 17, 18, 215, 21, 351, 202, 300 and 305.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use protocol::command::admin::{
-    CreateTopic, GetTopicConfig, GroupList, TopicOffset, TopicRequest, TopicStatsTable,
+    CreateTopic, CreateTopics, GetTopicConfig, GroupList, TopicOffset, TopicRequest, TopicStatsTable,
 };
 use protocol::route::{TopicConfig as TopicJson, TopicList};
 use protocol::{Command, ResponseCode as code, names};
@@ -32,16 +32,53 @@ const PERM_BITS: i32 = 0xf;
 pub fn update(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
     let header = header!(CreateTopic, request, answer);
     let known = broker.tables().topic(&header.topic).cloned();
-    let topic = match wanted(broker, header, known.as_ref()) {
-        Ok(topic) => topic,
-        Err(refusal) => return answer.send(refuse(&request, refusal.code, refusal.remark)),
+    match wanted(broker, header, known.as_ref()) {
+        Ok(topic) => put(broker, request, vec![topic], answer),
+        Err(refusal) => answer.send(refuse(&request, refusal.code, refusal.remark)),
+    }
+}
+
+/// Code 18: several topics, all of them or none. (RocketMQ stops at the first one that is as it was.)
+pub fn update_list(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let list = match CreateTopics::read(&request.body) {
+        Ok(list) => list.topic_config_list,
+        Err(error) => return answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string())),
     };
-    if known.as_ref() == Some(&topic) {
+    let mut topics = Vec::new();
+    for config in list {
+        let known = broker.tables().topic(&config.topic_name).cloned();
+        match wanted(broker, as_header(&config), known.as_ref()) {
+            Ok(topic) => topics.push(topic),
+            Err(refusal) => return answer.send(refuse(&request, refusal.code, refusal.remark)),
+        }
+    }
+    put(broker, request, topics, answer);
+}
+
+/// The same topic as the other request has it.
+fn as_header(config: &TopicJson) -> CreateTopic {
+    let attributes = config.attributes.iter().map(|(name, value)| format!("{name}={value}"));
+    CreateTopic {
+        topic: config.topic_name.clone(),
+        default_topic: None,
+        read_queue_nums: config.read_queue_nums,
+        write_queue_nums: config.write_queue_nums,
+        perm: config.perm,
+        topic_filter_type: Some(FilterType::from(config.topic_filter_type).name().to_owned()),
+        topic_sys_flag: Some(config.topic_sys_flag),
+        order: config.order,
+        attributes: Some(attributes.collect::<Vec<_>>().join(",")),
+    }
+}
+
+fn put(broker: &Arc<Broker>, request: Command, topics: Vec<TopicConfig>, answer: Answer) {
+    let is_known = topics.iter().all(|topic| broker.tables().topic(&topic.name) == Some(topic));
+    if is_known {
         return answer.send(Command::response_to(&request, code::SUCCESS));
     }
     let broker = Arc::clone(broker);
     tokio::spawn(async move {
-        let change = Change::PutTopics { topics: vec![topic], only_new: false, now_ms: broker.now_ms() };
+        let change = Change::PutTopics { topics, only_new: false, now_ms: broker.now_ms() };
         answer.send(match broker.submit(change).await {
             Ok(_) => {
                 topic_create::tell_name_servers(&broker).await;

@@ -2,6 +2,8 @@
 //!
 //! Variants are numbered by their order: a new one goes to the end, and none is ever removed or changed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{GroupConfig, TopicConfig};
@@ -88,6 +90,40 @@ pub enum Change {
         /// Which.
         queues: Vec<LockedQueue>,
     },
+    /// Forbids a group to read a topic, or lets it again.
+    Forbid {
+        /// Subscription group.
+        group: String,
+        /// Topic.
+        topic: String,
+        /// Whether it may read.
+        readable: bool,
+        /// Wall time at the proposer, milliseconds.
+        now_ms: u64,
+    },
+    /// Says how a group gets at a topic.
+    SetRequestMode {
+        /// Topic.
+        topic: String,
+        /// Subscription group.
+        group: String,
+        /// How.
+        mode: RequestMode,
+    },
+    /// Sets properties for all nodes of the group, over what their files say.
+    SetProperties {
+        /// Name to value.
+        properties: BTreeMap<String, String>,
+        /// Wall time at the proposer, milliseconds.
+        now_ms: u64,
+    },
+}
+
+/// How a group gets at a topic. Source: RocketMQ `MessageRequestMode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RequestMode {
+    /// Its clients pull.
+    Pull,
 }
 
 /// A consumer offset of one queue.

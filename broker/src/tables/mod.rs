@@ -11,14 +11,17 @@ mod lock;
 mod topic;
 mod wire;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-pub use change::{Change, LockedQueue, OffsetRow, Outcome};
+pub use change::{Change, LockedQueue, OffsetRow, Outcome, RequestMode};
 pub use group::GroupConfig;
 pub use lock::Locks;
 pub use topic::{FilterType, TopicConfig};
+
+/// The property that every topic's permission is bounded by.
+const PERMISSION: &str = "brokerPermission";
 
 /// Counts the changes of one table, so that name servers and tools see whether they know the newest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +54,12 @@ pub struct Tables {
     locks: Locks,
     /// Delay level -> next offset of its schedule queue to deliver.
     delay_progress: BTreeMap<i32, i64>,
+    /// group -> topics that it must not read.
+    forbidden: BTreeMap<String, BTreeSet<String>>,
+    /// topic -> group -> how it gets at the topic.
+    request_modes: BTreeMap<String, BTreeMap<String, RequestMode>>,
+    /// Properties set while the group runs: they count for every node, over what its file says.
+    properties: BTreeMap<String, String>,
 }
 
 impl Tables {
@@ -81,6 +90,14 @@ impl Tables {
             Change::Unlock { group, client_id, queues } => {
                 Outcome::Done { changed: self.locks.unlock(group, client_id, queues) }
             }
+            Change::Forbid { group, topic, readable, now_ms } => {
+                self.forbid(group, topic, *readable, *now_ms)
+            }
+            Change::SetRequestMode { topic, group, mode } => {
+                let modes = self.request_modes.entry(topic.clone()).or_default();
+                Outcome::Done { changed: modes.insert(group.clone(), *mode) != Some(*mode) }
+            }
+            Change::SetProperties { properties, now_ms } => self.set_properties(properties, *now_ms),
         }
     }
 
@@ -111,6 +128,11 @@ impl Tables {
             }
             table.retain(|_, topics| !topics.is_empty());
         }
+        for topics in self.forbidden.values_mut() {
+            topics.remove(topic);
+        }
+        self.forbidden.retain(|_, topics| !topics.is_empty());
+        self.request_modes.remove(topic);
         self.locks.drop_topic(topic);
         Outcome::Done { changed }
     }
@@ -140,7 +162,37 @@ impl Tables {
             self.offsets.remove(group);
             self.resets.remove(group);
         }
+        self.forbidden.remove(group);
+        for groups in self.request_modes.values_mut() {
+            groups.remove(group);
+        }
+        self.request_modes.retain(|_, groups| !groups.is_empty());
         self.locks.drop_group(group);
+        Outcome::Done { changed }
+    }
+
+    fn forbid(&mut self, group: &str, topic: &str, readable: bool, now_ms: u64) -> Outcome {
+        let topics = self.forbidden.entry(group.to_owned()).or_default();
+        let changed = if readable { topics.remove(topic) } else { topics.insert(topic.to_owned()) };
+        if topics.is_empty() {
+            self.forbidden.remove(group);
+        }
+        if changed {
+            self.group_version.bump(now_ms);
+        }
+        Outcome::Done { changed }
+    }
+
+    /// The broker's permission counts for every topic: name servers take topics up whose version is new.
+    fn set_properties(&mut self, properties: &BTreeMap<String, String>, now_ms: u64) -> Outcome {
+        let permission = self.properties.get(PERMISSION).cloned();
+        let mut changed = false;
+        for (name, value) in properties {
+            changed |= self.properties.insert(name.clone(), value.clone()).as_ref() != Some(value);
+        }
+        if self.properties.get(PERMISSION) != permission.as_ref() {
+            self.topic_version.bump(now_ms);
+        }
         Outcome::Done { changed }
     }
 
@@ -232,6 +284,36 @@ impl Tables {
     /// The offset an operator set that the group's consumers have not taken up yet.
     pub fn pending_reset(&self, group: &str, topic: &str, queue_id: i32) -> Option<i64> {
         self.resets.get(group)?.get(topic)?.get(&queue_id).copied()
+    }
+
+    /// Every stored offset of `group` on `topic`, by queue.
+    pub fn consumer_offsets<'a>(
+        &'a self,
+        group: &str,
+        topic: &str,
+    ) -> impl Iterator<Item = (i32, i64)> + use<'a> {
+        let queues = self.offsets.get(group).and_then(|topics| topics.get(topic));
+        queues.into_iter().flatten().map(|(queue_id, offset)| (*queue_id, *offset))
+    }
+
+    /// Whether `group` may read `topic`.
+    pub fn may_read(&self, group: &str, topic: &str) -> bool {
+        self.forbidden.get(group).is_none_or(|topics| !topics.contains(topic))
+    }
+
+    /// The topics that groups must not read, by group.
+    pub fn forbidden(&self) -> &BTreeMap<String, BTreeSet<String>> {
+        &self.forbidden
+    }
+
+    /// How groups get at topics where somebody said so: topic -> group -> mode.
+    pub fn request_modes(&self) -> &BTreeMap<String, BTreeMap<String, RequestMode>> {
+        &self.request_modes
+    }
+
+    /// Properties set while the group runs.
+    pub fn properties(&self) -> &BTreeMap<String, String> {
+        &self.properties
     }
 
     /// The next offset of a delay level's schedule queue to deliver.

@@ -98,6 +98,42 @@ fn a_queue_lock_has_one_holder_until_its_lease_is_over() {
 }
 
 #[test]
+fn what_a_group_must_not_read_ends_with_the_group_and_with_the_topic() {
+    let forbid = |topic: &str, readable| Change::Forbid {
+        group: "CG".into(),
+        topic: topic.into(),
+        readable,
+        now_ms: 7,
+    };
+    let mut tables = Tables::default();
+    assert_eq!(tables.apply(&forbid("T", true)), Outcome::Done { changed: false });
+    assert_eq!(tables.apply(&forbid("T", false)), Outcome::Done { changed: true });
+    tables.apply(&forbid("U", false));
+    assert!(!tables.may_read("CG", "T") && tables.may_read("DG", "T"));
+    assert_eq!(tables.group_version(), Version { counter: 2, timestamp_ms: 7 });
+    tables.apply(&Change::DeleteTopic { topic: "T".into(), now_ms: 8 });
+    assert!(tables.may_read("CG", "T") && !tables.may_read("CG", "U"));
+    tables.apply(&Change::DeleteGroup { group: "CG".into(), clean_offsets: false, now_ms: 9 });
+    assert!(tables.forbidden().is_empty());
+}
+
+#[test]
+fn properties_set_later_win_and_others_stay() {
+    let set = |name: &str, value: &str| Change::SetProperties {
+        properties: BTreeMap::from([(name.to_owned(), value.to_owned())]),
+        now_ms: 5,
+    };
+    let mut tables = Tables::default();
+    assert_eq!(tables.apply(&set("traceOn", "false")), Outcome::Done { changed: true });
+    assert_eq!(tables.apply(&set("traceOn", "false")), Outcome::Done { changed: false });
+    tables.apply(&set("brokerPermission", "4"));
+    tables.apply(&set("traceOn", "true"));
+    assert_eq!(tables.properties()["traceOn"], "true");
+    assert_eq!(tables.properties()["brokerPermission"], "4");
+    assert_eq!(tables.topic_version().counter, 1, "a permission counts for all topics");
+}
+
+#[test]
 fn tables_and_changes_survive_their_encoding() {
     let mut tables = Tables::default();
     for change in [put("T", 8, false), lock("a", &[queue("T", 0)], 1)] {

@@ -5,6 +5,15 @@ use protocol::route;
 
 use super::{FilterType, GroupConfig, TopicConfig};
 
+impl From<route::TopicFilterType> for FilterType {
+    fn from(kind: route::TopicFilterType) -> Self {
+        match kind {
+            route::TopicFilterType::SingleTag => Self::SingleTag,
+            route::TopicFilterType::MultiTag => Self::MultiTag,
+        }
+    }
+}
+
 impl From<&TopicConfig> for route::TopicConfig {
     fn from(topic: &TopicConfig) -> Self {
         Self {

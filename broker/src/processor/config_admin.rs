@@ -1,0 +1,52 @@
+//! The broker's properties by command: codes 25 and 26. What may be set while it runs, and how long that holds:
+//! `config/live.rs`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use protocol::command::admin::GetBrokerConfigResponse;
+use protocol::route::DataVersion;
+use protocol::{Command, ResponseCode as code};
+use settings::Properties;
+
+use crate::exchange::{Answer, Origin, refuse};
+use crate::server::Broker;
+use crate::tables::Change;
+
+/// Names that nobody may set from outside. Source: RocketMQ `configBlackList` and its fixed part.
+const BLACK_LIST: [&str; 3] = ["configBlackList", "brokerConfigPath", "rocketmqHome"];
+
+/// Code 26: this node's values in force.
+pub fn get(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let mut text = broker.live().listing();
+    text.push_str("filterServerNums=0\n"); // tools 4.9 read it without asking whether it is there
+    let version = String::from_utf8_lossy(&DataVersion::default().to_bytes()).into_owned();
+    let header = GetBrokerConfigResponse { version };
+    answer.send(Command::response_to(&request, code::SUCCESS).with_header(&header).with_body(text));
+}
+
+/// Code 25: sets values for the whole group, all of them or none.
+pub fn update(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+    let Ok(wanted) = Properties::parse(&request.body, "updateBrokerConfig") else {
+        return answer.send(refuse(&request, code::SYSTEM_ERROR, "string2Properties error"));
+    };
+    let properties: BTreeMap<String, String> =
+        wanted.entries().iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect();
+    if properties.keys().any(|key| BLACK_LIST.contains(&key.as_str())) {
+        return answer.send(refuse(&request, code::NO_PERMISSION, "Can not update config in black list."));
+    }
+    if let Err(error) = broker.live.check(broker.tables().properties(), &properties) {
+        return answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string()));
+    }
+    if properties.is_empty() {
+        return answer.send(Command::response_to(&request, code::SUCCESS));
+    }
+    let broker = Arc::clone(broker);
+    tokio::spawn(async move {
+        let change = Change::SetProperties { properties, now_ms: broker.now_ms() };
+        answer.send(match broker.submit(change).await {
+            Ok(_) => Command::response_to(&request, code::SUCCESS),
+            Err(error) => super::not_submitted(&request, &error),
+        });
+    });
+}

@@ -1,0 +1,14 @@
+//! One broker node in this process, and clients that talk to it over real sockets.
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on fails")]
+
+mod admin;
+mod clients;
+mod delay;
+mod malformed;
+mod offsets;
+mod pull;
+mod recording;
+mod replay;
+mod replay_clients;
+mod send;
+mod support;

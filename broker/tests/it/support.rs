@@ -1,0 +1,296 @@
+//! What the stories share: a node on free ports, clients that talk to it, and a name server that only takes notes.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use broker::BrokerConfig;
+use broker::config::Machine;
+use platform::{Net, Platform, TokioNet};
+use protocol::command::route::{RegisterBroker, RegisterBrokerBody};
+use protocol::message::{self, MessageView};
+use protocol::{Command, RequestCode as code};
+use remoting::{Client, ClientConfig, Connection, Handler, Responder, Server, ServerConfig};
+use serde_json::Value;
+use settings::Properties;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// Long enough for a loaded machine; a story that works never waits for it.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The names that the recorded broker had.
+pub const CLUSTER: &str = "VecCluster";
+pub const BROKER: &str = "broker-a";
+
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+/// A group of one node that runs.
+pub struct Node {
+    pub addr: String,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<()>,
+    dir: tempfile::TempDir,
+}
+
+impl Node {
+    /// With the properties `more`, and once it has its system topics and groups.
+    pub async fn start(more: &str) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), more).await
+    }
+
+    async fn start_in(dir: tempfile::TempDir, more: &str) -> Self {
+        let port = free_port().await;
+        let text = format!(
+            "brokerClusterName={CLUSTER}\nbrokerName={BROKER}\nbrokerIP1=127.0.0.1\nbindAddress=127.0.0.1\n\
+             listenPort={port}\nhttpPort=0\nstorePathRootDir={}\nmappedFileSizeCommitLog=33554432\n{more}",
+            dir.path().join("store").display()
+        );
+        let properties = Properties::parse(text.as_bytes(), "story.conf").unwrap();
+        let config = BrokerConfig::read(properties, &Machine::loopback(dir.path())).unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(async move {
+            broker::run(config, Platform::os(), stopped).await.unwrap();
+        });
+        let node = Self { addr: format!("127.0.0.1:{port}"), stop, running, dir };
+        within("a node with its system topics and groups", node.is_up()).await;
+        node
+    }
+
+    async fn is_up(&self) {
+        let client = Client::new(Platform::os(), ClientConfig::default(), None);
+        loop {
+            assert!(!self.running.is_finished(), "the node ended at its start");
+            let ask = Command::request(code::GET_ALL_SUBSCRIPTIONGROUP_CONFIG);
+            let told = client.call(&self.addr, ask, DEADLINE).await;
+            if told.is_ok_and(|told| String::from_utf8_lossy(&told.body).contains("CID_RMQ_SYS_TRANS")) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub async fn stop(self) -> tempfile::TempDir {
+        self.stop.send_replace(true);
+        within("the node to stop", self.running).await.unwrap();
+        self.dir
+    }
+
+    /// Stops it, and starts it again on what it has written.
+    pub async fn restart(self, more: &str) -> Self {
+        Self::start_in(self.stop().await, more).await
+    }
+
+    pub async fn connect(&self) -> Peer {
+        Peer::connect(&self.addr, BTreeMap::new()).await
+    }
+}
+
+/// A port that is free, and the one two below it too: old clients come in there.
+async fn free_port() -> u16 {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    loop {
+        let port = TokioNet.listen(any).await.unwrap().local_addr().port();
+        let below = SocketAddr::from((Ipv4Addr::LOCALHOST, port - 2));
+        if TokioNet.listen(below).await.is_ok() {
+            return port;
+        }
+    }
+}
+
+/// One connection to a broker.
+pub struct Peer {
+    pub connection: Arc<Connection>,
+    /// What the broker asks on its own.
+    pub pushes: mpsc::UnboundedReceiver<Command>,
+    _client: Client,
+}
+
+/// Notes what the broker asks, and answers what there is an answer for.
+struct Pushes {
+    seen: mpsc::UnboundedSender<Command>,
+    answers: BTreeMap<i32, Command>,
+}
+
+impl Handler for Pushes {
+    fn on_request(&self, _: &Arc<Connection>, request: Command, responder: Responder) {
+        if let Some(answer) = self.answers.get(&request.code) {
+            let reply = Command::response_to(&request, answer.code).with_body(answer.body.clone());
+            responder.send(reply);
+        }
+        let _ = self.seen.send(request); // the story may be over
+    }
+}
+
+impl Peer {
+    /// `answers`: what it says when the broker asks, by request code.
+    pub async fn connect(addr: &str, answers: BTreeMap<i32, Command>) -> Self {
+        let (seen, pushes) = mpsc::unbounded_channel();
+        let handler = Arc::new(Pushes { seen, answers });
+        let client = Client::new(Platform::os(), ClientConfig::default(), Some(handler));
+        let connection = client.connection(addr).await.unwrap();
+        Self { connection, pushes, _client: client }
+    }
+
+    pub async fn call(&self, command: Command) -> Command {
+        self.connection.call(command, DEADLINE).await.unwrap()
+    }
+
+    /// Calls, and wants success.
+    pub async fn ok(&self, command: Command) -> Command {
+        let request = command.code;
+        let answer = self.call(command).await;
+        assert_eq!(answer.code, 0, "request {request}: {:?}", answer.remark);
+        answer
+    }
+
+    pub async fn next_push(&mut self, what: &str) -> Command {
+        within(what, self.pushes.recv()).await.unwrap()
+    }
+
+    /// Makes a topic with `queues` queues.
+    pub async fn create_topic(&self, topic: &str, queues: i32, perm: i32) {
+        self.ok(create_topic(topic, queues, perm)).await;
+    }
+
+    /// Sends one message and returns its queue offset and its commitlog offset.
+    pub async fn send(&self, topic: &str, queue_id: i32, properties: &str, body: &str) -> (i64, i64) {
+        let answer = self.ok(send(topic, queue_id, properties, body.to_owned().into_bytes())).await;
+        let id = protocol::message::id::parse_offset_message_id(answer.ext.get("msgId").unwrap()).unwrap();
+        (answer.ext.required_i64("queueOffset").unwrap(), id.1)
+    }
+
+    pub async fn max_offset(&self, topic: &str, queue_id: i32) -> i64 {
+        let ask = Command::request(code::GET_MAX_OFFSET).with("topic", topic).with("queueId", queue_id);
+        self.ok(ask).await.ext.required_i64("offset").unwrap()
+    }
+
+    /// Asks for the end of a queue until it is at least `end`.
+    pub async fn wait_for_end(&self, topic: &str, queue_id: i32, end: i64) {
+        within(&format!("{topic}/{queue_id} to reach {end}"), async {
+            while self.max_offset(topic, queue_id).await < end {}
+        })
+        .await;
+    }
+
+    /// The messages of a queue from `offset` on, of one pull.
+    pub async fn pull(&self, group: &str, topic: &str, queue_id: i32, offset: i64) -> Pulled {
+        Pulled(self.call(pull(group, topic, queue_id, offset, 4, 0)).await)
+    }
+
+    pub async fn heartbeat(&self, body: &str) -> Command {
+        self.ok(Command::request(code::HEART_BEAT).with_body(body.to_owned())).await
+    }
+}
+
+/// The answer to a pull.
+pub struct Pulled(pub Command);
+
+impl Pulled {
+    pub fn units(&self) -> Vec<MessageView<'_>> {
+        units(&self.0.body)
+    }
+
+    pub fn number(&self, name: &str) -> i64 {
+        self.0.ext.required_i64(name).unwrap()
+    }
+}
+
+pub fn units(body: &[u8]) -> Vec<MessageView<'_>> {
+    message::walk(body).map(|unit| message::parse(unit.unwrap()).unwrap()).collect()
+}
+
+pub fn create_topic(topic: &str, queues: i32, perm: i32) -> Command {
+    Command::request(code::UPDATE_AND_CREATE_TOPIC)
+        .with("topic", topic)
+        .with("defaultTopic", "TBW102")
+        .with("readQueueNums", queues)
+        .with("writeQueueNums", queues)
+        .with("perm", perm)
+        .with("topicFilterType", "SINGLE_TAG")
+        .with("topicSysFlag", 0)
+        .with("order", false)
+}
+
+/// A send with the short header.
+pub fn send(topic: &str, queue_id: i32, properties: &str, body: impl Into<bytes::Bytes>) -> Command {
+    Command::request(code::SEND_MESSAGE_V2)
+        .with("a", "PG")
+        .with("b", topic)
+        .with("c", "TBW102")
+        .with("d", 4)
+        .with("e", queue_id)
+        .with("f", 0)
+        .with("g", 1_795_247_946_406_i64)
+        .with("h", 0)
+        .with("i", properties)
+        .with("j", 0)
+        .with("k", false)
+        .with_body(body)
+}
+
+pub fn pull(group: &str, topic: &str, queue_id: i32, offset: i64, sys_flag: i32, suspend_ms: u64) -> Command {
+    Command::request(code::PULL_MESSAGE)
+        .with("consumerGroup", group)
+        .with("topic", topic)
+        .with("queueId", queue_id)
+        .with("queueOffset", offset)
+        .with("maxMsgNums", 32)
+        .with("sysFlag", sys_flag)
+        .with("commitOffset", 0)
+        .with("suspendTimeoutMillis", suspend_ms)
+        .with("subscription", "*")
+        .with("subVersion", 0)
+        .with("expressionType", "TAG")
+}
+
+/// A heartbeat of one consumer, as the Java client writes it.
+pub fn consumer_heartbeat(client: &str, group: &str, topic: &str, expression: &str, version: i64) -> String {
+    format!(
+        r#"{{"clientID":"{client}","consumerDataSet":[{{"consumeFromWhere":"CONSUME_FROM_FIRST_OFFSET","consumeType":"CONSUME_PASSIVELY","groupName":"{group}","messageModel":"CLUSTERING","subscriptionDataSet":[{{"classFilterMode":false,"codeSet":[],"expressionType":"TAG","subString":"{expression}","subVersion":{version},"tagsSet":[],"topic":"{topic}"}}],"unitMode":false}}],"heartbeatFingerprint":0,"producerDataSet":[{{"groupName":"PG"}}],"withoutSub":false}}"#
+    )
+}
+
+pub fn json(body: &[u8]) -> Value {
+    protocol::json::parse(body).unwrap()
+}
+
+/// A name server that takes every registration, and notes the topics of the last one.
+pub struct NameServer {
+    pub addr: SocketAddr,
+    pub topics: Arc<Mutex<Vec<String>>>,
+    _server: Server,
+}
+
+struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Handler for Notes {
+    fn on_request(&self, _: &Arc<Connection>, request: Command, responder: Responder) {
+        if request.code == code::REGISTER_BROKER {
+            let header = RegisterBroker::read(&request).unwrap();
+            let body = RegisterBrokerBody::decode(&request.body, &header).unwrap();
+            *self.0.lock().unwrap() =
+                body.topic_config_serialize_wrapper.topic_config_table.into_keys().collect();
+        }
+        responder.send(Command::response_to(&request, 0));
+    }
+}
+
+impl NameServer {
+    pub async fn start() -> Self {
+        let topics = Arc::default();
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let server = Server::start(&TokioNet, any, Arc::new(Notes(Arc::clone(&topics))), ServerConfig::default());
+        let server = server.await.unwrap();
+        Self { addr: server.local_addr(), topics, _server: server }
+    }
+
+    pub fn knows(&self, topic: &str) -> bool {
+        self.topics.lock().unwrap().iter().any(|known| known == topic)
+    }
+}
