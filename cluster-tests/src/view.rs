@@ -134,8 +134,11 @@ pub fn node_name(id: usize) -> String {
 }
 
 async fn ask(run: Run, addr: &str) -> Result<Status, String> {
-    if matches!(run, Run::Down | Run::Ended) {
-        return Err("not running".to_owned());
+    match run {
+        Run::Up => {}
+        // It would not answer, and everybody would wait for it.
+        Run::Paused => return Err("paused".to_owned()),
+        Run::Down | Run::Ended => return Err("not running".to_owned()),
     }
     let answer = http::get(addr, "/status", ANSWER_WITHIN).await.map_err(|error| format!("{error:#}"))?;
     serde_json::from_value(answer.body).map_err(|error| format!("unexpected /status: {error}"))

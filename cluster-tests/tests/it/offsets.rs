@@ -2,12 +2,13 @@
 
 use cluster_tests::raw_client::Queue;
 
-use crate::story::{ASK_WITHIN, Story};
+use crate::story::{ASK_WITHIN, GROUP, Story};
 
 #[tokio::test]
 async fn consumer_offsets_survive_the_leader_that_took_them() {
     let mut story = Story::begin("offsets").await;
     story.send_some("a").await;
+    story.client.create_group(&story.leader_addr().await, GROUP, ASK_WITHIN).await.unwrap();
     for round in 0..3 {
         let leader = story.whole().await;
         let addr = story.cluster.broker_addr(leader);

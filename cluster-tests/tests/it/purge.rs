@@ -5,13 +5,15 @@ use protocol::{Command, RequestCode};
 
 use crate::story::{ASK_WITHIN, Story};
 
-/// The smallest segment there is: retention drops whole segments.
-const SEGMENT_BYTES: u64 = 65_536;
+/// Small, since retention drops whole segments, and yet large enough for one message with its properties.
+const SEGMENT_BYTES: u64 = 128 << 10;
+const MESSAGE_BYTES_MAX: u64 = 4 << 10;
 
 #[tokio::test]
 async fn a_follower_that_lags_past_the_purge_boundary_gets_the_rest() {
     let options = ClusterOptions::new("lag-past-purge")
         .with("mappedFileSizeCommitLog", SEGMENT_BYTES)
+        .with("maxMessageSize", MESSAGE_BYTES_MAX)
         .with("fileReservedTime", 0);
     let mut story = Story::begin_with(options).await;
     let leader = story.whole().await;

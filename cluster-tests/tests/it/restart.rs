@@ -1,6 +1,7 @@
 //! Nodes come back: stopped in order, or with the end of their log torn by a crash.
 
 use std::io::IoSlice;
+use std::path::{Path, PathBuf};
 
 use cluster_tests::http;
 use platform::{Disk, OpenMode, OsDisk};
@@ -48,22 +49,24 @@ async fn a_torn_entry_at_the_end_of_the_log_is_cut_off() {
 /// Writes the beginning of the log's first entry again at its end: a header that looks right, and less
 /// than it announces.
 fn tear(story: &Story, node: usize, end: u64, torn_bytes: usize) {
-    let dir = story.cluster.store_dir(node).join("commitlog");
-    let segment = segment_files(&dir).remove(0);
+    let segment = first_segment(&story.cluster.store_dir(node).join("commitlog"));
     let file = OsDisk.open(&segment, OpenMode::ReadWrite).unwrap();
     let mut entry = vec![0; torn_bytes];
     file.read_exact_at(&mut entry, 0).unwrap();
     file.write_all_at(&[IoSlice::new(&entry)], end).unwrap();
 }
 
-/// The files of a log, which are named by 20 digits, wherever below `dir` they are.
-fn segment_files(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let is_segment = |path: &std::path::Path| {
-        path.file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    let found: Vec<_> = OsDisk.list(dir).unwrap().into_iter().filter(|path| is_segment(path)).collect();
-    assert!(!found.is_empty(), "no segment in {}: {:?}", dir.display(), OsDisk.list(dir));
-    found
+/// The first file of a log, which is named by 20 zeros, wherever below `dir` it is.
+fn first_segment(dir: &Path) -> PathBuf {
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for path in OsDisk.list(&dir).unwrap() {
+            if path.is_dir() {
+                dirs.push(path);
+            } else if path.ends_with("00000000000000000000") {
+                return path;
+            }
+        }
+    }
+    panic!("no segment below {}", dir.display());
 }

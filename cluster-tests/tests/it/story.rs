@@ -12,6 +12,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 pub const ASK_WITHIN: Duration = Duration::from_secs(5);
 /// The topic of every story.
 pub const TOPIC: &str = "story";
+/// The group of every story's client.
+pub const GROUP: &str = "story";
 const QUEUES: u32 = 3;
 
 static TURN: Semaphore = Semaphore::const_new(1);
@@ -34,7 +36,7 @@ impl Story {
     pub async fn begin_with(options: ClusterOptions) -> Self {
         let turn = TURN.acquire().await.unwrap();
         let cluster = Cluster::start(options).await.unwrap();
-        let client = RawClient::new("story");
+        let client = RawClient::new(GROUP);
         let story = Self { cluster, client, ledger: Ledger::default(), _turn: turn };
         story.client.create_topic(&story.leader_addr().await, TOPIC, QUEUES, ASK_WITHIN).await.unwrap();
         story

@@ -234,7 +234,7 @@ fn windows(history: &History, spans: &[Span<'_>]) -> (Vec<Window>, u64) {
             first = first.or(Some(at).filter(|at| *at >= last_ack));
         }
         if let Some(from) = first.map(|first| first.max(last_ack)) {
-            sending_ns += ack - from;
+            sending_ns += if ack - last_ack < WINDOW_NS_MIN { ack - last_ack } else { ack - from };
             if ack - from >= WINDOW_NS_MIN {
                 let during = spans.iter().filter(|span| span.from <= ack && from <= span.to);
                 let during = during.map(|span| describe(span.fault)).collect();

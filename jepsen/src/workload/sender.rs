@@ -16,14 +16,15 @@ use crate::history::{Facts, Function, Kind, Process};
 
 /// So many of a hundred sends go to the first queue: order and offsets break where many meet.
 const HOT_PERCENT: u32 = 80;
-/// So many of a hundred sends go to any node, whoever answered last: the others must forward.
-const STRAY_PERCENT: u32 = 10;
+/// One of so many senders sends to any node, whoever leads: the others must forward.
+const STRAY_ONE_IN: usize = 4;
 
 pub(super) async fn run(clients: Clients, switches: Arc<Switches>, number: usize) {
     let mut rng = clients.rng.rng(&format!("sender {number}"));
     let mut process = clients.recorder.new_process();
     let mut sent = 0_u64;
     let mut node = number % clients.addrs.len();
+    let stray = number % STRAY_ONE_IN == STRAY_ONE_IN - 1;
     let every = Duration::from_secs(1) * clients.spec.concurrency as u32 / clients.spec.rate;
     let mut ticks = interval(every.max(Duration::from_micros(100)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -33,7 +34,6 @@ pub(super) async fn run(clients: Clients, switches: Arc<Switches>, number: usize
             continue;
         }
         let queue = pick_queue(&clients.queues, &mut rng);
-        let stray = rng.random_range(0..100) < STRAY_PERCENT;
         let to = if stray { rng.random_range(0..clients.addrs.len()) } else { node };
         let value = format!("{process}-{sent}");
         sent += 1;
