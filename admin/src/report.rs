@@ -2,7 +2,7 @@
 
 use client::ReceivedMessage;
 use client::protocol::message::properties;
-use comfy_table::{CellAlignment, Table as TextTable, presets};
+use comfy_table::{CellAlignment, Table as TextTable, TableComponent, presets};
 use serde_json::{Map, Value, json};
 
 use crate::time;
@@ -48,7 +48,8 @@ impl Table {
 
     fn to_text(&self) -> String {
         let mut table = TextTable::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_preset(presets::NOTHING);
+        table.set_style(TableComponent::HeaderLines, '─');
         table.set_header(self.columns.iter().map(|(_, heading)| *heading));
         for row in &self.rows {
             table.add_row(row.iter().map(plain));

@@ -68,10 +68,9 @@ impl Verb for TopicClusterList {
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
         context.admin().await?.topic_route(&self.topic).await?;
         let mut table = Table::new(&[("cluster", "Cluster")]);
-        clusters_of(context, &self.topic)
-            .await?
-            .into_iter()
-            .for_each(|cluster| table.push(vec![json!(cluster)]));
+        for cluster in clusters_of(context, &self.topic).await? {
+            table.push(vec![json!(cluster)]);
+        }
         Ok(Report::Table(table))
     }
 }
