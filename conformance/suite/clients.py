@@ -140,8 +140,7 @@ def start_node(client, _home, _switches):
 
 def prepare_rust(client):
     target = CACHE / "rust-target"
-    # One job: a client library of some hundred crates must not take the machine from the group under test.
-    build(client, [tool("cargo"), "build", "--locked", "--quiet", "-j1"], PROGRAMS / "rust", CARGO_TARGET_DIR=str(target))
+    build(client, [tool("cargo"), "build", "--locked", "--quiet"], PROGRAMS / "rust", CARGO_TARGET_DIR=str(target))
     shutil.copy(target / "debug" / "conformance-client", client.home / "client")
 
 
