@@ -116,6 +116,7 @@ impl Checkpoints {
             }
         }
         known.sort_by_key(|info| info.last.log_index);
+        disk.sync_dir(&dir).map_err(io_at(&dir))?; // of a process killed before it could
         Ok(Self { disk, dir, known })
     }
 

@@ -54,7 +54,7 @@ pub struct SlotFile {
 }
 
 impl SlotFile {
-    /// Opens `path`. A file that does not exist is made, with an empty value, and is on disk on return.
+    /// Opens `path`. A file that does not exist is made, with an empty value. What is read is on disk on return.
     ///
     /// # Errors
     /// If the disk fails, or both slots are damaged.
@@ -70,6 +70,10 @@ impl SlotFile {
         let newest = bytes.chunks(SLOT_BYTES).filter_map(parse_slot).max_by_key(|(sequence, _)| *sequence);
         let Some((sequence, value)) = newest else { return Err(SlotError::Damaged { path }) };
         let value = value.to_vec();
+        // A process that was killed before its sync may have left this in the page cache only. Whoever reads it acts
+        // on it, so it must not be gone after a loss of power.
+        let parent = path.parent().unwrap_or(Path::new("."));
+        file.sync_data().and_then(|()| disk.sync_dir(parent)).map_err(io_error)?;
         Ok(Self { path, file, sequence, value })
     }
 

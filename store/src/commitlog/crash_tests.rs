@@ -213,8 +213,8 @@ fn check(disk: &SimDisk, flush: FlushMode, model: &mut Model) -> (CommitLog, Che
     (log, checkpoints)
 }
 
-/// Lives, is cut at every `stride`th step, recovers; then once more.
-fn cut_everywhere(seed: u64, flush: FlushMode, is_power_loss: bool, stride: usize) {
+/// Lives, is cut at every step, recovers; then twice more.
+fn cut_everywhere(seed: u64, flush: FlushMode, ending: Ending) {
     let mut total = None;
     let mut cut = 1;
     while total.is_none_or(|total| cut <= total) {
@@ -228,7 +228,7 @@ fn cut_everywhere(seed: u64, flush: FlushMode, is_power_loss: bool, stride: usiz
                 disk.cut_after(cut_rng);
                 let (platform, _) = testing::platform(Arc::new(disk.clone()));
                 drop(testing::open(&platform, flush));
-                disk = after(&disk, is_power_loss, rng.random());
+                disk = after(&disk, ending, &mut rng);
             }
             let (mut log, mut checkpoints) = check(&disk, flush, &mut model);
             let before = disk.steps();
@@ -242,33 +242,51 @@ fn cut_everywhere(seed: u64, flush: FlushMode, is_power_loss: bool, stride: usiz
                 total = Some((disk.steps() - before) as usize);
             }
             drop(log);
-            disk = after(&disk, is_power_loss, rng.random());
+            disk = after(&disk, ending, &mut rng);
         }
         check(&disk, flush, &mut model);
-        cut += stride;
+        cut += 1;
     }
 }
 
-fn after(disk: &SimDisk, is_power_loss: bool, seed: u64) -> SimDisk {
-    if is_power_loss { disk.crash(seed) } else { disk.kill(seed) }
+/// How lives end.
+#[derive(Clone, Copy)]
+enum Ending {
+    PowerLoss,
+    Kill,
+    Either,
+}
+
+fn after(disk: &SimDisk, ending: Ending, rng: &mut StdRng) -> SimDisk {
+    let is_kill = match ending {
+        Ending::PowerLoss => false,
+        Ending::Kill => true,
+        Ending::Either => rng.random(),
+    };
+    if is_kill { disk.kill(rng.random()) } else { disk.crash(rng.random()) }
+}
+
+fn cut_with_seeds(first: u64, ending: Ending) {
+    let first = testing::seed(first);
+    for seed in first..first + 10 {
+        println!("seed {seed}");
+        for flush in [FlushMode::Sync, FlushMode::Async { interval_ms: 500 }] {
+            cut_everywhere(seed, flush, ending);
+        }
+    }
 }
 
 #[test]
 fn no_loss_of_power_loses_a_durable_entry_or_changes_one() {
-    let seed = testing::seed(1);
-    for seed in seed..seed + 12 {
-        println!("seed {seed}");
-        cut_everywhere(seed, FlushMode::Sync, true, 1);
-        cut_everywhere(seed, FlushMode::Async { interval_ms: 500 }, true, 1);
-    }
+    cut_with_seeds(1, Ending::PowerLoss);
 }
 
 #[test]
 fn no_kill_loses_an_entry_that_was_written() {
-    let seed = testing::seed(100);
-    for seed in seed..seed + 12 {
-        println!("seed {seed}");
-        cut_everywhere(seed, FlushMode::Sync, false, 1);
-        cut_everywhere(seed, FlushMode::Async { interval_ms: 500 }, false, 1);
-    }
+    cut_with_seeds(100, Ending::Kill);
+}
+
+#[test]
+fn no_loss_of_power_after_a_kill_loses_what_was_found_after_the_kill() {
+    cut_with_seeds(200, Ending::Either);
 }

@@ -204,6 +204,29 @@ fn entries_left_from_before_a_truncation_are_not_taken_up_again() {
 }
 
 #[test]
+fn an_intact_entry_behind_a_torn_one_is_not_taken_up_again_whatever_its_term() {
+    let disk = SimDisk::new();
+    let (platform, _) = platform(Arc::new(disk.clone()));
+    let (mut log, ..) = open(&platform, ASYNC).unwrap();
+    fill(&mut log, 1, 1);
+    fill(&mut log, 5, 2);
+    let torn = stored(&log, 2).0;
+    let (done, told) = testing::done();
+    log.flush_barrier(done);
+    told.recv().unwrap().unwrap();
+    drop(log);
+    overwrite(&disk, 0, torn + 70, b"torn");
+    let disk = disk.crash(0);
+    let (mut log, recovery, _) = reopen(&disk, ASYNC).unwrap();
+    assert_eq!(recovery.last, Some(LogPoint { term: 1, log_index: 1 }));
+    // A leader of term 6 whose second entry is of term 4: of the same size, and of a lower term than what lay there.
+    fill(&mut log, 4, 1);
+    drop(log);
+    let (_, recovery, _) = reopen(&disk.kill(0), ASYNC).unwrap();
+    assert_eq!(recovery.last, Some(LogPoint { term: 4, log_index: 2 }));
+}
+
+#[test]
 fn a_damaged_byte_below_the_flushed_end_is_refused_by_name_and_numbers() {
     let disk = SimDisk::new();
     let (platform, _) = platform(Arc::new(disk.clone()));

@@ -94,6 +94,34 @@ fn a_crash_before_a_flush_keeps_all_that_was_flushed() {
 }
 
 #[test]
+fn after_a_crash_all_keys_below_the_covered_end_are_there() {
+    let disk = SimDisk::new();
+    let index = KeyIndex::open(Arc::new(disk.clone()), "/i").unwrap();
+    for n in 1..=4 * RUN_ENTRIES as u64 {
+        index.put("T", &(n % 10).to_string(), CommitlogOffset(n), n).unwrap();
+        index.note_covered(CommitlogOffset(n + 1));
+        if n == 1_000 {
+            index.flush().unwrap();
+        }
+    }
+    let mut ends = std::collections::BTreeSet::new();
+    for seed in 0..40 {
+        let index = KeyIndex::open(Arc::new(disk.crash(seed)), "/i").unwrap();
+        let covered = index.covered().0;
+        assert!(covered > 1_000, "what was flushed is there");
+        let expected = (1..covered).filter(|n| n % 10 == 3).count();
+        let found = index.query("T", "3", usize::MAX, 0, u64::MAX).unwrap();
+        assert_eq!(
+            found.iter().filter(|offset| offset.0 < covered).count(),
+            expected,
+            "seed {seed}: {covered}"
+        );
+        ends.insert(covered);
+    }
+    assert!(ends.len() > 2, "{ends:?}");
+}
+
+#[test]
 fn trimmed_messages_go_by_whole_files_and_a_cleared_index_is_empty() {
     let disk = SimDisk::new();
     let index = KeyIndex::open(Arc::new(disk.clone()), "/i").unwrap();
