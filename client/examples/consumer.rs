@@ -11,6 +11,7 @@ use client::{Consume, ConsumeFrom, PushConsumer, ReceivedMessage};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
     let mut args = std::env::args().skip(1);
     let namesrv = args.next().unwrap_or_else(|| "127.0.0.1:9876".to_owned());
     let topic = args.next().unwrap_or_else(|| "TopicTest".to_owned());

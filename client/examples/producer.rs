@@ -1,16 +1,20 @@
 //! Sends messages for as long as it runs, and tells when a send failed, waited or was answered by a new leader.
 //!
 //! `cargo run -p client --example producer [NAMESRV] [TOPIC]`, by default `127.0.0.1:9876` and `TopicTest`. Start it
-//! against `trireme up`, kill the leader, and watch.
+//! against `trireme up`, kill the leader, and watch; `RUST_LOG=client=debug` shows each attempt.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
 use client::{Message, Producer};
 
+/// A send that took longer is worth a line.
+const SLOW: Duration = Duration::from_millis(100);
+
 #[tokio::main]
 #[expect(clippy::disallowed_methods, reason = "an example measures by the machine's own clock")]
 async fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
     let mut args = std::env::args().skip(1);
     let namesrv = args.next().unwrap_or_else(|| "127.0.0.1:9876".to_owned());
     let topic = args.next().unwrap_or_else(|| "TopicTest".to_owned());
@@ -30,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let begun = Instant::now();
         match producer.send(message).await {
             Ok(sent) => {
-                if sent.node != node {
+                if sent.node != node || begun.elapsed() > SLOW {
                     println!("message {number} was answered by {} after {:?}", sent.node, begun.elapsed());
                     node.clone_from(&sent.node);
                 }

@@ -114,18 +114,25 @@ impl Core {
         UniqueKeys::new(self.ip, std::process::id(), self.platform().rng.rng("unique keys").random())
     }
 
-    /// Asks for the routes of all topics in use again and again, until stopped.
+    /// Asks for the routes of all topics in use again and again, and at once for those in doubt, until stopped.
     pub(crate) fn spawn_route_poll(self: &Arc<Self>) -> JoinHandle<()> {
         let core = self.clone();
-        let every = core.config.route_poll_interval;
-        self.spawn_periodic(every, move || {
-            let core = core.clone();
-            async move {
-                for topic in core.routes.topics() {
+        tokio::spawn(async move {
+            let mut poll = tokio::time::interval(core.config.route_poll_interval);
+            poll.tick().await; // the first is at once, when there is nothing to ask for
+            loop {
+                let topics = tokio::select! {
+                    () = core.stopped() => return,
+                    _ = poll.tick() => core.routes.topics(),
+                    doubted = core.routes.doubted() => doubted.into_iter().collect(),
+                };
+                for topic in topics {
                     if let Err(error) = core.routes.refresh(&topic, Missing::Fail).await {
                         tracing::debug!(topic, error = &error as &dyn std::error::Error, "no fresh route");
                     }
                 }
+                // Between two leaders every send casts doubt.
+                tokio::time::sleep(DOUBT_PAUSE).await;
             }
         })
     }
@@ -191,7 +198,12 @@ impl Core {
                 Some(addr) => {
                     let time = left.min(self.config.call_timeout);
                     match self.transport.call(addr, request.clone(), time).await {
-                        Ok(answer) => return Ok((addr.clone(), answer)),
+                        Ok(answer) => {
+                            if route.leader(broker_name) != Some(addr) {
+                                self.routes.doubt(topic); // it was forwarded
+                            }
+                            return Ok((addr.clone(), answer));
+                        }
                         Err(error) => error,
                     }
                 }
@@ -219,6 +231,8 @@ impl Core {
     }
 }
 
+/// Routes in doubt are asked for this often at most.
+const DOUBT_PAUSE: Duration = Duration::from_millis(50);
 /// Pause before a question to a leader is asked again.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 

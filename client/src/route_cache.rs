@@ -1,6 +1,6 @@
 //! Routes of the topics in use: asked once, kept, and asked anew when something failed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use protocol::names;
@@ -14,6 +14,9 @@ use crate::route::TopicRoute;
 pub(crate) struct RouteCache {
     namesrv: NameServers,
     topics: Mutex<HashMap<String, Arc<Topic>>>,
+    /// Topics whose route proved not to be the best.
+    doubted: Mutex<BTreeSet<String>>,
+    doubts: Notify,
     /// Told when a route brings an address that was not there before.
     pub(crate) new_nodes: Notify,
 }
@@ -49,7 +52,13 @@ pub(crate) enum Missing {
 
 impl RouteCache {
     pub(crate) fn new(namesrv: NameServers) -> Self {
-        Self { namesrv, topics: Mutex::default(), new_nodes: Notify::new() }
+        Self {
+            namesrv,
+            topics: Mutex::default(),
+            doubted: Mutex::default(),
+            doubts: Notify::new(),
+            new_nodes: Notify::new(),
+        }
     }
 
     pub(crate) fn namesrv(&self) -> &NameServers {
@@ -95,6 +104,21 @@ impl RouteCache {
             self.new_nodes.notify_one();
         }
         Ok(route)
+    }
+
+    /// Notes that the route at hand is not the best one: whoever polls routes asks for it next.
+    pub(crate) fn doubt(&self, topic: &str) {
+        let mut doubted = self.doubted.lock().expect("no panic while it is held");
+        if !doubted.contains(topic) {
+            doubted.insert(topic.to_owned());
+            self.doubts.notify_one();
+        }
+    }
+
+    /// Waits for doubts, then tells and forgets them.
+    pub(crate) async fn doubted(&self) -> BTreeSet<String> {
+        self.doubts.notified().await;
+        std::mem::take(&mut *self.doubted.lock().expect("no panic while it is held"))
     }
 
     /// The route after `failed`, a node of `broker_name`, proved to be no use. If the name server still tells

@@ -93,6 +93,9 @@ async fn pull(engine: &Engine, assigned: &Assigned, memory: &mut Memory) -> Resu
     };
     let error = match pull.ask(&engine.core, &node).await {
         Ok(mut result) => {
+            if memory.node_id == 0 && route.leader(&queue.broker_name) != Some(&node) {
+                engine.core.routes.doubt(&queue.topic);
+            }
             result.messages.retain(|message| filter.passes(message));
             return Ok(result);
         }

@@ -31,6 +31,8 @@ struct Target {
     node: String,
     /// The leader in the route that the target was chosen by.
     leader: Option<String>,
+    /// The route had no leader, or was only borrowed: the next send should have a better one.
+    is_makeshift: bool,
 }
 
 impl Target {
@@ -186,7 +188,11 @@ impl Producer {
             None => route.write_target(&queue.broker_name, failed_node, attempt),
         };
         match node {
-            Some(node) => Ok(Target { queue: queue.clone(), node: node.to_owned(), leader }),
+            Some(node) => {
+                let is_makeshift =
+                    route.from_template || (options.via.is_none() && leader.as_deref() != Some(node));
+                Ok(Target { queue: queue.clone(), node: node.to_owned(), leader, is_makeshift })
+            }
             None => Err(ClientError::NoLeader { broker_name: queue.broker_name.clone() }),
         }
     }
@@ -203,7 +209,10 @@ impl Producer {
         let request = self.request(prepared, &target.queue);
         let code = request.code;
         let call = self.core.transport.answer(&target.node, request, time);
-        let answer = if policy.retries_max == Some(0) {
+        // A node that does not lead forwards: it will find the new leader itself, and leaving it would only store
+        // the message twice.
+        let is_leader = target.leader.as_ref() == Some(&target.node);
+        let answer = if policy.retries_max == Some(0) || !is_leader {
             call.await?
         } else {
             tokio::select! {
@@ -216,21 +225,27 @@ impl Producer {
                 }
             }
         };
+        if target.is_makeshift {
+            self.core.routes.doubt(&prepared.topic);
+        }
         result::read(&answer, code, &target.node, &target.queue, &prepared.msg_id, attempt)
     }
 
-    /// Resolves when another node leads than the one that the target was chosen by: what an old leader has not
-    /// answered by then it may never answer, and waiting for it would lengthen the outage.
+    /// Resolves when another node has led for a while: what an old leader has not answered by then it may never
+    /// answer, and waiting for it would lengthen the outage. The while is for an old leader that lives, and hands
+    /// what it has over to the new one.
     async fn deposed(&self, topic: &str, target: &Target) -> Duration {
         let begun = self.core.now();
+        let mut was_deposed = false;
         loop {
             tokio::time::sleep(DOUBT_AFTER).await;
             let Ok(route) = self.core.routes.refresh(topic, self.missing()).await else { continue };
             let leader = route.leader(&target.queue.broker_name);
-            if leader.is_some() && leader != target.leader.as_deref() && leader != Some(target.node.as_str())
-            {
+            let is_deposed = leader.is_some_and(|leader| leader != target.node);
+            if is_deposed && was_deposed {
                 return self.core.now().saturating_sub(begun);
             }
+            was_deposed = is_deposed;
         }
     }
 
