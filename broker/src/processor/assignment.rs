@@ -10,6 +10,7 @@ use protocol::{Command, RequestCode, ResponseCode as code, names};
 use serde_json::{Map, Value, json};
 use tracing::debug;
 
+use super::{send_check, topic_create};
 use crate::exchange::{Answer, Origin, refuse};
 use crate::server::Broker;
 use crate::tables::{Change, RequestMode};
@@ -89,16 +90,22 @@ pub fn set_mode(broker: &Arc<Broker>, _origin: Origin, request: Command, answer:
         let remark = format!("topic[{}] not exist", asked.topic);
         return answer.send(refuse(&request, code::TOPIC_NOT_EXIST, remark));
     }
-    if broker.tables().group(&asked.consumer_group).is_none() {
-        let remark = format!("subscription group [{}] does not exist", asked.consumer_group);
-        return answer.send(refuse(&request, code::SUBSCRIPTION_GROUP_NOT_EXIST, remark));
-    }
+    let new_groups = match broker.tables().group(&asked.consumer_group) {
+        Some(_) => Vec::new(),
+        None => match send_check::new_group(&asked.consumer_group, &broker.live()) {
+            Ok(group) => vec![group],
+            Err(refusal) => return answer.send(refuse(&request, refusal.code, refusal.remark)),
+        },
+    };
     if asked.mode != PULL {
         let remark = format!("mode {} is not supported by this broker, {PULL} is", asked.mode);
         return answer.send(refuse(&request, code::INVALID_PARAMETER, remark));
     }
     let broker = Arc::clone(broker);
     tokio::spawn(async move {
+        if let Err(error) = topic_create::create(&broker, Vec::new(), new_groups).await {
+            return answer.send(super::not_submitted(&request, &error));
+        }
         let (topic, group) = (asked.topic, asked.consumer_group);
         answer.send(match broker.submit(Change::SetRequestMode { topic, group, mode: RequestMode::Pull }).await {
             Ok(_) => Command::response_to(&request, code::SUCCESS),

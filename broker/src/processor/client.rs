@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::command::heartbeat::{
     CheckClientConfig, ConsumerData, ConsumerList, GetConsumerList, HeartbeatData, IS_SUB_CHANGE,
-    IS_SUPPORT_HEART_BEAT_V2, MessageModel, UnregisterClient,
+    IS_SUPPORT_HEART_BEAT_V2, MessageModel,
 };
 use protocol::{Command, RequestCode, ResponseCode as code, names};
 use tracing::{debug, info};
@@ -136,20 +136,20 @@ fn notify(broker: &Broker, group: &str) {
     }
 }
 
-/// Code 35.
+/// Code 35. Its fields are looked at one by one: a client that names no group takes leave of none.
 pub fn unregister(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answer) {
-    let header = header!(UnregisterClient, request, answer);
     if let Some(connection) = &origin.connection {
         let left = {
             let mut clients = broker.clients();
-            if let Some(group) = &header.producer_group {
+            if let Some(group) = request.ext.get("producerGroup") {
                 clients.producers.unregister(group, connection.id());
             }
-            header.consumer_group.filter(|group| clients.consumers.unregister(group, connection.id()))
+            let group = request.ext.get("consumerGroup");
+            group.filter(|group| clients.consumers.unregister(group, connection.id()))
         };
         if let Some(group) = left {
-            info!(group, client = header.client_id, "consumer left");
-            notify(broker, &group);
+            info!(group, client = request.ext.get("clientID"), "consumer left");
+            notify(broker, group);
         }
     }
     answer.send(Command::response_to(&request, code::SUCCESS));

@@ -16,10 +16,14 @@ use crate::tables::Change;
 /// Names that nobody may set from outside. Source: RocketMQ `configBlackList` and its fixed part.
 const BLACK_LIST: [&str; 3] = ["configBlackList", "brokerConfigPath", "rocketmqHome"];
 
+/// What exportConfigs and exportMetrics read without asking whether it is there.
+const WANTED_BY_TOOLS: &str =
+    "filterServerNums=0\nslaveReadEnable=true\nuseTLS=false\nclientCallbackExecutorThreads=1\n";
+
 /// Code 26: this node's values in force.
 pub fn get(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
     let mut text = broker.live().listing();
-    text.push_str("filterServerNums=0\n"); // tools 4.9 read it without asking whether it is there
+    text.push_str(WANTED_BY_TOOLS);
     let version = String::from_utf8_lossy(&DataVersion::default().to_bytes()).into_owned();
     let header = GetBrokerConfigResponse { version };
     answer.send(Command::response_to(&request, code::SUCCESS).with_header(&header).with_body(text));

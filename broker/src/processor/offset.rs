@@ -79,11 +79,14 @@ fn answer_consumer_offset(broker: &Broker, request: &Command, answer: Answer) {
     };
     answer.send(match offset {
         Some(offset) => Command::response_to(request, code::SUCCESS).with("offset", offset),
-        None => refuse(
-            request,
-            code::QUERY_NOT_FOUND,
-            "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first",
-        ),
+        None if header.set_zero_if_not_found == Some(false) => {
+            let remark = "Not found, do not set to zero, maybe this group boot first";
+            refuse(request, code::QUERY_NOT_FOUND, remark)
+        }
+        None => {
+            let remark = "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first";
+            refuse(request, code::QUERY_NOT_FOUND, remark)
+        }
     });
 }
 

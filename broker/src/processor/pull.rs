@@ -188,7 +188,10 @@ fn check(broker: &Broker, request: &Command, header: &PullRequest) -> Result<Fil
         }
         match SubscriptionData::parse(&header.topic, expression) {
             Ok(subscription) => subscription,
-            Err(error) => return refused(code::SUBSCRIPTION_PARSE_FAILED, error.to_string()),
+            Err(error) => {
+                let remark = format!("parse the consumer's subscription failed: {error}");
+                return refused(code::SUBSCRIPTION_PARSE_FAILED, remark);
+            }
         }
     };
     if !subscription.is_tag_type() {
@@ -348,10 +351,7 @@ fn answer(broker: &Broker, pull: HeldPull, look: Look) {
         broker.stats.counter(stat::GROUP_GET_SIZE, &key).add(look.found.bytes);
         broker.stats.counter(stat::BROKER_GET_NUMS, &broker.config.identity.cluster).add(look.found.count);
     }
-    let mut head = Command::response_to(&request, look.code()).with_header(&response);
-    if look.code() != code::SUCCESS {
-        head = head.with_remark(look.status.name());
-    }
+    let head = Command::response_to(&request, look.code()).with_header(&response).with_remark(look.status.name());
     answer.send(Reply { head, chunks: look.found.chunks });
 }
 

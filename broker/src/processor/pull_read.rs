@@ -62,8 +62,6 @@ pub enum Status {
     Found,
     /// There are messages, none of them wanted.
     NoMatchedMessage,
-    /// Nothing was ever written to the topic's queue.
-    NoMatchedLogicQueue,
     /// The queue is empty.
     NoMessageInQueue,
     /// Behind the first message that is kept.
@@ -82,7 +80,6 @@ impl Status {
         match self {
             Self::Found => "FOUND",
             Self::NoMatchedMessage => "NO_MATCHED_MESSAGE",
-            Self::NoMatchedLogicQueue => "NO_MATCHED_LOGIC_QUEUE",
             Self::NoMessageInQueue => "NO_MESSAGE_IN_QUEUE",
             Self::OffsetTooSmall => "OFFSET_TOO_SMALL",
             Self::OffsetOverflowOne => "OFFSET_OVERFLOW_ONE",
@@ -127,7 +124,7 @@ impl Look {
             Status::Found => code::SUCCESS,
             Status::NoMatchedMessage => code::PULL_RETRY_IMMEDIATELY,
             Status::OffsetOverflowOne => code::PULL_NOT_FOUND,
-            Status::NoMatchedLogicQueue | Status::NoMessageInQueue if self.asked == 0 => code::PULL_NOT_FOUND,
+            Status::NoMessageInQueue if self.asked == 0 => code::PULL_NOT_FOUND,
             _ => code::PULL_OFFSET_MOVED,
         }
     }
@@ -167,7 +164,7 @@ pub fn look(
     let nothing =
         |status, next, min, max| Ok(Look { status, asked: offset, next, min, max, found: Found::default() });
     let Some(queue) = broker.queues.get(topic, queue_id as u32) else {
-        return nothing(Status::NoMatchedLogicQueue, 0, 0, 0);
+        return nothing(Status::NoMessageInQueue, 0, 0, 0);
     };
     let (min, max) = (queue.min().0 as i64, queue.max().0 as i64);
     if max == 0 {

@@ -141,7 +141,11 @@ fn prepare(
         properties: &header.properties,
     };
     let mut units = BytesMut::new();
+    refuse_what_cannot_be(&header.properties)?;
     let (count, unique_key) = if header.batch {
+        if schedule::level(&header.properties) > 0 {
+            return Err(Refusal::new(code::MESSAGE_ILLEGAL, "a batch cannot be delayed"));
+        }
         let unique_key = properties::get(&header.properties, properties::UNIQ_KEY).map(str::to_owned);
         (pack_batch(&fields, body_bytes_max, &mut units)?, unique_key)
     } else {
@@ -225,6 +229,20 @@ fn stored_properties(broker: &Broker, sent: &str) -> (String, String) {
         }
     }
     (stored, unique_key)
+}
+
+/// Properties that no broker could act on.
+fn refuse_what_cannot_be(sent: &str) -> Result<(), Refusal> {
+    if let Some(level) = properties::get(sent, properties::DELAY_TIME_LEVEL)
+        && level.trim().parse::<i32>().is_err()
+    {
+        return Err(Refusal::new(code::SYSTEM_ERROR, format!("delay level {level:?} is no number")));
+    }
+    if properties::get(sent, properties::INNER_NUM).is_some() {
+        let remark = format!("{} is for the broker to set", properties::INNER_NUM);
+        return Err(Refusal::new(code::MESSAGE_ILLEGAL, remark));
+    }
+    Ok(())
 }
 
 /// What this broker cannot keep its word on is refused, rather than delivered at the wrong time.

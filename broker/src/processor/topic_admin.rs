@@ -104,6 +104,10 @@ fn wanted(broker: &Broker, header: CreateTopic, known: Option<&TopicConfig>) -> 
             return illegal(format!("{name} {queues} is not in 0..=65536"));
         }
     }
+    let attributes = header.attributes.as_deref().unwrap_or_default();
+    if attributes.split(',').any(|part| part == "+message.type=MIXED") {
+        return illegal("MIXED message type is not supported.".into());
+    }
     if header.perm & !PERM_BITS != 0 {
         return illegal(format!("perm {} has bits beyond {PERM_BITS}", header.perm));
     }
@@ -115,7 +119,7 @@ fn wanted(broker: &Broker, header: CreateTopic, known: Option<&TopicConfig>) -> 
         filter_type: FilterType::from_name(header.topic_filter_type.as_deref().unwrap_or_default()),
         sys_flag: header.topic_sys_flag.unwrap_or(0),
         order: header.order,
-        attributes: attributes(header.attributes.as_deref().unwrap_or_default(), known)?,
+        attributes: self::attributes(attributes, known)?,
     })
 }
 
@@ -193,7 +197,10 @@ pub fn one(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answ
     let topic = broker.tables().topic(&header.topic).map(TopicJson::from);
     answer.send(match topic {
         Some(topic) => Command::response_to(&request, code::SUCCESS).with_body(topic.to_bytes()),
-        None => no_topic(&request, &header.topic),
+        None => {
+            let remark = format!("No topic in this broker. topic: {}", header.topic);
+            refuse(&request, code::TOPIC_NOT_EXIST, remark)
+        }
     });
 }
 

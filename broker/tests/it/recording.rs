@@ -30,9 +30,9 @@ impl Recording {
     pub fn load(file: &str, bytes: &[u8]) -> Self {
         let (mut requests, mut pushes, mut told) = (Vec::new(), Vec::new(), Vec::new());
         let mut answers = BTreeMap::new();
-        for line in include_str!("../../../protocol/tests/vectors/frames/index.jsonl").lines() {
+        for line in include_str!("../vectors/index.jsonl").lines() {
             let line: Value = serde_json::from_str(line).unwrap();
-            if line["file"] != format!("{file}.bin") {
+            if line["file"] != file {
                 continue;
             }
             let number = |name: &str| line[name].as_u64().unwrap();
@@ -40,7 +40,7 @@ impl Recording {
             let command = frame::decode(&mut BytesMut::from(&bytes[from..from + length])).unwrap().unwrap();
             let scenario = line["scenario"].as_str().unwrap().to_owned();
             let one = Recorded { id: number("id"), scenario, command };
-            match (line["direction"] == "to server", line["kind"] == "request") {
+            match (line["to"] == "server", line["kind"] == "request") {
                 (true, true) => requests.push(one),
                 (true, false) => told.push(one),
                 (false, true) => pushes.push(one),

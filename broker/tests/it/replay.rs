@@ -14,10 +14,11 @@ use crate::support::*;
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Part {
     Code,
+    Remark,
     Ext,
     Body,
 }
-use Part::{Body, Code, Ext};
+use Part::{Body, Code, Ext, Remark};
 
 const NO_SQL: &str = "SQL92 filters are not built: refused as with enablePropertyFilter=false, RocketMQ's default";
 const NO_TIMERS: &str = "messages with a time of delivery are not built: refused rather than delivered at a wrong time";
@@ -25,6 +26,7 @@ const NO_TRANSACTIONS: &str = "transactions are not built: a half message is ref
 const NO_POP: &str = "pop is not built";
 const NO_REPLY: &str = "request-reply is not built";
 const NO_BATCH_QUEUES: &str = "batch queues are not built: the attribute is refused, so a later send makes the topic anew";
+const BATCH_MEMBERS: &str = "members of a batch are stored as they came, as by 4.9.7; 5.3.3 writes the batch's unique key over theirs";
 const LEGAL_GROUPS: &str = "an illegal group name is refused, as by 5.5.0; 5.3.3 stores it and lets it pull";
 const LENIENT: &str = "accepted, where Java trips over a null";
 
@@ -32,6 +34,17 @@ const LENIENT: &str = "accepted, where Java trips over a null";
 /// all that begin so.
 const DIFFERENCES: &[(&str, &[Part], &str)] = &[
     ("17-attr-batchcq", &[Code], NO_BATCH_QUEUES),
+    ("310-empty-body", &[], "accepted, as by 4.9.7, where 5.3.3 trips over a null; not sent, see `send.rs`"),
+    ("320-broken-body", &[Code], "a body that can never be read is illegal (13), not worth trying again (1)"),
+    ("11-found", &[Body], BATCH_MEMBERS),
+    ("361-lite", &[Body], BATCH_MEMBERS),
+    ("14-after-commit-bit", &[], "the pull with that bit is not in the recording, but its offset is put in `step`"),
+    ("15-missing-offset", &[Remark], "says which field is missing"),
+    ("33-mid-record", &[Remark], "our offset"),
+    ("11-group-illegal-never-created", &[Remark], "says why the group is not made"),
+    ("11-group-256-chars", &[Remark], "says why the group is not made"),
+    ("34-v2-fingerprint", &[Ext], "the recorded broker had seen another fingerprint of the group"),
+    ("43-late", &[Body], "the recorded broker had reset another group by a request that is not in the recording"),
     ("17-attr-unchangeable", &[], "the topic does not exist here, and the attribute is refused in other words"),
     ("320-inner-batch-topic", &[Ext], NO_BATCH_QUEUES),
     ("200-illegal", &[Code], LEGAL_GROUPS),
@@ -81,7 +94,8 @@ const DIFFERENCES: &[(&str, &[Part], &str)] = &[
     ("200054-*", &[Code, Ext], NO_POP),
     ("200055-*", &[Code, Ext], NO_POP),
     ("200151-*", &[Code, Ext], NO_POP),
-    ("370-bad", &[Code], NO_TIMERS),
+    ("370-bad", &[Code, Ext], NO_TIMERS),
+    ("401-unknown-group", &[Code], NO_POP),
     ("310-v6-flag-from-client", &[], "not sent: RocketMQ writes a record that nobody can read, see `send.rs`"),
 ];
 // And everywhere, see the comparison:
@@ -158,6 +172,8 @@ async fn the_long_handmade_session() {
     // What it had before.
     peer.create_topic("RawEmpty", 2, 6).await;
     peer.create_topic("RawPop", 2, 6).await;
+    peer.create_topic("RawDel", 2, 6).await;
+    peer.create_topic("RawNoWrite", 2, 4).await;
     let (offsets, stand_ins, complaints) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
     let mut replay = Replay { node, peer, second, offsets, stand_ins, complaints };
     let session = |recorded: &Recorded| (1199..=1865).contains(&recorded.id) || (2684..=2892).contains(&recorded.id);
@@ -187,12 +203,20 @@ async fn the_long_handmade_session() {
 
 impl Replay {
     async fn step(&mut self, request: &Recorded, expected: Option<&Command>) {
-        if request.scenario == "310-v6-flag-from-client" {
-            return;
-        }
-        if request.scenario == "320-ok" {
+        match request.scenario.as_str() {
+            "310-v6-flag-from-client" | "310-empty-body" => return,
+            // Delivered at once by the recorded broker.
+            "310-inner-num" => self.stand_in("RawT", 0).await,
             // The message delayed by a second has come.
-            self.peer.wait_for_end("RawT", 0, 8).await;
+            "320-ok" => self.peer.wait_for_end("RawT", 0, 9).await,
+            "14-after-commit-bit" => {
+                self.peer.store_offset("RawCG", "RawT", 0, 3).await;
+            }
+            // What came by a one-way request is on its way into the table.
+            "43" => {
+                self.peer.store_offset("RawCG", "RawT", 0, 2).await;
+            }
+            _ => {}
         }
         let mut command = self.translated(&request.command);
         if let Some(expected) = expected {
@@ -267,9 +291,13 @@ impl Replay {
             if ours >= end {
                 break;
             }
-            self.peer.send(&topic, queue_id, "TAGS\u{1}StandIn\u{2}", "stands in").await;
-            self.stand_ins.insert((topic.clone(), queue_id, ours));
+            self.stand_in(&topic, queue_id).await;
         }
+    }
+
+    async fn stand_in(&mut self, topic: &str, queue_id: i32) {
+        let (place, _) = self.peer.send(topic, queue_id, "", "stands in").await;
+        self.stand_ins.insert((topic.to_owned(), queue_id, place));
     }
 
     fn compare(&mut self, request: &Recorded, expected: &Command, ours: &Command) {
@@ -286,34 +314,18 @@ impl Replay {
         if !ours.is_response() || ours.encoding != request.command.encoding {
             check(Code, Some("is no response in the request's encoding".into()));
         }
-        check(Code, self.code_differs(expected, ours));
+        check(Code, code_differs(expected, ours));
+        check(Remark, remark_differs(expected, ours));
         check(Ext, self.ext_differs(request, expected, ours));
         check(Body, self.body_differs(request, expected, ours));
         let context = format!("{} {}", request.id, request.scenario);
         self.complaints.extend(complaints.into_iter().map(|complaint| format!("{context}: {complaint}")));
     }
 
-    fn code_differs(&self, expected: &Command, ours: &Command) -> Option<String> {
-        if ours.code != expected.code {
-            return Some(format!("code {} ({:?}), recorded {}", ours.code, ours.remark, expected.code));
-        }
-        let theirs = expected.remark.as_deref().unwrap_or_default();
-        let by_java = ["java.", "org.", "com."].iter().any(|package| theirs.starts_with(package));
-        let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
-        let said = ours.remark.as_deref().unwrap_or_default();
-        if ours.code != 0 && (by_java || theirs.contains("maybe msg body or properties")) {
-            let is_java = said.contains("Exception");
-            return (said.is_empty() || is_java).then(|| format!("remark {said:?}"));
-        }
-        let leftover = ours.code == 0 && theirs != "FOUND" && theirs != "Offset has been previously reset";
-        // The client's address is ours, and a link to a web page does not help.
-        let theirs = first(theirs.split(" consumer:[").next().unwrap_or_default());
-        let theirs = theirs.split(", TopicConfig").next().unwrap_or_default();
-        let same = first(said).starts_with(theirs.trim_end());
-        (!leftover && !same).then(|| format!("remark {said:?}, recorded {theirs:?}"))
-    }
-
     fn ext_differs(&mut self, request: &Recorded, expected: &Command, ours: &Command) -> Option<String> {
+        if expected.remark.as_deref().is_some_and(is_javas) {
+            return None;
+        }
         let mut theirs: BTreeMap<&str, String> =
             expected.ext.iter().map(|(name, value)| (name, value.to_owned())).collect();
         let mut mine: BTreeMap<&str, String> = ours
@@ -340,9 +352,10 @@ impl Replay {
             }
         }
         if let Some(topic) = request.command.ext.get("b").or(request.command.ext.get("topic"))
-            && let (Some(queue_id), Some(offset)) = (theirs.get("queueId"), theirs.get_mut("queueOffset"))
+            && let Some(queue_id) = theirs.get("queueId").map(|queue_id| queue_id.parse().unwrap())
+            && let Some(offset) = theirs.get_mut("queueOffset")
         {
-            *offset = true_offset(topic, queue_id.parse().unwrap(), offset.parse().unwrap()).to_string();
+            *offset = true_offset(topic, queue_id, offset.parse().unwrap()).to_string();
         }
         for name in ["timestamp", "indexLastUpdatePhyoffset", "indexLastUpdateTimestamp", "version"] {
             // Ours tells how far the index is whether it found something or not.
@@ -383,7 +396,9 @@ impl Replay {
                 }
                 let whole = |body: &[u8]| comparable(json(body), asked);
                 let (mine, theirs) = (whole(mine), whole(theirs));
-                (mine != theirs).then(|| format!("body\n  {mine}, recorded\n  {theirs}"))
+                let mut found = Vec::new();
+                differing("", &mine, &theirs, &mut found);
+                (!found.is_empty()).then(|| format!("body: {}", found.join("; ")))
             }
         }
     }
@@ -440,7 +455,8 @@ impl Replay {
             ours.insert((push.code, group(&push)));
         }
         for push in &recording.pushes {
-            let skipped = push.scenario.contains("silent") || push.scenario.contains("illegal");
+            // The request for 221 is not in the recording: `admin.rs` has it.
+            let skipped = ["silent", "illegal", "223"].iter().any(|part| push.scenario.contains(part));
             let is_known = ours.contains(&(push.command.code, group(&push.command)));
             if push.id < 3_000 && !skipped && !is_known {
                 let group = group(&push.command);
@@ -448,6 +464,32 @@ impl Replay {
             }
         }
     }
+}
+
+fn code_differs(expected: &Command, ours: &Command) -> Option<String> {
+    (ours.code != expected.code)
+        .then(|| format!("code {} ({:?}), recorded {}", ours.code, ours.remark, expected.code))
+}
+
+fn is_javas(remark: &str) -> bool {
+    ["java.", "org.", "com."].iter().any(|package| remark.starts_with(package))
+}
+
+fn remark_differs(expected: &Command, ours: &Command) -> Option<String> {
+    if ours.code != expected.code {
+        return None;
+    }
+    let theirs = expected.remark.as_deref().unwrap_or_default();
+    let said = ours.remark.as_deref().unwrap_or_default();
+    if ours.code != 0 && (is_javas(theirs) || theirs.contains("maybe msg body or properties")) {
+        return (said.is_empty() || said.contains("Exception")).then(|| format!("remark {said:?}"));
+    }
+    let leftover = ours.code == 0 && theirs != "FOUND" && theirs != "Offset has been previously reset";
+    // The client's address is ours, and a link to a web page does not help.
+    let theirs = theirs.lines().next().unwrap_or_default();
+    let theirs = theirs.split(" consumer:[").next().unwrap_or_default();
+    let theirs = theirs.split(" TopicConfig").next().unwrap_or_default().trim_end();
+    (!leftover && !said.starts_with(theirs)).then(|| format!("remark {said:?}, recorded {theirs:?}"))
 }
 
 fn names_it(pattern: &str, scenario: &str) -> bool {
@@ -479,6 +521,24 @@ fn names_missing(theirs: &BTreeSet<String>, ours: &BTreeSet<String>) -> Option<S
     (!missing.is_empty()).then(|| format!("{missing:?} are missing"))
 }
 
+/// Says where two bodies differ.
+fn differing(path: &str, mine: &Value, theirs: &Value, found: &mut Vec<String>) {
+    match (mine, theirs) {
+        (Value::Object(ours), Value::Object(recorded)) => {
+            let names: BTreeSet<&String> = ours.keys().chain(recorded.keys()).collect();
+            for name in names {
+                let path = format!("{path}/{name}");
+                match (ours.get(name), recorded.get(name)) {
+                    (Some(mine), Some(theirs)) => differing(&path, mine, theirs, found),
+                    (mine, theirs) => found.push(format!("{path} is {mine:?}, recorded {theirs:?}")),
+                }
+            }
+        }
+        _ if mine != theirs => found.push(format!("{path} is {mine}, recorded {theirs}")),
+        _ => {}
+    }
+}
+
 /// Without what no two runs have alike, and of tables of everything only what this session made.
 fn comparable(value: Value, asked: i32) -> Value {
     let table = match asked {
@@ -488,7 +548,8 @@ fn comparable(value: Value, asked: i32) -> Value {
         _ => return plain(value),
     };
     let of_session = |name: &str| {
-        name.contains("Raw") && !name.contains("RawBCQ") && !name.contains("pop") && !name.contains("Pop")
+        let other = ["RawBCQ", "pop", "Pop", "GGGG"]; // batch queues and pop
+        name.contains("Raw") && !other.iter().any(|part| name.contains(part))
     };
     let Value::Object(members) = plain(value[table].clone()) else { panic!("{table} is no map") };
     Value::Object(members.into_iter().filter(|(name, _)| of_session(name)).collect())
@@ -503,6 +564,8 @@ fn plain(value: Value) -> Value {
         }
         Value::Object(members) => {
             let members = members.into_iter().filter(|(name, _)| !LEFT_OUT.contains(&name.as_str()));
+            // An offset below 0 is none.
+            let members = members.filter(|(_, value)| value.as_i64() != Some(-1));
             let sorted: BTreeMap<String, Value> = members
                 .map(|(name, value)| {
                     let volatile = VOLATILE.contains(&name.as_str());

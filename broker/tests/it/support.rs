@@ -15,6 +15,7 @@ use protocol::{Command, RequestCode as code};
 use remoting::{Client, ClientConfig, Connection, Handler, Responder, Server, ServerConfig};
 use serde_json::Value;
 use settings::Properties;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -178,6 +179,21 @@ impl Peer {
         .await;
     }
 
+    /// Stores a consumer offset, and waits until it is committed.
+    pub async fn store_offset(&self, group: &str, topic: &str, queue_id: i32, offset: i64) -> Command {
+        self.call(update_offset(group, topic, queue_id, offset)).await
+    }
+
+    /// The code of the answer, and the offset if there is one.
+    pub async fn consumer_offset(&self, group: &str, topic: &str, queue_id: i32) -> (i32, Option<i64>) {
+        let ask = Command::request(code::QUERY_CONSUMER_OFFSET)
+            .with("consumerGroup", group)
+            .with("topic", topic)
+            .with("queueId", queue_id);
+        let told = self.call(ask).await;
+        (told.code, told.ext.i64("offset").unwrap())
+    }
+
     /// The messages of a queue from `offset` on, of one pull.
     pub async fn pull(&self, group: &str, topic: &str, queue_id: i32, offset: i64) -> Pulled {
         Pulled(self.call(pull(group, topic, queue_id, offset, 4, 0)).await)
@@ -232,6 +248,14 @@ pub fn send(topic: &str, queue_id: i32, properties: &str, body: impl Into<bytes:
         .with("j", 0)
         .with("k", false)
         .with_body(body)
+}
+
+pub fn update_offset(group: &str, topic: &str, queue_id: i32, offset: i64) -> Command {
+    Command::request(code::UPDATE_CONSUMER_OFFSET)
+        .with("consumerGroup", group)
+        .with("topic", topic)
+        .with("queueId", queue_id)
+        .with("commitOffset", offset)
 }
 
 pub fn pull(group: &str, topic: &str, queue_id: i32, offset: i64, sys_flag: i32, suspend_ms: u64) -> Command {
@@ -292,5 +316,42 @@ impl NameServer {
 
     pub fn knows(&self, topic: &str) -> bool {
         self.topics.lock().unwrap().iter().any(|known| known == topic)
+    }
+}
+
+/// A socket without a client behind it.
+pub struct Raw {
+    socket: platform::Connection,
+    read: bytes::BytesMut,
+}
+
+impl Raw {
+    pub async fn connect(addr: &str) -> Self {
+        let socket = within("a connection", TokioNet.connect(addr)).await.unwrap();
+        Self { socket, read: bytes::BytesMut::new() }
+    }
+
+    /// Writes; the other end may have closed by then.
+    pub async fn write(&mut self, bytes: &[u8]) {
+        let _ = self.socket.writer.write_all(bytes).await;
+        let _ = self.socket.writer.flush().await;
+    }
+
+    /// Says that nothing more comes.
+    pub async fn finish(&mut self) {
+        let _ = self.socket.writer.shutdown().await;
+    }
+
+    /// The next frame; `None` if the other end closed.
+    pub async fn read(&mut self) -> Option<Command> {
+        loop {
+            if let Some(command) = protocol::frame::decode(&mut self.read).unwrap() {
+                return Some(command);
+            }
+            let read = within("bytes or the end", self.socket.reader.read_buf(&mut self.read)).await;
+            if read.is_err() || read.is_ok_and(|bytes| bytes == 0) {
+                return None;
+            }
+        }
     }
 }
