@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use tokio::time::{Instant, interval};
 
 use crate::cluster::Cluster;
 use crate::load::{Attempt, Ledger};
 use crate::outcome::Outcome;
-use crate::raw_client::{Pulled, Queue, RawClient};
+use crate::raw_client::{Page, Pulled, Queue, RawClient};
 use crate::view::{View, node_name};
 
 /// How long one page may take.
@@ -80,7 +81,7 @@ async fn drain(client: &RawClient, addr: &str, queue: &Queue) -> Result<Drain> {
     let mut drain = Drain { min: 0, messages: Vec::new() };
     loop {
         let from = drain.messages.last().map_or(drain.min, |last| last.queue_offset + 1);
-        let page = client.pull(addr, queue, from, PAGE_MESSAGES, PAGE_WITHIN).await?;
+        let page = page(client, addr, queue, from).await?;
         if !page.messages.is_empty() {
             drain.messages.extend(page.messages);
         } else if drain.messages.is_empty() && from < page.min {
@@ -89,6 +90,19 @@ async fn drain(client: &RawClient, addr: &str, queue: &Queue) -> Result<Drain> {
             bail!("nothing at offset {from}, but the queue ends at {}", page.max);
         } else {
             return Ok(drain);
+        }
+    }
+}
+
+/// One page. A refusal is no answer to how the log looks: it is asked again, as every consumer does.
+async fn page(client: &RawClient, addr: &str, queue: &Queue, from: u64) -> Result<Page> {
+    let start = Instant::now();
+    let mut ticks = interval(Duration::from_millis(50));
+    loop {
+        ticks.tick().await;
+        match client.pull(addr, queue, from, PAGE_MESSAGES, PAGE_WITHIN).await {
+            Err(_) if start.elapsed() < PAGE_WITHIN => {}
+            answer => return answer,
         }
     }
 }

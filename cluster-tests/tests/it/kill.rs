@@ -39,7 +39,7 @@ async fn the_leader_is_killed_again_and_again_under_load() {
 async fn a_killed_follower_costs_no_message_and_catches_up() {
     let mut story = Story::begin("kill-follower").await;
     let leader = story.whole().await;
-    let follower = (leader + 1) % 3;
+    let [follower, _] = story.followers(leader);
     let term = story.cluster.view().await.term();
     let load = story.load_to("a", vec![story.cluster.broker_addr(leader)]);
     load.wait_for_acks(50).await;
@@ -58,7 +58,7 @@ async fn with_two_nodes_dead_nothing_is_acknowledged_and_one_back_is_enough() {
     let mut story = Story::begin("kill-two").await;
     let leader = story.whole().await;
     story.send_some("a").await;
-    let (one, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    let [one, other] = story.followers(leader);
     story.cluster.kill_together(&[one, other]).await.unwrap();
     let alone = story.load_to("b", vec![story.cluster.broker_addr(leader)]);
     let addr = story.cluster.http_addr(leader);

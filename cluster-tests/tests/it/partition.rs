@@ -105,7 +105,7 @@ async fn a_follower_cut_off_changes_nothing_and_comes_back_quietly() {
     let mut story = Story::begin("follower-alone").await;
     let leader = story.whole().await;
     let term = story.cluster.view().await.term();
-    let follower = (leader + 1) % 3;
+    let [follower, _] = story.followers(leader);
     let load = story.load_to("a", vec![story.cluster.broker_addr(leader)]);
     load.wait_for_acks(50).await;
     story.cluster.links().isolate(follower);

@@ -39,7 +39,7 @@ async fn a_follower_that_slept_catches_up_and_unseats_nobody() {
     let mut story = Story::begin("pause-follower").await;
     let leader = story.whole().await;
     let term = story.cluster.view().await.term();
-    let follower = (leader + 1) % 3;
+    let [follower, _] = story.followers(leader);
     let load = story.load_to("a", vec![story.cluster.broker_addr(leader)]);
     load.wait_for_acks(50).await;
     story.cluster.pause(follower).await.unwrap();

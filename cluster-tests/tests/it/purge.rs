@@ -17,7 +17,7 @@ async fn a_follower_that_lags_past_the_purge_boundary_gets_the_rest() {
         .with("fileReservedTime", 0);
     let mut story = Story::begin_with(options).await;
     let leader = story.whole().await;
-    let follower = (leader + 1) % 3;
+    let [follower, _] = story.followers(leader);
     story.send_some("a").await;
     story.cluster.kill(follower).await.unwrap();
     let missed = story.cluster.view().await.status(leader).unwrap().last_log_index;

@@ -30,7 +30,7 @@ async fn a_rolling_restart_under_load_loses_nothing() {
 async fn a_torn_entry_at_the_end_of_the_log_is_cut_off() {
     let mut story = Story::begin("torn-tail").await;
     let leader = story.whole().await;
-    let victim = (leader + 1) % 3;
+    let [victim, _] = story.followers(leader);
     story.send_some("a").await;
     story.cluster.wait_for_rest().await;
     for (round, torn_bytes) in [40_usize, 100, 1_000].into_iter().enumerate() {

@@ -5,7 +5,10 @@ use std::time::Duration;
 use cluster_tests::audit::audit;
 use cluster_tests::load::{Ledger, Load, LoadSpec};
 use cluster_tests::raw_client::{Queue, RawClient};
-use cluster_tests::{Cluster, ClusterOptions, View};
+use cluster_tests::{Cluster, ClusterOptions, View, seed};
+use platform::{RngSource, SeededRng};
+use rand::Rng;
+use rand::rngs::StdRng;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How long one request may take.
@@ -23,6 +26,7 @@ pub struct Story {
     pub cluster: Cluster,
     pub client: RawClient,
     ledger: Ledger,
+    rng: StdRng,
     _turn: SemaphorePermit<'static>,
 }
 
@@ -35,9 +39,11 @@ impl Story {
     /// The same as `options` say.
     pub async fn begin_with(options: ClusterOptions) -> Self {
         let turn = TURN.acquire().await.unwrap();
+        println!("story {}", options.name);
+        let rng = SeededRng(seed::pick()).rng("story");
         let cluster = Cluster::start(options).await.unwrap();
         let client = RawClient::new(GROUP);
-        let story = Self { cluster, client, ledger: Ledger::default(), _turn: turn };
+        let story = Self { cluster, client, ledger: Ledger::default(), rng, _turn: turn };
         story.client.create_topic(&story.leader_addr().await, TOPIC, QUEUES, ASK_WITHIN).await.unwrap();
         story
     }
@@ -55,6 +61,12 @@ impl Story {
     /// Waits for a leader, and gives back where it serves clients.
     pub async fn leader_addr(&self) -> String {
         self.cluster.broker_addr(self.leader().await)
+    }
+
+    /// The followers of `leader`, in an order that the seed decides.
+    pub fn followers(&mut self, leader: usize) -> [usize; 2] {
+        let (one, other) = ((leader + 1) % 3, (leader + 2) % 3);
+        if self.rng.random() { [one, other] } else { [other, one] }
     }
 
     /// Waits until somebody else than `old` leads.

@@ -8,7 +8,7 @@ async fn a_planned_change_of_leader_fails_no_send() {
     let load = story.load("a");
     for _ in 0..6 {
         let from = story.whole().await;
-        let to = (from + 1) % 3;
+        let [to, _] = story.followers(from);
         load.wait_for_acks(40).await;
         story.cluster.transfer_leader(from, to).await.unwrap();
         story

@@ -1,7 +1,5 @@
 //! A whole run in small: real processes, real kills, judged.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic, their helpers too")]
-
 use cluster_tests::{binary, files, seed};
 use jepsen::checker::{Validity, check_all, overall};
 use jepsen::history::History;
