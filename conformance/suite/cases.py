@@ -231,6 +231,7 @@ def kill(stage):
     result = tally(warm_up.of("ACK", "FAIL") + sender.of("ACK", "FAIL"), consumer.of("RECV", "BAD"),
                    range(WARM_UP + count), (killed_at, recovered_at))
     result.outage_ms = longest_gap_ms(acks)
+    result.pause_ms = longest_gap_ms(event for event in consumer.of("RECV") if event.number >= WARM_UP)
     complaints = result.complaints()
     if not ended:
         complaints.append(f"the sender did not end well ({last_words(sender)})")

@@ -14,6 +14,7 @@ from .waiting import wait_for
 UP_WITHIN_S = 60
 DOWN_WITHIN_S = 30
 ANSWER_WITHIN_S = 2
+PORT_TAKEN = "is in use"
 
 
 class Group:
@@ -27,22 +28,30 @@ class Group:
         self.process = None
 
     def start(self):
-        """Starts the group and returns once some node names a leader that serves."""
+        """Starts the group and returns once a leader serves and the name server shows it."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        log = open(self.directory / "up.log", "ab")
-        self.process = subprocess.Popen(
-            [self.trireme, "up", "--dir", str(self.directory / "data"), "--port-offset", str(self.port_offset),
-             *self.switches],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
-        log.close()
+        self.launch()
         wait_for("a leader", self.leader_or_early_end, UP_WITHIN_S)
         return self
+
+    def launch(self):
+        """Starts `trireme up` itself."""
+        with open(self.directory / "up.log", "wb") as log:
+            self.process = subprocess.Popen(
+                [self.trireme, "up", "--dir", str(self.directory / "data"), "--port-offset", str(self.port_offset),
+                 *self.switches],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 
     def leader_or_early_end(self):
         """The leader, once the name server shows it too; raises RuntimeError when `up` has ended by itself."""
         if self.process.poll() is not None:
             said = (self.directory / "up.log").read_text(errors="replace").strip()
-            raise RuntimeError(f"trireme up ended with status {self.process.returncode}: {said[-2000:]}")
+            if PORT_TAKEN not in said:
+                raise RuntimeError(f"trireme up ended with status {self.process.returncode}: {said[-2000:]}")
+            # The peers' ports lie where the system finds ports for outgoing connections, so any short connection
+            # of this machine may hold one of them for a moment.
+            self.launch()
+            raise ValueError(said[-200:])
         leader = self.leader()
         return leader if leader and leader["remoting"] in masters(self.namesrv()) else None
 

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 HEADINGS = ("client", "case", "result", "sent", "acked", "received", "missing", "doubled", "resent", "again",
-            "outage ms", "seconds")
+            "outage ms", "pause ms", "seconds")
 
 
 def verdict(result):
@@ -17,7 +17,7 @@ def row(result):
     counts = result.tally
     return (result.client, result.case, verdict(result), counts.sent, counts.acked, counts.received,
             len(counts.missing), len(counts.doubled), counts.resent, counts.again, counts.outage_ms,
-            f"{result.seconds:.1f}")
+            counts.pause_ms, f"{result.seconds:.1f}")
 
 
 def table(results):

@@ -25,6 +25,7 @@ class Tally:
     holes: list = dataclasses.field(default_factory=list)
     damaged: list = dataclasses.field(default_factory=list)
     outage_ms: int = 0
+    pause_ms: int = 0
 
     def complaints(self):
         """One sentence a fault."""
@@ -50,7 +51,7 @@ def tally(sent_events, received_events, in_order=range(0), outage=None, every_qu
 
     `in_order`: the numbers whose sends waited for their answer, one after the other. `outage` is the pair of times (kill, first acknowledgement after it) between which a client may have sent a message
     again without saying so. `every_queue_offset`: the consumer was given all of the topic, so that a queue offset
-    nobody received is a hole. The outage in ms is the caller's to fill in.
+    nobody received is a hole. The times in ms are the caller's to fill in.
     """
     result = Tally()
     acked, failed, oneway = {}, {}, set()
@@ -121,7 +122,7 @@ def holes(places):
             for offset in range(max(offsets)) if offset not in offsets]
 
 
-def longest_gap_ms(acks):
-    """The longest time between two neighbouring acknowledgements."""
-    times = sorted(event.at for event in acks)
+def longest_gap_ms(events):
+    """The longest time between two neighbouring events."""
+    times = sorted(event.at for event in events)
     return round(1000 * max((later - earlier for earlier, later in zip(times, times[1:])), default=0))

@@ -246,8 +246,8 @@ async fn pull(client: Arc<ClientRuntime>, options: &Options) -> Done {
         .client_options(options.client())
         .consume_from_where(ConsumeFromWhere::ConsumeFromFirstOffset)
         .build()?;
-    consumer.start().await?;
     consumer.subscribe_with_expression(&options.text("topic"), &options.text("tag")).await?;
+    consumer.start().await?;
     say("READY");
     let mut stop = std::pin::pin!(stopped());
     loop {
