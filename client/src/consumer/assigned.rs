@@ -62,15 +62,21 @@ impl Assigned {
         consumed_to
     }
 
-    /// The next message in order, as soon as there is one.
-    pub(super) async fn next(&self) -> Arc<ReceivedMessage> {
+    /// Resolves when there is a message to hand out. It is not taken yet: whoever waits for something else as well
+    /// may give up waiting without losing a message.
+    pub(super) async fn has_next(&self) {
         loop {
             let arrived = self.arrived.notified();
-            if let Some(message) = self.process().take() {
-                return message;
+            if self.process().has_next() {
+                return;
             }
             arrived.await;
         }
+    }
+
+    /// Takes the next message in order.
+    pub(super) fn next(&self) -> Option<Arc<ReceivedMessage>> {
+        self.process().take()
     }
 
     /// A message is consumed. Returns how far the queue is consumed now.

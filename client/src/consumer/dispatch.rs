@@ -73,17 +73,20 @@ impl<H: Handler> DynHandler for H {
 pub(super) async fn concurrently(engine: Arc<Engine>, assigned: Arc<Assigned>) {
     let mut running = JoinSet::new();
     loop {
-        let next = async {
-            let message = assigned.next().await;
-            let permit = engine.permit().await;
-            (message, permit)
+        // No place is taken while there is nothing to hand out, and no message before there is a place for it:
+        // either wait may be cut short by the other branches.
+        let place = async {
+            assigned.has_next().await;
+            engine.permit().await
         };
         tokio::select! {
             biased;
             () = assigned.gone() => break,
             Some(_) = running.join_next(), if !running.is_empty() => {}
-            (message, permit) = next => {
-                running.spawn(handle(engine.clone(), assigned.clone(), message, permit));
+            permit = place => {
+                if let Some(message) = assigned.next() {
+                    running.spawn(handle(engine.clone(), assigned.clone(), message, permit));
+                }
             }
         }
     }
@@ -118,21 +121,20 @@ async fn handle(
 /// Hands out the messages of one queue one after the other, as long as its lock is ours.
 pub(super) async fn in_order(engine: Arc<Engine>, assigned: Arc<Assigned>) {
     loop {
-        let next = async {
+        let place = async {
+            assigned.has_next().await;
             assigned.locked(|| engine.core.now()).await;
-            let message = assigned.next().await;
-            let permit = engine.permit().await;
-            (message, permit)
+            engine.permit().await
         };
-        let (mut message, permit) = tokio::select! {
+        let permit = tokio::select! {
             biased;
             () = assigned.gone() => return,
-            next = next => next,
+            permit = place => permit,
         };
         if assigned.locked_until() <= engine.core.now() {
-            assigned.process().put_back(message); // the lock ran out while we waited for the message
-            continue;
+            continue; // the lock ran out while we waited for a place
         }
+        let Some(mut message) = assigned.next() else { continue };
         let verdict = engine.consume(&assigned, message.clone()).await;
         drop(permit);
         if verdict == Consume::Success || engine.to_dead_letters(&assigned, &message).await {

@@ -266,9 +266,16 @@ impl Engine {
     /// Starts the tasks of a queue.
     fn begin(self: &Arc<Self>, queue: MessageQueue, offset: i64, stored: Option<i64>) -> Arc<Assigned> {
         let assigned = Arc::new(Assigned::new(queue.clone(), offset));
+        if !self.settings.locks_queues() {
+            assigned.lock_until(Duration::MAX);
+        }
         self.offsets().begin(queue.clone(), offset, stored);
-        let before = self.queues().assigned.insert(queue, assigned.clone());
-        assert!(before.is_none(), "only the rebalancing takes up queues, and this one was not assigned");
+        let before = {
+            let mut queues = self.queues();
+            queues.leaving.remove(&queue);
+            queues.assigned.insert(queue, assigned.clone())
+        };
+        assert!(before.is_none(), "a queue is taken up only while it is neither assigned nor being left");
         assigned.own(tokio::spawn(pull_loop::run(self.clone(), assigned.clone())));
         assigned.own(if self.settings.in_order {
             tokio::spawn(dispatch::in_order(self.clone(), assigned.clone()))
@@ -320,14 +327,16 @@ impl Engine {
     pub(super) async fn restart(self: Arc<Self>, queue: MessageQueue, offset: i64) {
         let Some(assigned) = self.leave(&queue) else { return };
         let locked_until = assigned.locked_until();
+        self.offsets().remove(&queue); // what is still being handled counts no more
         assigned.ended(FAREWELL_PATIENCE).await;
-        self.queues().leaving.remove(&queue);
+        self.store_offset(&queue, offset).await;
         if self.core.is_stopped() {
+            self.queues().leaving.remove(&queue);
             return;
         }
-        self.store_offset(&queue, offset).await;
-        let again = self.begin(queue, offset, None);
-        again.lock_until(locked_until);
+        // Until here the queue counted as being left, so that nobody else took it up.
+        self.begin(queue, offset, None).lock_until(locked_until);
+        self.wish.notify_one(); // it may belong to another member by now
     }
 
     /// Stores all offsets that have moved.

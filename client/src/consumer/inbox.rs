@@ -77,8 +77,8 @@ impl Engine {
 
     /// Body of the answer to code 307. Source: Java `ConsumerRunningInfo`.
     fn running_info(&self) -> String {
-        let queues: Vec<(MessageQueue, Value)> =
-            self.assigned().iter().map(|a| (a.queue.clone(), queue_info(a))).collect();
+        let queues: Vec<(protocol::route::MessageQueue, Value)> =
+            self.assigned().iter().map(|a| ((&a.queue).into(), queue_info(a))).collect();
         let properties = json!({
             "PROP_CLIENT_VERSION": protocol::version::name(VERSION).unwrap_or_default(),
             "PROP_CONSUMEORDERLY": self.settings.in_order.to_string(),

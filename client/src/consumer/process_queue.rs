@@ -38,6 +38,11 @@ impl ProcessQueue {
         self.next_pull = self.next_pull.max(next_pull);
     }
 
+    /// Whether there is a message to hand out.
+    pub(crate) fn has_next(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// The next message to hand out, in order.
     pub(crate) fn take(&mut self) -> Option<Arc<ReceivedMessage>> {
         self.waiting.pop_front()

@@ -84,6 +84,58 @@ async fn every_wanted_message_comes_once_and_the_offsets_are_stored() {
 }
 
 #[tokio::test]
+async fn no_message_is_forgotten_while_all_handlers_are_busy() {
+    let cluster = Cluster::start(1, 4).await;
+    let producer = Producer::builder("pg", cluster.config()).start().await.unwrap();
+    send(&producer, 0, 200).await;
+    let bodies = Bodies::default();
+    let noted = bodies.clone();
+    let consumer = builder(&cluster)
+        .concurrency(2)
+        .start(move |message: Arc<ReceivedMessage>| {
+            let noted = noted.clone();
+            async move {
+                tokio::task::yield_now().await;
+                noted.lock().unwrap().push(String::from_utf8_lossy(&message.body).into_owned());
+                Consume::Success
+            }
+        })
+        .await
+        .unwrap();
+    wait_for_all(&bodies, 200).await;
+    wait_for("the ends of all queues", || {
+        let world = lock(&cluster.world);
+        let is_at_end = |(queue, offset): &(client::MessageQueue, i64)| {
+            let units = world.stored.get(&(queue.topic.clone(), queue.queue_id));
+            *offset == units.map_or(0, Vec::len) as i64
+        };
+        consumer.queues().iter().all(is_at_end).then_some(())
+    })
+    .await;
+    consumer.shutdown().await;
+    producer.shutdown().await;
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn an_offset_outside_the_queue_is_corrected_and_consuming_goes_on() {
+    let cluster = Cluster::start(1, 1).await;
+    let producer = Producer::builder("pg", cluster.config()).start().await.unwrap();
+    send(&producer, 100, 5).await;
+    let key = ("cg".to_owned(), "T".to_owned(), 0);
+    lock(&cluster.world).offsets.insert(key.clone(), 1_000);
+    let bodies = Bodies::default();
+    let consumer = start(&cluster, &bodies).await;
+    wait_for("the corrected offset", || (lock(&cluster.world).offsets.get(&key) == Some(&10)).then_some(()))
+        .await;
+    send(&producer, 0, 5).await;
+    wait_for_all(&bodies, 5).await;
+    consumer.shutdown().await;
+    producer.shutdown().await;
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn members_divide_the_queues_and_take_over_from_one_that_leaves() {
     let cluster = Cluster::start(1, 4).await;
     let (one, two) = (Bodies::default(), Bodies::default());
