@@ -16,7 +16,7 @@ use super::scan::{BadEntry, Before, Leftover, SegmentEnd, first_of, look_behind,
 use super::seal::Sealer;
 use super::shared::{Part, Shared, State};
 use super::tail::wipe;
-use super::{CommitLog, EntryKind, LogOptions, LogReader, OpenError, Recovery};
+use super::{CommitLog, ENTRY_HEAD_BYTES, EntryKind, LogOptions, LogReader, OpenError, Recovery};
 use crate::checkpoint::{Checkpoint, Checkpoints, Keep, SealState};
 use crate::lock::DirLock;
 use crate::log_index::{SegmentIndex, decode_sidecar, encode_sidecar, sidecar_path};
@@ -450,7 +450,7 @@ fn end_of(state: &State, log_index: u64) -> io::Result<u64> {
 /// Zeroes `from..until`, and the place of a header at `from` in any case, so that nothing there is taken up again.
 fn clear(segment: &Segment, from: u64, until: u64) -> io::Result<()> {
     let zeroes = vec![0; 1 << 20];
-    let until = until.max(from + super::layout::ALIGN_BYTES).min(segment.limit());
+    let until = until.max(from + ENTRY_HEAD_BYTES as u64).min(segment.limit());
     let mut at = from;
     while at < until {
         let bytes = (until - at).min(zeroes.len() as u64);
@@ -513,7 +513,7 @@ fn count_units(reader: &LogReader, base: Option<&Checkpoint>) -> Result<Sealer, 
             let log_index = entry.head.log_index;
             entry.verify().map_err(|source| OpenError::Entry { log_index, source })?;
             if entry.head.kind == EntryKind::Units {
-                let at = entry.head.offset.0 + super::layout::ENTRY_HEAD_BYTES as u64;
+                let at = entry.head.offset.0 + ENTRY_HEAD_BYTES as u64;
                 sealer
                     .observe(log_index, &entry.payload(), at, entry.head.unit_count)
                     .map_err(|source| OpenError::Units { log_index, source })?;

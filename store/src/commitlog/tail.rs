@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use platform::Disk;
 
-use super::layout::FILLER_HEAD_BYTES;
+use super::layout::ENTRY_HEAD_BYTES;
 use super::records::{self, EndsRecord, PurgeRecord};
 use super::seal::Sealer;
 use super::shared::{Part, State};
@@ -53,7 +53,8 @@ impl CommitLog {
     /// 1. The flushed end on disk goes back: what is above it may be damaged from now on.
     /// 2. Sidecars that describe dropped entries go.
     /// 3. Headers are zeroed, the last one first, and synced: no later start can take a dropped entry up again
-    ///    behind new ones of the same size.
+    ///    behind new ones of the same size. All of a header: the first bytes of a new one that was torn, of the
+    ///    same size, would make up for those that are missing of an old one.
     fn truncate_at(&mut self, first_dropped: u64, end: u64) -> io::Result<()> {
         let committed = sync::read(&self.shared.state).committed;
         records::write(&mut self.ends_slot, &EndsRecord { committed, flushed: end }, true)?;
@@ -70,7 +71,8 @@ impl CommitLog {
         self.shared.disk.sync_dir(&dir)?;
         for cut in cuts.iter().rev() {
             for offset in cut.heads.iter().rev() {
-                cut.segment.write(*offset, &[IoSlice::new(&[0; FILLER_HEAD_BYTES])])?;
+                let bytes = (cut.segment.limit() - offset).min(ENTRY_HEAD_BYTES as u64) as usize;
+                cut.segment.write(*offset, &[IoSlice::new(&[0; ENTRY_HEAD_BYTES][..bytes])])?;
             }
             cut.segment.sync()?;
         }

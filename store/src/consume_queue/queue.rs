@@ -235,6 +235,12 @@ impl ConsumeQueue {
             if state.max < next || pairs.any(|(base, following)| base + self.units_per_file != *following) {
                 return Ok(false);
             }
+            for base in state.bases.range(..next).rev().skip(1) {
+                let file = self.files.open(&file_path(&self.dir, *base), OpenMode::Read)?;
+                if file.len()? < self.units_per_file * UNIT {
+                    return Ok(false);
+                }
+            }
             let dropped = state.bases.split_off(&next);
             for base in &dropped {
                 if *base > next || !state.bases.is_empty() {
@@ -295,7 +301,9 @@ impl ConsumeQueue {
             (first, state.max)
         };
         let file = self.files.open(&file_path(&self.dir, first), OpenMode::Read)?;
-        let min = partition_point(first, max.min(first + self.units_per_file), |at| {
+        // After a loss of power a file may be shorter than the ones behind it say.
+        let there = first + (file.len()? / UNIT).min(self.units_per_file);
+        let min = partition_point(first, max.min(there), |at| {
             let mut bytes = [0; UNIT_BYTES];
             file.read_exact_at(&mut bytes, (at - first) * UNIT)?;
             Ok::<_, io::Error>(Unit::from_bytes(&bytes).is_none())

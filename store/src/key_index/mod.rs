@@ -35,6 +35,8 @@ pub struct LastUpdate {
 pub struct KeyIndex {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    /// Entries of a full run.
+    run_entries: usize,
     state: Mutex<State>,
 }
 
@@ -67,7 +69,10 @@ impl KeyIndex {
     /// # Errors
     /// If the disk fails.
     pub fn open(disk: Arc<dyn Disk>, dir: impl Into<PathBuf>) -> io::Result<Self> {
-        let dir = dir.into();
+        Self::open_with(disk, dir.into(), RUN_ENTRIES)
+    }
+
+    fn open_with(disk: Arc<dyn Disk>, dir: PathBuf, run_entries: usize) -> io::Result<Self> {
         disk.create_dir_all(&dir)?;
         let mut state = State::default();
         for path in disk.list(&dir)? {
@@ -95,7 +100,7 @@ impl KeyIndex {
         let newest = state.part.as_ref().or(state.runs.last().map(|run| &**run));
         state.covered = newest.map_or(CommitlogOffset(0), |run| run.head.covered);
         state.note_last();
-        Ok(Self { disk, dir, state: Mutex::new(state) })
+        Ok(Self { disk, dir, run_entries, state: Mutex::new(state) })
     }
 
     /// Takes in one key of one message; found on return. Offsets never fall from call to call.
@@ -112,7 +117,7 @@ impl KeyIndex {
         let entry = Entry { hash: hash(topic, key), offset, store_timestamp_ms };
         let mut state = sync::lock(&self.state);
         // A run ends with a message, so that where one begins is a name of its own, and a cut parts no message.
-        if state.newest.len() >= RUN_ENTRIES && state.last.offset < offset {
+        if state.newest.len() >= self.run_entries && state.last.offset < offset {
             self.write_full(&mut state)?;
         }
         state.newest.push(entry);

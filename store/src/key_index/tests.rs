@@ -95,20 +95,23 @@ fn a_crash_before_a_flush_keeps_all_that_was_flushed() {
 
 #[test]
 fn after_a_crash_all_keys_below_the_covered_end_are_there() {
+    const RUN: u64 = 100;
+    let open =
+        |disk: &SimDisk| KeyIndex::open_with(Arc::new(disk.clone()), "/i".into(), RUN as usize).unwrap();
     let disk = SimDisk::new();
-    let index = KeyIndex::open(Arc::new(disk.clone()), "/i").unwrap();
-    for n in 1..=4 * RUN_ENTRIES as u64 {
+    let index = open(&disk);
+    for n in 1..=12 * RUN {
         index.put("T", &(n % 10).to_string(), CommitlogOffset(n), n).unwrap();
         index.note_covered(CommitlogOffset(n + 1));
-        if n == 1_000 {
+        if n == 3 * RUN + 50 {
             index.flush().unwrap();
         }
     }
     let mut ends = std::collections::BTreeSet::new();
-    for seed in 0..40 {
-        let index = KeyIndex::open(Arc::new(disk.crash(seed)), "/i").unwrap();
+    for seed in 0..1000 {
+        let index = open(&disk.crash(seed));
         let covered = index.covered().0;
-        assert!(covered > 1_000, "what was flushed is there");
+        assert!(covered > 3 * RUN + 50, "what was flushed is there");
         let expected = (1..covered).filter(|n| n % 10 == 3).count();
         let found = index.query("T", "3", usize::MAX, 0, u64::MAX).unwrap();
         assert_eq!(
@@ -118,7 +121,7 @@ fn after_a_crash_all_keys_below_the_covered_end_are_there() {
         );
         ends.insert(covered);
     }
-    assert!(ends.len() > 2, "{ends:?}");
+    assert!(ends.len() > 4, "{ends:?}");
 }
 
 #[test]
