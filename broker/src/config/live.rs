@@ -84,12 +84,15 @@ impl LiveConfig {
         before: &BTreeMap<String, String>,
         wanted: &BTreeMap<String, String>,
     ) -> Result<(), SetError> {
-        let mut all = before.clone();
-        all.extend(wanted.clone());
-        let config = over(&self.base, &all)?;
         for key in wanted.keys().filter(|key| !CHANGEABLE.contains(&key.as_str())) {
-            let unknown = config.notices.iter().find_map(|notice| match notice {
-                Notice::Unknown { key: unknown, nearest, .. } if unknown == key => Some(nearest.clone()),
+            let alone = BTreeMap::from([(key.clone(), String::new())]);
+            let notices = if self.base.in_force().iter().any(|known| known.name == key) {
+                Vec::new()
+            } else {
+                over(&self.base, &alone)?.notices
+            };
+            let unknown = notices.into_iter().find_map(|notice| match notice {
+                Notice::Unknown { key: unknown, nearest, .. } if unknown == *key => Some(nearest),
                 _ => None,
             });
             return Err(match unknown {
@@ -97,6 +100,9 @@ impl LiveConfig {
                 None => SetError::Fixed { key: key.clone() },
             });
         }
+        let mut all = before.clone();
+        all.extend(wanted.clone());
+        over(&self.base, &all)?;
         Ok(())
     }
 
@@ -156,7 +162,7 @@ mod tests {
         for (name, value, why) in [
             ("brokerPermission", "abc", "brokerPermission = \"abc\" is refused; allowed is 2 or 4 or 6"),
             ("brokerPermision", "4", "is no known property; did you mean brokerPermission?"),
-            ("listenPort", "9999", "listenPort cannot be changed while the broker runs"),
+            ("listenPort", "1", "listenPort cannot be changed while the broker runs"),
             ("messageDelayLevel", "1s", "messageDelayLevel cannot be changed while the broker runs"),
         ] {
             let error = live.check(&BTreeMap::new(), &set(name, value)).unwrap_err().to_string();

@@ -31,6 +31,15 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
+/// Takes a future one step on; its outcome if that was the last one.
+pub async fn step<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        outcome = future => Some(outcome),
+        () = std::future::ready(()) => None,
+    }
+}
+
 /// A group of one node that runs.
 pub struct Node {
     pub addr: String,
