@@ -283,7 +283,7 @@ fn no_loss_of_power_loses_a_durable_entry_or_changes_one() {
 
 #[test]
 fn no_kill_loses_an_entry_that_was_written() {
-    cut_with_seeds(100, Ending::Kill);
+    cut_with_seeds(4000, Ending::Kill);
 }
 
 #[test]
