@@ -238,6 +238,8 @@ public final class Client {
             messages.forEach(Client::report);
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
+        // Without it shutdown() interrupts the listener's threads, and what they had just consumed comes again.
+        consumer.setAwaitTerminationMillisWhenShutdown(10_000);
         consumer.start();
         say("READY");
         waitForStop();
