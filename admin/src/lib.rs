@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use client::ClientError;
+use client::protocol::names;
 
 /// Runs one command line; the first argument is the program's name, then come the verb and its flags.
 ///
@@ -62,6 +63,9 @@ fn hint(error: &anyhow::Error) -> Option<&'static str> {
     match error.downcast_ref::<ClientError>()? {
         ClientError::NameServers { .. } => {
             Some("Is a name server running there? Its address is given with -n host:port or in NAMESRV_ADDR.")
+        }
+        ClientError::NoRoute { topic } if topic.starts_with(names::RETRY_PREFIX) => {
+            Some("No member of that consumer group has been seen yet; its retry topic comes with the first.")
         }
         ClientError::NoRoute { .. } => Some("topicList tells which topics there are."),
         ClientError::NoCluster { .. } => Some("clusterList tells which clusters there are."),

@@ -152,7 +152,8 @@ pub(crate) fn message_value(message: &ReceivedMessage) -> Value {
         "topic": message.topic,
         "tags": message.tag(),
         "keys": message.property(properties::KEYS),
-        "brokerName": message.queue.broker_name,
+        // A message that was looked up by its place alone does not tell.
+        "brokerName": Some(&message.queue.broker_name).filter(|name| !name.is_empty()),
         "queueId": message.queue.queue_id,
         "queueOffset": message.queue_offset,
         "commitLogOffset": message.commitlog_offset,

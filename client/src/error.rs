@@ -59,16 +59,6 @@ pub enum ClientError {
         /// `send to` or `read from`.
         what: &'static str,
     },
-    /// The topic has no queue of this name and number.
-    #[error("topic {topic} has no queue {queue_id} at {broker_name}")]
-    UnknownQueue {
-        /// The topic.
-        topic: String,
-        /// The broker group asked for.
-        broker_name: String,
-        /// The queue number asked for.
-        queue_id: i32,
-    },
     /// The broker group has no leader at the moment, or is not known at all.
     #[error("broker group {broker_name} has no leader in the route")]
     NoLeader {
@@ -83,7 +73,7 @@ pub enum ClientError {
         /// The request, by name.
         request: &'static str,
         /// Why not.
-        source: CallError,
+        source: remoting::NotSent,
     },
     /// The request was written and no answer came.
     #[error("{request} got no answer from {addr}")]
@@ -93,7 +83,7 @@ pub enum ClientError {
         /// The request, by name.
         request: &'static str,
         /// A time-out, or the end of the connection.
-        source: CallError,
+        source: remoting::Unknown,
     },
     /// The other side answered with an error code.
     #[error("{addr} refused {request} with code {code} ({}): {remark}", code_name(*.code))]
@@ -262,10 +252,9 @@ impl ClientError {
     /// Wraps what a connection ended a call with.
     pub(crate) fn from_call(addr: &str, request: &'static str, source: CallError) -> Self {
         let addr = addr.to_owned();
-        if source.is_not_sent() {
-            Self::NotSent { addr, request, source }
-        } else {
-            Self::NoAnswer { addr, request, source }
+        match source {
+            CallError::NotSent { reason: source, .. } => Self::NotSent { addr, request, source },
+            CallError::Unknown { reason: source, .. } => Self::NoAnswer { addr, request, source },
         }
     }
 }

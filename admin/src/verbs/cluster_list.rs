@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use client::ClientError;
 use serde_json::{Value, json};
 
 use crate::cli::Verb;
@@ -31,6 +32,11 @@ impl Verb for ClusterList {
         let admin = context.admin().await?;
         let info = admin.cluster_info().await?;
         let mut table = Table::new(if self.more { MORE_COLUMNS } else { COLUMNS });
+        if let Some(cluster) =
+            self.cluster.as_ref().filter(|cluster| !info.cluster_addr_table.contains_key(*cluster))
+        {
+            return Err(ClientError::NoCluster { cluster: cluster.clone() }.into());
+        }
         let wanted = |cluster: &&String| self.cluster.as_ref().is_none_or(|wanted| wanted == *cluster);
         for cluster in info.cluster_addr_table.keys().filter(wanted) {
             for (name, id, addr) in admin.nodes_of_cluster(cluster).await? {

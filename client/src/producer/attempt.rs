@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use protocol::command::send::SendRequest;
 use protocol::{Command, RequestCode, ResponseCode, names};
-use remoting::{CallError, Unknown};
+use remoting::Unknown;
 
 use super::prepare::Prepared;
 use super::result::{self, SendResult};
@@ -219,9 +219,11 @@ impl Producer {
                 biased;
                 answer = call => answer?,
                 waited = self.deposed(&prepared.topic, target) => {
-                    let reason = Unknown::Timeout(waited);
-                    let source = CallError::Unknown { addr: target.node.clone(), reason };
-                    return Err(ClientError::from_call(&target.node, crate::transport::name_of(code), source));
+                    return Err(ClientError::NoAnswer {
+                        addr: target.node.clone(),
+                        request: crate::transport::name_of(code),
+                        source: Unknown::Timeout(waited),
+                    });
                 }
             }
         };
