@@ -11,6 +11,7 @@ GET_ROUTE_BY_TOPIC = 105
 QUERY_CONSUMER_OFFSET = 14
 SUCCESS = 0
 MASTER = "0"
+RESPONSE = 1
 
 
 class Refused(ValueError):
@@ -30,12 +31,20 @@ def exchange(address, code, fields=None, body=b"", timeout_s=5):
     host, port = address.rsplit(":", 1)
     with socket.create_connection((host, int(port)), timeout=timeout_s) as connection:
         connection.sendall(struct.pack(">II", 4 + len(head) + len(body), len(head)) + head + body)
-        frame = read_exactly(connection, struct.unpack(">I", read_exactly(connection, 4))[0])
-    head_bytes = struct.unpack(">I", frame[:4])[0] & 0xFFFFFF
-    answer = json.loads(frame[4:4 + head_bytes])
+        answer, answer_body = None, b""
+        # The broker may ask something itself on this connection before it answers.
+        while answer is None or not answer["flag"] & RESPONSE:
+            answer, answer_body = read_frame(connection)
     if answer["code"] != SUCCESS:
         raise Refused(f"{address} answered request {code} with {answer['code']}: {answer.get('remark')}")
-    return answer.get("extFields", {}), frame[4 + head_bytes:]
+    return answer.get("extFields", {}), answer_body
+
+
+def read_frame(connection):
+    """The header and the body of the next frame."""
+    frame = read_exactly(connection, struct.unpack(">I", read_exactly(connection, 4))[0])
+    head_bytes = struct.unpack(">I", frame[:4])[0] & 0xFFFFFF
+    return json.loads(frame[4:4 + head_bytes]), frame[4 + head_bytes:]
 
 
 def read_exactly(connection, count):
