@@ -1,7 +1,7 @@
 //! A client for RocketMQ and for Trireme: producer, consumers, and calls for operators.
 //!
 //! - [`Producer`] sends: waiting for the answer, one-way, in batches, in order by key.
-//! - [`PushConsumer`] receives as one member of a group; [`PullConsumer`] reads queues that the application
+//! - [`PushConsumer`] receives as one member of a group, [`LitePullConsumer`] too, but is polled; [`PullConsumer`] reads queues that the application
 //!   chooses.
 //! - [`Admin`] creates topics and groups, asks and sets what operators want to know and set.
 //!
@@ -31,8 +31,8 @@ mod transport;
 pub use admin::{Admin, IdError, ResetTo, TimeRange};
 pub use config::ClientConfig;
 pub use consumer::{
-    Consume, ConsumeFrom, Handler, MessageModel, PullConsumer, PullConsumerBuilder, PullOptions, PullResult,
-    PullStatus, PushConsumer, PushConsumerBuilder, Strategy,
+    Consume, ConsumeFrom, Handler, LitePullConsumer, MessageModel, PullConsumer, PullConsumerBuilder,
+    PullOptions, PullResult, PullStatus, PushConsumer, PushConsumerBuilder, Strategy,
 };
 pub use error::{ClientError, MessageError, Outcome, SendError};
 pub use message::{BODY_BYTES_MAX, Message};

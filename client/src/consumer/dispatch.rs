@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use protocol::command::send::SendBackRequest;
 use protocol::{Command, RequestCode};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 
 use super::assigned::Assigned;
@@ -65,6 +65,39 @@ impl<H: Handler> DynHandler for H {
         message: Arc<ReceivedMessage>,
     ) -> Pin<Box<dyn Future<Output = Consume> + Send + '_>> {
         Box::pin(self.consume(message))
+    }
+}
+
+/// Where the messages of an engine go.
+pub(super) enum Outlet {
+    /// To a handler, which says what became of each.
+    Handler(Box<dyn DynHandler>),
+    /// To whoever polls, who says later.
+    Polled(mpsc::Sender<HandedOver>),
+}
+
+/// A message that was handed over and is not consumed yet.
+pub(super) struct HandedOver {
+    pub(super) assigned: Arc<Assigned>,
+    pub(super) message: Arc<ReceivedMessage>,
+}
+
+/// Hands the messages of one queue over in their order, as fast as they are polled, until the queue is given up.
+pub(super) async fn handing_over(assigned: Arc<Assigned>, outlet: mpsc::Sender<HandedOver>) {
+    loop {
+        let place = async {
+            assigned.has_next().await;
+            outlet.reserve().await
+        };
+        let place = tokio::select! {
+            biased;
+            () = assigned.gone() => return,
+            place = place => place,
+        };
+        let Ok(place) = place else { return }; // nobody polls any more
+        if let Some(message) = assigned.next() {
+            place.send(HandedOver { assigned: assigned.clone(), message });
+        }
     }
 }
 
@@ -164,10 +197,11 @@ impl Engine {
         verdict
     }
 
-    /// The same for a message of no queue in hand.
+    /// The same for a message of no queue in hand. Without a handler nothing is consumed so.
     pub(super) async fn consume_alone(&self, message: Arc<ReceivedMessage>) -> Consume {
         let (queue, queue_offset) = (message.queue.to_string(), message.queue_offset);
-        let handling = AssertUnwindSafe(self.handler.consume_boxed(message));
+        let Outlet::Handler(handler) = &self.outlet else { return Consume::Later };
+        let handling = AssertUnwindSafe(handler.consume_boxed(message));
         handling.catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(queue, queue_offset, "handler panicked, the message comes again");
             Consume::Later
@@ -175,7 +209,7 @@ impl Engine {
     }
 
     /// A message is done with.
-    fn consumed(&self, assigned: &Assigned, message: &ReceivedMessage) {
+    pub(super) fn consumed(&self, assigned: &Assigned, message: &ReceivedMessage) {
         let consumed_to = assigned.done(message);
         if !assigned.is_dropped() {
             self.offsets().advance(&assigned.queue, consumed_to);

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
 use super::assigned::Assigned;
-use super::dispatch::{self, DynHandler};
+use super::dispatch::{self, Outlet};
 use super::filter::Filter;
 use super::local_offsets::LocalOffsets;
 use super::offsets::Offsets;
@@ -45,7 +45,7 @@ pub(super) struct Engine {
     pub(super) filters: BTreeMap<String, Filter>,
     /// The version of all subscriptions: the time of start, so that a later self of this client wins.
     pub(super) sub_version: i64,
-    pub(super) handler: Box<dyn DynHandler>,
+    pub(super) outlet: Outlet,
     /// As many as messages may be handled at the same time.
     pub(super) permits: Arc<Semaphore>,
     pub(super) local: Option<LocalOffsets>,
@@ -70,7 +70,7 @@ impl Engine {
         group: String,
         settings: Settings,
         filters: BTreeMap<String, Filter>,
-        handler: Box<dyn DynHandler>,
+        outlet: Outlet,
         local: Option<LocalOffsets>,
     ) -> Self {
         let sub_version = core.wall_ms();
@@ -82,7 +82,7 @@ impl Engine {
             settings,
             filters,
             sub_version,
-            handler,
+            outlet,
             permits,
             local,
             offsets: Mutex::default(),
@@ -116,7 +116,10 @@ impl Engine {
             self.filters.values().map(|filter| filter.data(self.sub_version)).collect();
         Membership::Consumer(ConsumerData {
             consume_from_where: Some(self.settings.consume_from.on_wire()),
-            consume_type: Some(ConsumeType::ConsumePassively),
+            consume_type: Some(match self.outlet {
+                Outlet::Handler(_) => ConsumeType::ConsumePassively,
+                Outlet::Polled(_) => ConsumeType::ConsumeActively,
+            }),
             group_name: self.group.clone(),
             message_model: Some(self.settings.model.on_wire()),
             subscription_data_set,
@@ -277,10 +280,12 @@ impl Engine {
         };
         assert!(before.is_none(), "a queue is taken up only while it is neither assigned nor being left");
         assigned.own(tokio::spawn(pull_loop::run(self.clone(), assigned.clone())));
-        assigned.own(if self.settings.in_order {
-            tokio::spawn(dispatch::in_order(self.clone(), assigned.clone()))
-        } else {
-            tokio::spawn(dispatch::concurrently(self.clone(), assigned.clone()))
+        assigned.own(match &self.outlet {
+            Outlet::Polled(outlet) => tokio::spawn(dispatch::handing_over(assigned.clone(), outlet.clone())),
+            Outlet::Handler(_) if self.settings.in_order => {
+                tokio::spawn(dispatch::in_order(self.clone(), assigned.clone()))
+            }
+            Outlet::Handler(_) => tokio::spawn(dispatch::concurrently(self.clone(), assigned.clone())),
         });
         assigned
     }

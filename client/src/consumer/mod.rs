@@ -6,6 +6,7 @@ mod dispatch;
 mod engine;
 mod filter;
 mod inbox;
+mod lite_pull;
 mod local_offsets;
 mod offsets;
 mod process_queue;
@@ -17,6 +18,7 @@ mod rebalance;
 mod start;
 
 pub use dispatch::{Consume, Handler};
+pub use lite_pull::LitePullConsumer;
 pub use protocol::allocate::Strategy;
 pub use pull::{PullResult, PullStatus};
 pub use pull_consumer::{PullConsumer, PullConsumerBuilder, PullOptions};

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use protocol::allocate::Strategy;
 use protocol::command::heartbeat;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::dispatch::{DynHandler, Handler};
+use super::dispatch::{Handler, Outlet};
 use super::engine::Engine;
 use super::filter::Filter;
+use super::lite_pull::LitePullConsumer;
 use super::local_offsets::LocalOffsets;
 use super::start::ConsumeFrom;
 use crate::config::ClientConfig;
@@ -142,7 +144,7 @@ pub struct PushConsumerBuilder {
 ///
 /// [`start_in_order`]: PushConsumerBuilder::start_in_order
 pub struct PushConsumer {
-    engine: Arc<Engine>,
+    pub(super) engine: Arc<Engine>,
     tasks: Tasks,
 }
 
@@ -240,7 +242,7 @@ impl PushConsumerBuilder {
     /// # Errors
     /// A bad name or expression, or no name server in the configuration.
     pub async fn start(self, handler: impl Handler) -> Result<PushConsumer, ClientError> {
-        self.launch(Box::new(handler)).await
+        self.launch(Outlet::Handler(Box::new(handler))).await
     }
 
     /// Starts consuming, one message of a queue after the other: none before its predecessor is consumed, and
@@ -250,28 +252,41 @@ impl PushConsumerBuilder {
     /// As [`start`](Self::start).
     pub async fn start_in_order(mut self, handler: impl Handler) -> Result<PushConsumer, ClientError> {
         self.settings.in_order = true;
-        self.launch(Box::new(handler)).await
+        self.launch(Outlet::Handler(Box::new(handler))).await
     }
 
-    async fn launch(self, handler: Box<dyn DynHandler>) -> Result<PushConsumer, ClientError> {
+    /// Starts a member of the group whose messages the application fetches itself: RocketMQ's lite pull consumer.
+    /// There are no retries and no dead letters then: what is not committed comes again.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_polled(self) -> Result<LitePullConsumer, ClientError> {
+        let (outlet, messages) = mpsc::channel(self.settings.pull_messages_max as usize);
+        Ok(LitePullConsumer::new(self.launch(Outlet::Polled(outlet)).await?, messages))
+    }
+
+    async fn launch(self, outlet: Outlet) -> Result<PushConsumer, ClientError> {
         check_group(&self.group)?;
         let mut filters = BTreeMap::new();
         for (topic, expression) in &self.subscriptions {
             check_topic(topic)?;
             filters.insert(topic.clone(), Filter::new(topic, expression)?);
         }
+        let has_retries = matches!(outlet, Outlet::Handler(_)) && !self.settings.is_broadcasting();
+        if has_retries {
+            let retry_topic = protocol::names::retry_topic(&self.group);
+            filters.insert(retry_topic.clone(), Filter::new(&retry_topic, "*")?);
+        }
         let local = if self.settings.is_broadcasting() {
             let dir = self.offsets_dir.unwrap_or_else(default_offsets_dir);
             Some(LocalOffsets::new(self.config.platform.disk.clone(), &dir, &self.group))
         } else {
-            let retry_topic = protocol::names::retry_topic(&self.group);
-            filters.insert(retry_topic.clone(), Filter::new(&retry_topic, "*")?);
             None
         };
         let inbound = Inbound::new();
         let core = Core::start(self.config, Some(inbound.clone())).await?;
         let engine =
-            Arc::new(Engine::new(core, inbound.clone(), self.group, self.settings, filters, handler, local));
+            Arc::new(Engine::new(core, inbound.clone(), self.group, self.settings, filters, outlet, local));
         let as_inbox: Arc<dyn crate::inbound::Inbox> = engine.clone();
         inbound.deliver_to(Arc::downgrade(&as_inbox));
         Ok(PushConsumer { tasks: Tasks::new(spawn_tasks(&engine)), engine })

@@ -268,6 +268,38 @@ async fn broadcasting_gives_every_member_everything_and_remembers_in_a_file() {
 }
 
 #[tokio::test]
+async fn a_polled_member_has_its_messages_in_order_and_what_it_does_not_commit_comes_again() {
+    let cluster = Cluster::start(1, 1).await;
+    let producer = Producer::builder("pg", cluster.config()).start().await.unwrap();
+    send(&producer, 0, 50).await;
+    let key = ("cg".to_owned(), "T".to_owned(), 0);
+    let mut polled = builder(&cluster).start_polled().await.unwrap();
+    polled.set_auto_commit(false);
+    let first = polled.poll(Duration::from_secs(5)).await.unwrap();
+    assert!(!first.is_empty());
+    polled.commit().await;
+    let committed = lock(&cluster.world).offsets[&key];
+    assert!(committed > first.last().unwrap().queue_offset);
+    assert!(!polled.poll(Duration::from_secs(5)).await.unwrap().is_empty());
+    polled.shutdown().await;
+    assert_eq!(lock(&cluster.world).offsets[&key], committed, "what was polled last is not committed");
+
+    let mut again = builder(&cluster).start_polled().await.unwrap();
+    let mut offsets: Vec<i64> = first.iter().map(|message| message.queue_offset).collect();
+    while offsets.len() < 50 {
+        let messages = again.poll(Duration::from_secs(5)).await.unwrap();
+        assert!(!messages.is_empty(), "{} of 50 messages", offsets.len());
+        offsets.extend(messages.iter().map(|message| message.queue_offset));
+    }
+    again.commit().await;
+    assert_eq!(offsets, (0..50).map(|number| number * 2).collect::<Vec<i64>>());
+    assert_eq!(lock(&cluster.world).offsets[&key], 100);
+    again.shutdown().await;
+    producer.shutdown().await;
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn a_pull_consumer_reads_what_it_is_assigned_and_seeks() {
     let cluster = Cluster::start(1, 2).await;
     let producer = Producer::builder("pg", cluster.config()).start().await.unwrap();
