@@ -1,25 +1,30 @@
-//! The fence of a node that may have forgotten entries it once acknowledged: it was in async mode when
-//! its machine lost power, or its log ends before something it knew.
+//! The fence of a node that may have forgotten what it once acknowledged: it was in async mode when its
+//! machine lost power, its log ends before something it knew, or its directory is a new one.
 //!
-//! Term and vote are never forgotten, only entries. Without the fence, such a node and one lagging
-//! follower could elect a leader that misses acknowledged entries. So a fenced node starts no election
-//! and grants no vote until one of these holds:
+//! Without the fence, such a node and one lagging follower could elect a leader that misses acknowledged
+//! entries. So a fenced node starts no election and grants no vote until one of these holds:
 //!
 //! 1. It has taken in what a leader of its term has committed, or has become that leader by 2. It may then do everything again.
-//! 2. It has heard the last entry of every other voter. It may then vote, but only for a candidate that
-//!    has at least the highest of them, and campaign if it has that itself. This is for the day on which
-//!    all nodes are fenced, and the first election needs all of them.
+//! 2. It has heard the last entry and the term of every other voter. It may then vote, but only for a
+//!    candidate that has at least the highest entry of them, in a term that none of them has seen yet, and
+//!    campaign if it has that entry itself. This is for the day on which all nodes are fenced, and the
+//!    first election needs all of them; the very first start of a group is such a day.
+//!
+//! A node with a new directory has forgotten its votes too. Another leader than the one it follows may have
+//! been elected with one of them, and may have committed entries that only the two of them had. So it is not
+//! let out by 1 before 2 holds as well, and it forms no group before it knows that there is none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use openraft::RaftMetrics;
 use openraft::async_runtime::watch::WatchReceiver;
 use store::LogPoint;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::NodeId;
 use crate::files::Files;
@@ -29,6 +34,12 @@ use crate::types::{LogId, Types};
 
 /// Between two looks at the leader and two rounds of questions.
 const ROUND: Duration = Duration::from_millis(100);
+/// How long a member may take to answer; it may have to be connected to first.
+const ANSWER: Duration = Duration::from_secs(1);
+/// So many rounds the very first start waits for members that are late.
+const PATIENCE_ROUNDS: u32 = 20;
+/// Who is still missing is told every so many rounds.
+const ROUNDS_A_REMINDER: u32 = 25;
 
 /// Who may be voted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,30 +48,58 @@ pub(crate) enum Fence {
     Open,
     /// Nobody.
     Closed,
-    /// A candidate whose last entry is at or above this one.
-    Above(Option<LogPoint>),
+    /// A candidate whose last entry is at or above `last`, in a term above `term`.
+    Above { last: Option<LogPoint>, term: u64 },
+}
+
+/// What a peer told of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) last: Option<LogPoint>,
+    pub(crate) term: u64,
+    pub(crate) is_newborn: bool,
 }
 
 impl Fence {
-    /// Whether a candidate with this last entry may be voted for.
-    pub(crate) fn admits(self, candidate_last: Option<LogPoint>) -> bool {
+    /// Whether a candidate for `term` with this last entry may be voted for.
+    pub(crate) fn admits(self, candidate_term: u64, candidate_last: Option<LogPoint>) -> bool {
         match self {
             Self::Open => true,
             Self::Closed => false,
-            Self::Above(bound) => candidate_last >= bound,
+            Self::Above { last, term } => candidate_last >= last && candidate_term > term,
         }
     }
 }
 
-/// Once every other voter has told its last entry: who may be voted for then.
-fn after_hearing(
-    voters: &BTreeSet<NodeId>,
-    this: NodeId,
-    heard: &BTreeMap<NodeId, Option<LogPoint>>,
-) -> Option<Fence> {
+/// Once every other voter has told its last entry and its term: who may be voted for then.
+fn after_hearing(voters: &BTreeSet<NodeId>, this: NodeId, heard: &BTreeMap<NodeId, Heard>) -> Option<Fence> {
     let others = voters.iter().filter(|id| **id != this);
     let heard_all = !voters.is_empty() && others.clone().all(|id| heard.contains_key(id));
-    heard_all.then(|| Fence::Above(others.fold(None, |highest, id| highest.max(heard[id]))))
+    heard_all.then(|| {
+        let none = Fence::Above { last: None, term: 0 };
+        others.map(|id| heard[id]).fold(none, |fence, heard| match fence {
+            Fence::Above { last, term } => {
+                Fence::Above { last: last.max(heard.last), term: term.max(heard.term) }
+            }
+            Fence::Open | Fence::Closed => fence,
+        })
+    })
+}
+
+/// At the very first start some members may be late, or wrongly configured. Once a majority is there, all of
+/// them new, they need not wait for the rest: a member that holds anything would have to be the only one ever
+/// to have done so.
+fn after_patience(voters: &BTreeSet<NodeId>, this: NodeId, heard: &BTreeMap<NodeId, Heard>) -> Option<Fence> {
+    let are_new =
+        heard.values().all(|heard| heard.is_newborn && heard.last.is_none_or(|last| last.log_index == 0));
+    let is_majority = (heard.len() + 1) * 2 > voters.len();
+    let there = heard.keys().copied().chain([this]).collect();
+    (are_new && is_majority).then(|| after_hearing(&there, this, heard)).flatten()
+}
+
+/// Whether nothing but the group's first membership was ever written anywhere.
+fn is_no_group_yet(fence: Fence) -> bool {
+    matches!(fence, Fence::Above { last, .. } if last.is_none_or(|last| last.log_index == 0))
 }
 
 /// Whether this node has everything that a leader of its term has committed; that leader may be itself.
@@ -78,15 +117,20 @@ pub(crate) async fn keep(
     files: Arc<Files>,
     raft: RaftHandle,
     members: BTreeSet<NodeId>,
+    mut may_form: bool,
 ) {
     let mut heard = BTreeMap::new();
+    let mut rounds = 0_u32;
     let this = *raft.node_id();
+    let is_newborn = files.is_newborn();
     loop {
         let metrics = raft.metrics().borrow_watched().clone();
-        if has_caught_up(&metrics) {
+        let may_leave = !is_newborn || matches!(network.fence(), Fence::Above { .. });
+        if may_leave && has_caught_up(&metrics) {
             match lift(&files).await {
                 Ok(()) => {
                     network.set_fence(Fence::Open);
+                    network.set_newborn(false);
                     raft.runtime_config().elect(true);
                     info!(node = this, term = metrics.current_term, "fence lifted: caught up with a leader");
                     return;
@@ -96,19 +140,43 @@ pub(crate) async fn keep(
         }
         let voters: BTreeSet<NodeId> = metrics.membership_config.voter_ids().collect();
         let voters = if voters.is_empty() { members.clone() } else { voters };
-        for id in voters.iter().filter(|id| **id != this) {
-            if let Ok(last) = network.ask_last(*id, ROUND).await {
-                heard.insert(*id, last);
+        // Once is enough: what this node promised before, it promised before the others answered. Later terms
+        // are none of its old votes, and a bound that rose with them would refuse every candidate.
+        if network.fence() == Fence::Closed {
+            let silent = voters.iter().filter(|id| **id != this && !heard.contains_key(*id));
+            let asked = silent.map(|id| async { (*id, network.ask_last(*id, ANSWER).await) });
+            for (id, told) in join_all(asked).await {
+                if let Ok(told) = told {
+                    heard.insert(id, told);
+                }
             }
         }
-        if let Some(fence) = after_hearing(&voters, this, &heard)
-            && network.fence() != fence
+        let fence = after_hearing(&voters, this, &heard).or_else(|| {
+            let is_late = may_form && rounds >= PATIENCE_ROUNDS;
+            is_late.then(|| after_patience(&voters, this, &heard)).flatten()
+        });
+        if let Some(fence) = fence
+            && network.fence() == Fence::Closed
         {
             network.set_fence(fence);
-            let may_campaign = fence.admits(files.reader().last());
+            if may_form && is_no_group_yet(fence) {
+                may_form = false;
+                // The same members on every node, and only where nothing was ever written: then any number
+                // of nodes may do it.
+                if let Err(error) = raft.initialize(voters.clone()).await {
+                    error!(node = this, %error, "cannot form the group");
+                }
+            }
+            let may_campaign = fence.admits(u64::MAX, files.reader().last());
             raft.runtime_config().elect(may_campaign);
             info!(node = this, ?fence, may_campaign, "heard of every other voter");
         }
+        if network.fence() == Fence::Closed && rounds.is_multiple_of(ROUNDS_A_REMINDER) && rounds > 0 {
+            let missing: Vec<_> =
+                voters.iter().filter(|id| **id != this && !heard.contains_key(id)).collect();
+            warn!(node = this, ?missing, "cannot vote before these members were heard of once: start them");
+        }
+        rounds = rounds.wrapping_add(1);
         sleep(ROUND).await;
     }
 }
@@ -123,6 +191,7 @@ async fn lift(files: &Files) -> std::io::Result<()> {
         Ok(())
     })?;
     flushed.await.map_err(|_| std::io::Error::other("the log's flusher is gone"))??;
+    files.set_grown()?;
     files.with_log(store::CommitLog::fence_lifted)
 }
 
@@ -137,21 +206,31 @@ mod tests {
 
     #[test]
     fn a_fenced_node_votes_for_nobody_and_then_only_for_the_highest() {
-        assert!(Fence::Open.admits(None));
-        assert!(!Fence::Closed.admits(point(9, 9)));
-        let fence = Fence::Above(point(2, 7));
-        assert!(fence.admits(point(2, 7)) && fence.admits(point(3, 1)));
-        assert!(!fence.admits(point(2, 6)) && !fence.admits(point(1, 9)) && !fence.admits(None));
+        assert!(Fence::Open.admits(1, None));
+        assert!(!Fence::Closed.admits(10, point(9, 9)));
+        let fence = Fence::Above { last: point(2, 7), term: 4 };
+        assert!(fence.admits(5, point(2, 7)) && fence.admits(9, point(3, 1)));
+        assert!(!fence.admits(5, point(2, 6)) && !fence.admits(5, point(1, 9)) && !fence.admits(5, None));
+        assert!(!fence.admits(4, point(2, 7)), "in that term it may have voted for another");
     }
 
     #[test]
     fn nothing_follows_before_every_other_voter_was_heard() {
         let voters = BTreeSet::from([1, 2, 3]);
-        let mut heard = BTreeMap::from([(2, point(1, 5))]);
+        let mut heard = BTreeMap::from([(2, Heard { last: point(1, 5), term: 4, is_newborn: false })]);
         assert_eq!(after_hearing(&voters, 1, &heard), None);
-        heard.insert(3, point(2, 1));
-        assert_eq!(after_hearing(&voters, 1, &heard), Some(Fence::Above(point(2, 1))));
-        assert_eq!(after_hearing(&BTreeSet::from([1]), 1, &BTreeMap::new()), Some(Fence::Above(None)));
+        heard.insert(3, Heard { last: point(2, 1), term: 2, is_newborn: false });
+        let fence = Fence::Above { last: point(2, 1), term: 4 };
+        assert_eq!(after_hearing(&voters, 1, &heard), Some(fence));
+        let nobody = Fence::Above { last: None, term: 0 };
+        assert_eq!(after_hearing(&BTreeSet::from([1]), 1, &BTreeMap::new()), Some(nobody));
         assert_eq!(after_hearing(&BTreeSet::new(), 1, &heard), None);
+        assert!(is_no_group_yet(nobody) && !is_no_group_yet(fence) && !is_no_group_yet(Fence::Closed));
+        let new = |last| Heard { last, term: 0, is_newborn: true };
+        assert!(after_patience(&voters, 1, &BTreeMap::from([(2, new(None))])).is_some());
+        assert!(after_patience(&voters, 1, &BTreeMap::from([(2, new(point(1, 5)))])).is_none());
+        assert!(after_patience(&voters, 1, &BTreeMap::new()).is_none(), "alone it is no majority");
+        assert!(after_patience(&voters, 1, &heard).is_none(), "the others are not new");
+        assert!(is_no_group_yet(Fence::Above { last: point(0, 0), term: 1 }));
     }
 }

@@ -1,7 +1,7 @@
 //! What lies on a node's disk, opened together: the log, the checkpoints, and three slots beside them.
 //!
 //! ```text
-//! <dir>/commitlog/     segments                 <dir>/raft/identity   whose directory this is
+//! <dir>/commitlog/     the log's own            <dir>/raft/identity   whose directory this is
 //! <dir>/checkpoints/   states after an entry    <dir>/raft/vote       term, node, committed
 //!                                               <dir>/raft/snapshot   checkpoint that is the snapshot
 //! ```
@@ -33,6 +33,7 @@ pub(crate) struct Files {
     checkpoints: Mutex<Checkpoints>,
     vote: Mutex<Slot<VoteOnDisk>>,
     snapshot: Mutex<Slot<LogPoint>>,
+    identity: Mutex<Slot<Identity>>,
     /// A checkpoint that came from a leader and that the log does not follow yet.
     installed: Mutex<Option<Checkpoint>>,
 }
@@ -46,6 +47,9 @@ struct VoteOnDisk(u64, NodeId, bool);
 struct Identity {
     group: String,
     node: NodeId,
+    /// Made here, and not yet known to hold all that a node of this name may have promised before: the disk
+    /// may be a new one under an old node.
+    is_newborn: bool,
 }
 
 /// A slot file with a typed value.
@@ -120,7 +124,9 @@ impl Files {
         };
         let (log, recovery) = CommitLog::open(platform, options, &mut checkpoints)?;
         if identity.value.is_none() {
-            let owner = Identity { group: config.group.clone(), node: config.node_id };
+            // Alone, or to be added by a leader, it has promised nothing to anybody.
+            let is_newborn = config.bootstrap && config.members.len() > 1;
+            let owner = Identity { group: config.group.clone(), node: config.node_id, is_newborn };
             identity.write(owner).map_err(trouble(&raft_dir))?;
         }
         let files = Self {
@@ -130,6 +136,7 @@ impl Files {
             checkpoints: Mutex::new(checkpoints),
             vote: Mutex::new(vote),
             snapshot: Mutex::new(snapshot),
+            identity: Mutex::new(identity),
             installed: Mutex::new(None),
         };
         Ok((Arc::new(files), recovery))
@@ -162,6 +169,20 @@ impl Files {
 
     pub(crate) fn checkpoints(&self) -> MutexGuard<'_, Checkpoints> {
         lock(&self.checkpoints)
+    }
+
+    /// Whether this directory was empty at its first start and has not caught up with the group since.
+    pub(crate) fn is_newborn(&self) -> bool {
+        lock(&self.identity).value.as_ref().is_some_and(|identity| identity.is_newborn)
+    }
+
+    /// It holds all that the others hold. On disk on return.
+    pub(crate) fn set_grown(&self) -> io::Result<()> {
+        let mut identity = lock(&self.identity);
+        match identity.value.clone() {
+            Some(owner) if owner.is_newborn => identity.write(Identity { is_newborn: false, ..owner }),
+            _ => Ok(()),
+        }
     }
 
     /// From memory.

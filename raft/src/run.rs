@@ -113,8 +113,12 @@ async fn start(
     .map_err(StartError::Thread)?;
 
     let network = Network::new(platform.clone(), &config);
-    if recovery.maybe_forgot {
+    // An empty log beside a vote: the log was taken away, with all it had promised.
+    let lost_log = recovery.last.is_none() && files.vote().is_some() && config.members.len() > 1;
+    let fenced = recovery.maybe_forgot || files.is_newborn() || lost_log;
+    if fenced {
         network.set_fence(Fence::Closed);
+        network.set_newborn(files.is_newborn());
     }
     for (id, addr) in &config.members {
         network.set_addr(*id, addr.clone());
@@ -126,7 +130,7 @@ async fn start(
     let mut log_store = LogStore::new(Arc::clone(&files));
     let state = log_store.get_log_state().await.map_err(|error| StartError::Raft(error.to_string()))?;
     let is_new = state.last_log_id.is_none() && files.vote().is_none();
-    let settings = Arc::new(raft_settings(&config, !recovery.maybe_forgot));
+    let settings = Arc::new(raft_settings(&config, !fenced));
     info!(
         %group, node, heartbeat_ms = settings.heartbeat_interval, election_timeout_ms_min = settings.election_timeout_min,
         election_timeout_ms_max = settings.election_timeout_max, flush = ?config.flush, one_leader_per_term = true,
@@ -157,15 +161,17 @@ async fn start(
         views: views_tx,
     };
     tokio::spawn(observer.run(raft.clone()));
-    if recovery.maybe_forgot {
-        warn!(%group, node, "may have forgotten entries: neither votes nor campaigns before it has caught up");
-        let members = config.members.keys().copied().collect();
-        tokio::spawn(fence::keep(Arc::clone(&network), Arc::clone(&files), raft.clone(), members));
-    }
-    if is_new && config.bootstrap {
-        // The same members on every node, and only where nothing was ever written: then any number of
-        // nodes may do it.
-        let members: BTreeSet<_> = config.members.keys().copied().collect();
+    let members: BTreeSet<_> = config.members.keys().copied().collect();
+    let may_form = is_new && config.bootstrap;
+    if fenced {
+        if recovery.maybe_forgot || lost_log {
+            warn!(%group, node, "may have forgotten entries: neither votes nor campaigns before it has caught up");
+        } else {
+            info!(%group, node, "a new directory: hears of every other member before it votes");
+        }
+        let (network, files) = (Arc::clone(&network), Arc::clone(&files));
+        tokio::spawn(fence::keep(network, files, raft.clone(), members, may_form));
+    } else if may_form {
         raft.initialize(members).await.map_err(|error| StartError::Raft(error.to_string()))?;
     }
 

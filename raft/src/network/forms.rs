@@ -91,6 +91,13 @@ impl Hello {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct VoteForm(u64, NodeId, bool);
 
+impl VoteForm {
+    /// The term of the vote.
+    pub(crate) fn term(self) -> u64 {
+        self.0
+    }
+}
+
 impl From<&Vote> for VoteForm {
     fn from(vote: &Vote) -> Self {
         Self(vote.leader_id.term, vote.leader_id.voted_for, vote.committed)
@@ -137,7 +144,7 @@ pub(crate) enum Request {
         last: Option<LogIdForm>,
         transfer: bool,
     },
-    /// What is the last entry of your log? Asked by a node that may have forgotten entries.
+    /// What is the last entry of your log, your term, and are you new? Asked by a node that may have forgotten.
     LastLog,
     Transfer {
         from: VoteForm,
@@ -157,7 +164,11 @@ pub(crate) enum Response {
         last: Option<LogIdForm>,
         granted: bool,
     },
-    LastLog(Option<LogPoint>),
+    LastLog {
+        last: Option<LogPoint>,
+        term: u64,
+        is_newborn: bool,
+    },
     Transferred,
     VoteChanged {
         expected: VoteForm,

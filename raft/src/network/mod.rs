@@ -25,14 +25,13 @@ use tracing::{info, warn};
 
 use crate::NodeId;
 use crate::config::NodeConfig;
-use crate::fence::Fence;
+use crate::fence::{Fence, Heard};
 use crate::state_machine::RaftHandle;
 use crate::types::Vote;
 use crate::wire;
 use forms::{Hello, Lane, PROTOCOL_VERSION, Request, Response};
 use frame::{FrameError, Kind, Parts, Reader};
 use lane::LaneCall;
-use store::LogPoint;
 
 pub(crate) use client::Factory;
 pub(crate) use lane::LaneError;
@@ -59,6 +58,7 @@ pub(crate) struct Network {
     fence: Mutex<Fence>,
     /// Who last sent something as a leader.
     led_by: Mutex<Option<LedBy>>,
+    is_newborn: AtomicBool,
     /// Set once raft is built; a leader has to be told of a peer that may have forgotten entries.
     raft: OnceLock<RaftHandle>,
     peers: RwLock<BTreeMap<NodeId, Arc<Peer>>>,
@@ -99,6 +99,7 @@ impl Network {
             about: config.about.clone(),
             fence: Mutex::new(Fence::Open),
             led_by: Mutex::new(None),
+            is_newborn: AtomicBool::new(false),
             raft: OnceLock::new(),
             peers: RwLock::new(BTreeMap::new()),
             complaints: Mutex::new(BTreeMap::new()),
@@ -136,19 +137,29 @@ impl Network {
         })
     }
 
+    /// Whether this node's directory is a new one that has not caught up with its group yet.
+    pub(crate) fn is_newborn(&self) -> bool {
+        self.is_newborn.load(Ordering::Relaxed)
+    }
+
+    /// Tells the network so.
+    pub(crate) fn set_newborn(&self, is_newborn: bool) {
+        self.is_newborn.store(is_newborn, Ordering::Relaxed);
+    }
+
     /// Tells the network whom it works for.
     pub(crate) fn set_raft(&self, raft: RaftHandle) {
         assert!(self.raft.set(raft).is_ok(), "a network works for one raft");
     }
 
-    /// The last entry in a peer's log.
-    pub(crate) async fn ask_last(&self, id: NodeId, within: Duration) -> Result<Option<LogPoint>, LaneError> {
+    /// The last entry in a peer's log, and its term.
+    pub(crate) async fn ask_last(&self, id: NodeId, within: Duration) -> Result<Heard, LaneError> {
         let no_answer = |reason: String| LaneError::NoAnswer(reason);
         let peer = self.peer(id).ok_or_else(|| no_answer(format!("node {id} is not known")))?;
         let question = Bytes::from(wire::encode(&Request::LastLog));
         let answer = lane::call(&peer.control, Kind::Call, vec![question], within).await?;
         match wire::decode(&answer).map_err(|error| no_answer(error.to_string()))? {
-            Response::LastLog(last) => Ok(last),
+            Response::LastLog { last, term, is_newborn } => Ok(Heard { last, term, is_newborn }),
             other => Err(no_answer(other.into_surprise())),
         }
     }

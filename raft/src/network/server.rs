@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
+use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::{AppendEntriesResponse, StreamAppendError};
 use platform::{Connection, Listener};
 use store::LogReader;
@@ -279,9 +280,12 @@ async fn respond(raft: &RaftHandle, network: &Network, reader: &LogReader, reque
                 Err(error) => refused(&error),
             }
         }
-        Request::LastLog => Response::LastLog(reader.last()),
-        Request::Vote { last, .. } | Request::PreVote { last, .. }
-            if !network.fence().admits(last.map(|last| log_point(&last.into()))) =>
+        Request::LastLog => {
+            let term = raft.metrics().borrow_watched().current_term;
+            Response::LastLog { last: reader.last(), term, is_newborn: network.is_newborn() }
+        }
+        Request::Vote { last, vote, .. } | Request::PreVote { last, vote, .. }
+            if !network.fence().admits(vote.term(), last.map(|last| log_point(&last.into()))) =>
         {
             refused(&"this node may have forgotten entries and does not vote for this candidate")
         }

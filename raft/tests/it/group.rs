@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -150,10 +151,15 @@ struct Member {
     running: Option<(Node, Recorder)>,
 }
 
+/// How long stories wait for all members of a new group.
+const FIRST_START: Duration = Duration::from_secs(8);
+
 /// A group of nodes, some of them running.
 pub struct Group {
     members: BTreeMap<NodeId, Member>,
     adjust: Box<dyn Fn(&mut NodeConfig) + Send + Sync>,
+    /// Whether a leader was asked for before.
+    has_led: AtomicBool,
     /// Machines that are not like the one this runs on.
     disks: BTreeMap<NodeId, TestDisk>,
 }
@@ -173,7 +179,12 @@ impl Group {
             members.insert(id, (Member { dir: tempfile::tempdir().unwrap(), addr, running: None }, listener));
         }
         let members = members.into_iter().map(|(id, (member, _listener))| (id, member)).collect();
-        let mut group = Self { members, adjust: Box::new(adjust), disks: BTreeMap::new() };
+        let mut group = Self {
+            members,
+            adjust: Box::new(adjust),
+            has_led: AtomicBool::new(false),
+            disks: BTreeMap::new(),
+        };
         for id in 1..=count {
             group.run(id);
         }
@@ -247,8 +258,15 @@ impl Group {
 
     /// The node that is ready to serve.
     pub async fn leader(&self) -> NodeId {
+        // At its first start a node votes once it has heard of all others: stories begin after that, unless one
+        // of them never comes.
+        let begun = std::time::Instant::now();
+        let is_first = !self.has_led.swap(true, Ordering::Relaxed);
         wait_for("a leader that is ready", || {
             let views: BTreeMap<_, _> = self.running().into_iter().map(|id| (id, self.view(id))).collect();
+            if is_first && begun.elapsed() < FIRST_START && views.values().any(|view| view.fenced) {
+                return Err(views);
+            }
             let ready = views.iter().filter(|(_, view)| view.ready).max_by_key(|(_, view)| view.term);
             ready.map(|(id, _)| *id).ok_or(views)
         })
