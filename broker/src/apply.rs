@@ -4,18 +4,16 @@
 //! disk: queues and index gather what they are given and are written out by `maintenance.rs` and before a
 //! checkpoint.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
 use protocol::message::MessageView;
 use raft::{Apply, ApplyError, Reply};
 use store::{
-    Checkpoint, CommitlogOffset, DispatchError, EntryKind, KeyIndex, LogReader, QueueOffset, Queues,
-    Restored, SealState, StoredEntry,
+    Checkpoint, CommitlogOffset, EntryKind, KeyIndex, LogReader, QueueOffset, Queues, SealState, StoredEntry,
 };
 use tokio::sync::{mpsc, watch};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::codec;
 use crate::config::LiveConfig;
@@ -34,9 +32,6 @@ pub struct Signals {
     /// Takes up properties that were set.
     pub live: Arc<LiveConfig>,
 }
-
-/// The log is read in pieces of this size when queues are built anew.
-const REBUILD_BYTES: u64 = 8 << 20;
 
 /// The broker's side of the replicated log.
 pub struct BrokerApply {
@@ -147,32 +142,6 @@ impl BrokerApply {
     }
 }
 
-/// Where each queue begins in the retained log: at its first unit there, or at its end if it has none there.
-fn begins(log: &LogReader, checkpoint: &Checkpoint) -> Result<SealState, DispatchError> {
-    let mut first: BTreeMap<(String, u32), u64> = BTreeMap::new();
-    let mut at = log.first_index().unwrap_or(checkpoint.last.log_index + 1);
-    while at <= checkpoint.last.log_index {
-        let entries = log.entries(at..checkpoint.last.log_index + 1, REBUILD_BYTES)?;
-        let Some(last) = entries.last() else { break };
-        at = last.head.log_index + 1;
-        for entry in entries.iter().filter(|entry| entry.head.kind == EntryKind::Units) {
-            let payload = entry.payload();
-            for unit in protocol::message::walk(&payload).filter_map(Result::ok) {
-                let Ok(view) = protocol::message::parse(unit) else { continue };
-                let key = (view.topic.to_owned(), view.queue_id as u32);
-                first.entry(key).or_insert(view.queue_offset as u64);
-            }
-        }
-    }
-    let mut seal = checkpoint.seal.clone();
-    for (topic, queue_id, next) in &mut seal.queue_ends {
-        if let Some(begin) = first.get(&(topic.clone(), *queue_id)) {
-            *next = *begin;
-        }
-    }
-    Ok(seal)
-}
-
 impl Apply for BrokerApply {
     fn apply(&mut self, entry: &StoredEntry) -> Reply {
         match entry.head.kind {
@@ -198,13 +167,7 @@ impl Apply for BrokerApply {
             return Ok(());
         };
         let tables = codec::decode::<Tables>(&checkpoint.app).map_err(ApplyError::new)?;
-        self.index.truncate_to(checkpoint.next_offset).map_err(ApplyError::new)?;
-        if self.queues.truncate_all(&checkpoint.seal).map_err(ApplyError::new)? != Restored::Whole {
-            info!(upto = checkpoint.last.log_index, "building consume queues and key index from the log");
-            let from = begins(log, checkpoint).map_err(ApplyError::new)?;
-            store::rebuild(log, &from, checkpoint.last.log_index, &self.queues, &self.index)
-                .map_err(ApplyError::new)?;
-        }
+        store::restore(log, checkpoint, &self.queues, &self.index).map_err(ApplyError::new)?;
         self.set_tables(tables);
         Ok(())
     }

@@ -20,7 +20,9 @@ use crate::server::Broker;
 const FORWARD_WITHIN: Duration = Duration::from_millis(2_500);
 /// How long a node without a leader looks for one before it says so: a planned handover takes a few
 /// milliseconds, and a client's retry costs more than this.
-const LEADER_WITHIN: Duration = Duration::from_millis(200);
+const LEADER_WITHIN: Duration = Duration::from_millis(400);
+/// How soon it looks again where the node it took for the leader says that it is not.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +64,8 @@ impl Broker {
         }
     }
 
-    /// Answers a request that only the leader may answer, from a node that is not ready to.
+    /// Answers a request that only the leader may answer, from a node that is not ready to. While the lead changes
+    /// hands it looks again, for [`LEADER_WITHIN`] at most: nothing has been proposed then, so nothing is doubled.
     ///
     /// `here` is called if this node turns out to lead after all.
     pub async fn answer_elsewhere(
@@ -72,12 +75,28 @@ impl Broker {
         answer: Answer,
         here: impl FnOnce(std::sync::Arc<Self>, Origin, Command, Answer) + Send,
     ) {
-        match self.verdict(LEADER_WITHIN).await {
-            Verdict::Here => here(self, origin, request, answer),
-            // Forwarded once already: two nodes that each take the other for the leader must not play ball.
-            Verdict::There(_) if origin.is_forwarded() => answer.send(not_leader(&request)),
-            Verdict::There(leader) => self.forward_and_answer(leader, &origin, &request, answer).await,
-            Verdict::Nobody => answer.send(not_leader(&request)),
+        let deadline = self.monotonic() + LEADER_WITHIN;
+        loop {
+            let left = deadline.saturating_sub(self.monotonic());
+            match self.verdict(left).await {
+                Verdict::Here => return here(self, origin, request, answer),
+                // Forwarded once already: two nodes that each take the other for the leader must not play ball.
+                Verdict::There(_) if origin.is_forwarded() => return answer.send(not_leader(&request)),
+                Verdict::There(leader) => match self.forward(leader, &origin, &request).await {
+                    Forwarded::Reply(reply) if !is_not_leader(&reply) => return answer.send(reply),
+                    Forwarded::Taken => return,
+                    Forwarded::Unknown(reason) => return answer.send(unknown(&request, &reason)),
+                    Forwarded::Reply(_) => {}
+                    Forwarded::NotDone(reason) => {
+                        debug!(code = request.code, leader, reason, "not forwarded")
+                    }
+                },
+                Verdict::Nobody => {}
+            }
+            if self.monotonic() >= deadline {
+                return answer.send(not_leader(&request));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
@@ -92,10 +111,7 @@ impl Broker {
         match self.forward(leader, origin, request).await {
             Forwarded::Reply(reply) => answer.send(reply),
             Forwarded::Taken => {}
-            Forwarded::NotDone(reason) => {
-                debug!(code = request.code, leader, reason, "not forwarded");
-                answer.send(not_leader(request));
-            }
+            Forwarded::NotDone(_) => answer.send(not_leader(request)),
             Forwarded::Unknown(reason) => answer.send(unknown(request, &reason)),
         }
     }
@@ -140,6 +156,11 @@ fn reply_of(frame: &[u8], request: &Command) -> Forwarded {
 pub fn not_leader(request: &Command) -> Command {
     refuse(request, ResponseCode::SERVICE_NOT_AVAILABLE, "no leader serves this broker group now")
         .with("outcome", "none")
+}
+
+/// Whether a reply is [`not_leader`].
+fn is_not_leader(reply: &Command) -> bool {
+    reply.code == ResponseCode::SERVICE_NOT_AVAILABLE && reply.ext.get("outcome") == Some("none")
 }
 
 /// It may or may not have happened. Never a code that clients take for success.

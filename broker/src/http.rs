@@ -90,6 +90,7 @@ fn local_leader(broker: &Broker, view: &View) -> Value {
         "leader": view.leader.map(node_name),
         "addr": view.leader.and_then(|leader| broker.remoting_addr_of(leader)),
         "ready": view.ready,
+        "fenced": view.fenced,
         "linearizable": false,
     })
 }

@@ -24,6 +24,10 @@ const WRITE_OUT: Duration = Duration::from_secs(1);
 const CLIENT_SILENT: Duration = Duration::from_secs(120);
 /// How often clients and retention are looked at. Source: RocketMQ `cleanResourceInterval`.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
+/// Consume queues and key index are flushed every so many rounds of housekeeping: about once a minute.
+const FLUSH_ROUNDS: u32 = 6;
+/// How long a handover to the preferred node may take.
+const PREFER_WITHIN: Duration = Duration::from_secs(2);
 /// Above this use of the disk, in percent, segments go whatever their age. Source: RocketMQ
 /// `diskSpaceCleanForciblyRatio`.
 const FORCED_PERCENT: u64 = 85;
@@ -92,7 +96,13 @@ pub async fn write_out(broker: Arc<Broker>, shutdown: watch::Receiver<bool>) {
 pub async fn housekeeping(broker: Arc<Broker>, shutdown: watch::Receiver<bool>) {
     debug_assert_eq!(HOUSEKEEPING.as_secs(), SAMPLE_SECS);
     let mut ticks = Ticks::new(HOUSEKEEPING, shutdown);
+    let mut rounds = 0_u32;
     while ticks.next().await {
+        rounds = rounds.wrapping_add(1);
+        if rounds.is_multiple_of(FLUSH_ROUNDS) {
+            flush(&broker).await;
+        }
+        prefer_leader(&broker).await;
         broker.stats.sample(broker.monotonic().as_secs());
         drop_silent_clients(&broker);
         watch_disk(&broker);
@@ -125,6 +135,30 @@ fn watch_disk(broker: &Broker) {
 /// at 91 % has days left, and a small one in a test has no gigabyte to begin with.
 fn is_full(space: Space, segment_bytes: u64) -> bool {
     used_percent(space) > FULL_PERCENT && space.available_bytes < segment_bytes * SEGMENTS_AHEAD
+}
+
+/// Consume queues and key index to the disk: bounds what a restart after a loss of power reads of the log.
+async fn flush(broker: &Arc<Broker>) {
+    let broker = Arc::clone(broker);
+    let flush = move || broker.queues.flush().and_then(|()| broker.index.flush());
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(flush).await {
+        warn!(%error, "consume queues and key index not flushed; the next start reads them from the log");
+    }
+}
+
+/// Hands the lead to the node that the operator prefers, once it has all that this one has.
+async fn prefer_leader(broker: &Broker) {
+    let view = broker.node.view();
+    let Some(preferred) = broker.config.quorum.preferred_leader.filter(|id| *id != broker.node_id()) else {
+        return;
+    };
+    let peer = view.peers.iter().find(|peer| peer.id == preferred);
+    let has_all =
+        peer.and_then(|peer| peer.matched_index).is_some_and(|matched| matched >= view.commit_index);
+    let may_lead = view.ready && has_all && view.voters.contains(&preferred);
+    if may_lead && let Err(error) = broker.hand_over(preferred, PREFER_WITHIN).await {
+        warn!(to = crate::http::node_name(preferred), %error, "lead not handed to the preferred node");
+    }
 }
 
 fn drop_silent_clients(broker: &Broker) {

@@ -1,16 +1,17 @@
 //! Keeps every name server informed: who leads, where the nodes are, which topics exist.
 //!
 //! One task a name server. It registers at once when the node's standing in its group or a topic changes, and
-//! every period otherwise; a name server that is away is tried again every second. The registration carries the
+//! every period otherwise; a name server that is away is tried again twice a second. The registration carries the
 //! term, so that a deposed leader's late word never takes the route back. The connection stays open: when this
-//! process dies, name servers see it close and drop the node at once.
+//! process dies, name servers see it close and drop the node at once; when it closes from the other side, the node
+//! registers again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::command::route::{RegisterBroker, RegisterBrokerBody, TopicConfigWrapper, UnregisterBroker};
 use protocol::{Command, RequestCode, ResponseCode as code};
-use remoting::Client;
+use remoting::{Client, Connection};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
@@ -21,7 +22,9 @@ use crate::server::Broker;
 /// How long a name server may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// How soon a name server that did not answer is tried again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// How often the connection of a registration is looked at.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Asks for registrations and follows them.
 pub struct Registrar {
@@ -109,26 +112,27 @@ async fn keep_informed(
     let mut was_reached = None;
     loop {
         let count = *wanted.borrow_and_update();
-        let reached = match register(&broker, &client, &addr).await {
-            Ok(broker_id) => {
+        let connection = match register(&broker, &client, &addr).await {
+            Ok((broker_id, connection)) => {
                 if was_reached != Some(true) {
                     info!(namesrv = addr, broker_id, "registered");
                 }
-                true
+                Some(connection)
             }
             Err(reason) => {
                 if was_reached != Some(false) {
-                    warn!(namesrv = addr, reason, "not registered; trying again every second");
+                    warn!(namesrv = addr, reason, "not registered; trying again twice a second");
                 }
-                false
+                None
             }
         };
+        let reached = connection.is_some();
         was_reached = Some(reached);
         done.send_replace(if reached { count } else { u64::MAX });
         let period = Duration::from_millis(broker.config.network.register_period_ms);
         tokio::select! {
             changed = wanted.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(if reached { period } else { RETRY_AFTER }) => {}
+            () = worn_out(connection.as_deref(), period) => {}
             _ = shutdown.wait_for(|stop| *stop) => break,
         }
     }
@@ -138,13 +142,23 @@ async fn keep_informed(
     }
 }
 
+/// Until a registration has to be repeated: its period is over, or the name server is gone. One that starts anew
+/// knows nothing, and every client that asks it is without a route until then.
+async fn worn_out(connection: Option<&Connection>, period: Duration) {
+    let Some(connection) = connection else { return tokio::time::sleep(RETRY_AFTER).await };
+    let deadline = tokio::time::Instant::now() + period;
+    while connection.is_open() && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
 /// The leader is broker id 0; a follower's is its node number, n0 being 1.
 fn broker_id(broker: &Broker) -> (i64, u64) {
     let view = broker.views.borrow();
     (if view.ready { 0 } else { broker.node_id() as i64 }, view.term)
 }
 
-async fn register(broker: &Broker, client: &Client, addr: &str) -> Result<i64, String> {
+async fn register(broker: &Broker, client: &Client, addr: &str) -> Result<(i64, Arc<Connection>), String> {
     let (broker_id, term) = broker_id(broker);
     let body = {
         let tables = broker.tables();
@@ -181,12 +195,13 @@ async fn register(broker: &Broker, client: &Client, addr: &str) -> Result<i64, S
         zone_name: None,
     };
     let request = Command::request(RequestCode::REGISTER_BROKER).with_header(&header).with_body(body);
-    let reply = client.call(addr, request, ANSWER_WITHIN).await.map_err(|error| error.to_string())?;
+    let connection = client.connection(addr).await.map_err(|error| error.to_string())?;
+    let reply = connection.call(request, ANSWER_WITHIN).await.map_err(|error| error.to_string())?;
     if reply.code != code::SUCCESS {
         return Err(format!("code {}: {}", reply.code, reply.remark.unwrap_or_default()));
     }
     debug!(namesrv = addr, broker_id, term, "registration answered");
-    Ok(broker_id)
+    Ok((broker_id, connection))
 }
 
 async fn unregister(broker: &Broker, client: &Client, addr: &str) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use platform::Platform;
+use platform::{DiskLock, Platform};
 use protocol::message::id::UniqueKeys;
 use raft::{Node, NodeConfig, Timing};
 use rand::Rng;
@@ -34,6 +34,8 @@ use crate::tables::Tables;
 
 /// Keeps a second process off the store. Source: RocketMQ `StorePathConfigHelper.getLockFile`.
 const LOCK_FILE: &str = "lock";
+/// What a segment holds beside its largest entry's payload.
+const SEGMENT_REST_BYTES: usize = 4_096;
 /// Pulls held at once, over all clients.
 const HELD_PULLS_MAX: usize = 100_000;
 /// How long a leader that is told to stop looks for somebody to lead instead.
@@ -87,7 +89,8 @@ pub async fn run(
     platform: Platform,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), RunError> {
-    let (broker, woken, topics) = start(config, &platform)?;
+    // Held to the end, whoever else still knows the broker then: the next one may start on the same store.
+    let (broker, woken, topics, _lock) = start(config, &platform)?;
     let client = Arc::clone(&broker.client);
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -177,7 +180,12 @@ async fn serve(
     Ok(servers)
 }
 
-type Started = (Arc<Broker>, mpsc::UnboundedReceiver<crate::processor::pull::HeldPull>, watch::Receiver<u64>);
+type Started = (
+    Arc<Broker>,
+    mpsc::UnboundedReceiver<crate::processor::pull::HeldPull>,
+    watch::Receiver<u64>,
+    Box<dyn DiskLock>,
+);
 
 /// Opens the store, recovers, and starts the Raft node.
 fn start(config: BrokerConfig, platform: &Platform) -> Result<Started, RunError> {
@@ -228,7 +236,6 @@ fn start(config: BrokerConfig, platform: &Platform) -> Result<Started, RunError>
         memory_bytes: platform::memory_bytes(),
         tables,
         is_disk_full: AtomicBool::new(false),
-        _lock: lock,
         clients: Mutex::new(Clients::default()),
         connections: Mutex::default(),
         platform: platform.clone(),
@@ -237,7 +244,7 @@ fn start(config: BrokerConfig, platform: &Platform) -> Result<Started, RunError>
         config,
     });
     peers.open(&broker);
-    Ok((broker, woken_rx, topics_rx))
+    Ok((broker, woken_rx, topics_rx, lock))
 }
 
 fn node_config(config: &BrokerConfig) -> NodeConfig {
@@ -268,7 +275,8 @@ fn node_config(config: &BrokerConfig) -> NodeConfig {
         election_timeout_ms_max: quorum.election_timeout_ms_max,
     };
     node.about = Bytes::from(codec::encode(&about));
-    node.entry_bytes_max = node.entry_bytes_max.min(storage.segment_bytes as usize / 2);
+    // One message may fill a segment, but for the head of its entry.
+    node.entry_bytes_max = node.entry_bytes_max.min(storage.segment_bytes as usize - SEGMENT_REST_BYTES);
     node
 }
 

@@ -71,7 +71,7 @@ pub async fn deliver(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>) {
             _ = shutdown.wait_for(|stop| *stop) => return,
         }
         for level in 1..=broker.config.messages.delay_levels_ms.len() as i32 {
-            while broker.is_ready() && deliver_batch(&broker, level).await {}
+            while broker.is_ready() && !broker.is_disk_full() && deliver_batch(&broker, level).await {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use platform::{DiskLock, Platform};
+use platform::Platform;
 use protocol::message::id::UniqueKeys;
 use protocol::route::MessageQueue;
 use raft::{ChangeError, Node, NodeId, View};
@@ -68,7 +68,6 @@ pub struct Broker {
     pub memory_bytes: u64,
     /// No room for messages any more: sends are refused until old segments went or somebody made room.
     pub(crate) is_disk_full: AtomicBool,
-    pub(crate) _lock: Box<dyn DiskLock>,
     pub(crate) tables: Arc<RwLock<Tables>>,
     pub(crate) clients: Mutex<Clients>,
     pub(crate) connections: Mutex<HashMap<ConnectionId, Arc<Connection>>>,

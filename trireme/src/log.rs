@@ -6,8 +6,9 @@ use tracing_subscriber::EnvFilter;
 
 /// Environment variables that say what is logged, the first one set wins.
 const FILTERS: [&str; 2] = ["TRIREME_LOG", "RUST_LOG"];
-/// Each change of state once. What openraft tells at info is the working of each election, several lines a step.
-const DEFAULT: &str = "info,openraft=warn";
+/// Each change of state once. What openraft tells at info is the working of each election, several lines a step, and its warnings repeat several times a second
+/// while a peer is down, which the node itself says once.
+const DEFAULT: &str = "info,openraft=error";
 
 /// Starts logging: what changes and what is wrong, unless the environment says otherwise. Colours only on a
 /// terminal.

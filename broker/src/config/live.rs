@@ -121,7 +121,10 @@ impl LiveConfig {
     }
 }
 
-fn over(base: &BrokerConfig, properties: &BTreeMap<String, String>) -> Result<BrokerConfig, settings::Refusals> {
+fn over(
+    base: &BrokerConfig,
+    properties: &BTreeMap<String, String>,
+) -> Result<BrokerConfig, settings::Refusals> {
     let mut all = base.properties.clone();
     for (number, (key, value)) in properties.iter().enumerate() {
         all.set(key, value, Place::Line { file: PLACE.into(), line: number + 1 });

@@ -29,12 +29,12 @@ pub struct Quorum {
     pub listen: SocketAddr,
     /// `preferredLeaderId`: the node that leads when it can. Default none.
     pub preferred_leader: Option<u64>,
-    /// `raftHeartbeatMs`, our own name: the leader shows itself this often. Default 100.
+    /// `raftHeartbeatMs`, our own name: the leader shows itself this often. Default 60.
     pub heartbeat_ms: u64,
     /// `raftElectionTimeoutMsMin`, our own name: lower end of a follower's random patience, at least two
-    /// heartbeats. Default 200.
+    /// heartbeats. Default 160.
     pub election_timeout_ms_min: u64,
-    /// `raftElectionTimeoutMsMax`, our own name: its upper end, above the lower one. Default 400.
+    /// `raftElectionTimeoutMsMax`, our own name: its upper end, above the lower one. Default 320.
     pub election_timeout_ms_max: u64,
 }
 
@@ -152,9 +152,9 @@ fn read_peers(reader: &mut Reader) -> Vec<Peer> {
 }
 
 fn read_timing(reader: &mut Reader) -> [u64; 3] {
-    let heartbeat = reader.integer("raftHeartbeatMs", 100, 10..=TIMING_MS_MAX, "ms");
-    let min = reader.integer("raftElectionTimeoutMsMin", 200, 20..=TIMING_MS_MAX, "ms");
-    let max = reader.integer("raftElectionTimeoutMsMax", 400, 21..=TIMING_MS_MAX, "ms");
+    let heartbeat = reader.integer("raftHeartbeatMs", 60, 10..=TIMING_MS_MAX, "ms");
+    let min = reader.integer("raftElectionTimeoutMsMin", 160, 20..=TIMING_MS_MAX, "ms");
+    let max = reader.integer("raftElectionTimeoutMsMax", 320, 21..=TIMING_MS_MAX, "ms");
     if heartbeat * 2 > min || min >= max {
         reader.refuse(
             &["raftHeartbeatMs", "raftElectionTimeoutMsMin", "raftElectionTimeoutMsMax"],

@@ -100,7 +100,7 @@ fn read_path(reader: &mut Reader, name: &'static str, default: &Path) -> PathBuf
 }
 
 fn read_segment_bytes(reader: &mut Reader) -> u64 {
-    let bytes = reader.integer("mappedFileSizeCommitLog", 1 << 30, 65_536..=1 << 40, "bytes");
+    let bytes = reader.integer("mappedFileSizeCommitLog", 1 << 30, 65_536..=2 << 30, "bytes");
     if !bytes.is_multiple_of(PAGE_BYTES) {
         reader.refuse_value("mappedFileSizeCommitLog", format!("a multiple of {PAGE_BYTES} bytes"));
     }

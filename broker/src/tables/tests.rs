@@ -1,3 +1,5 @@
+//! Tests of the replicated tables.
+
 use super::*;
 use crate::codec;
 

@@ -13,6 +13,8 @@ use super::plan::Plan;
 
 /// How often the nodes are asked while there is no leader, and while there is.
 const ASK_WITHOUT_LEADER: Duration = Duration::from_millis(50);
+/// So many looks the first leader waits for all members to have a vote: about five seconds.
+const ROUNDS_FOR_ALL: u32 = 100;
 const ASK_WITH_LEADER: Duration = Duration::from_millis(250);
 /// A node that needs longer is stopped or drowned; it is not asked twice at once.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -33,6 +35,8 @@ struct View {
     leader: Option<String>,
     /// Whether it, as leader, may serve; `true` where it does not say.
     is_ready: bool,
+    /// Whether it has no vote yet: new, or behind after it may have forgotten something.
+    is_fenced: bool,
 }
 
 impl View {
@@ -41,6 +45,7 @@ impl View {
             term: answer["term"].as_u64()?,
             leader: answer["leader"].as_str().map(str::to_owned),
             is_ready: answer["ready"].as_bool().unwrap_or(true),
+            is_fenced: answer["fenced"].as_bool().unwrap_or(false),
         })
     }
 }
@@ -50,6 +55,7 @@ impl View {
 pub(crate) async fn follow(net: Arc<dyn Net>, plan: Plan, leader: watch::Sender<Option<Leader>>) {
     let nodes: Vec<_> = plan.nodes.iter().map(|node| (node.process.name.clone(), node.http)).collect();
     let mut is_routed = false;
+    let mut rounds = 0;
     while !leader.is_closed() {
         let mut views = Vec::new();
         let mut asked = tokio::task::JoinSet::new();
@@ -68,7 +74,11 @@ pub(crate) async fn follow(net: Arc<dyn Net>, plan: Plan, leader: watch::Sender<
         if let Some(leader) = found
             && !is_routed
         {
-            is_routed = routes_to(&*net, &plan, leader).await;
+            // A group whose other members have no vote yet would not survive the kill that comes next.
+            let all_vote = views.len() == nodes.len() && views.iter().all(|(_, view)| !view.is_fenced);
+            let is_patient = rounds < ROUNDS_FOR_ALL;
+            rounds += 1;
+            is_routed = (all_vote || !is_patient) && routes_to(&*net, &plan, leader).await;
             found = found.filter(|_| is_routed);
         }
         leader.send_if_modified(|known| std::mem::replace(known, found) != found);
