@@ -13,6 +13,7 @@ READY_WITHIN_S = 60
 SEND_WITHIN_S = 120
 STOP_WITHIN_S = 60
 OFFSETS_WITHIN_S = 30
+ODD_WITHIN_S = 600
 ROUTE_WITHIN_S = 10
 WARM_UP = 10
 
@@ -215,6 +216,17 @@ def variant(stage):
     return plain(stage)
 
 
+def odd(stage):
+    """The program's own list of checks: odd sizes and names, batches, compression, order, queries."""
+    program = stage.start("odd")
+    ended = program.wait_end(ODD_WITHIN_S)
+    checks = program.of("CHECK")
+    complaints = [f"{check.words[0]}: {' '.join(check.words[1:])}" for check in checks if check.words[1:] != ("ok",)]
+    if not ended or not checks:
+        complaints.append(f"it did not end well ({last_words(program)})")
+    return Tally(), complaints
+
+
 def kill(stage):
     """The leader is killed with `kill -9` while one program sends and another consumes; another node takes over."""
     client, count = stage.client, stage.sizes.kill
@@ -267,6 +279,8 @@ def cases_of(client):
         cases["dead-namesrv"] = dead_namesrv
     for name in client.variants:
         cases[name] = variant
+    if client.has_odd:
+        cases["odd"] = odd
     cases["kill-restart"] = kill
     cases["kill"] = kill
     return cases

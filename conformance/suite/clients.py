@@ -41,6 +41,8 @@ class Client:
     namesrv_separator: str | None = ";"
     # Whether its push consumer can be closed. The others are left as if killed, once their offsets are stored.
     closes: bool = True
+    # Whether its program has the role `odd`, a list of checks of its own.
+    has_odd: bool = False
     # Variants of `plain` that only this client has: case name to the words that switch it on.
     variants: dict = dataclasses.field(default_factory=dict)
 
@@ -110,7 +112,7 @@ def prepare_java(client):
     build(client, [tool("mvn"), "-q", "-B", f"-Dmaven.repo.local={CACHE / 'maven'}", f"-Dclient.version={client.version}",
                    f"-DoutputDirectory={client.home / 'lib'}", DEPENDENCY_PLUGIN], PROGRAMS / "java")
     build(client, [tool("javac"), "-encoding", "UTF-8", "-nowarn", "-cp", client.home / "lib" / "*",
-                   "-d", client.home / "classes", PROGRAMS / "java" / "Client.java"])
+                   "-d", client.home / "classes", *sorted((PROGRAMS / "java").glob("*.java"))])
 
 
 def start_java(client, home, switches):
@@ -154,8 +156,8 @@ JAVA_VARIANTS = {
 
 CLIENTS = [
     Client("python-rocketmq", "rocketmq", "0.4.4", "python", route_poll_s=30),
-    Client("java-5.3.3", "rocketmq-client", "5.3.3", "java", pull_roles=("pull", "lite"), variants=JAVA_VARIANTS),
-    Client("java-4.9.8", "rocketmq-client", "4.9.8", "java", pull_roles=("pull", "lite"), variants=JAVA_VARIANTS),
+    Client("java-5.3.3", "rocketmq-client", "5.3.3", "java", pull_roles=("pull", "lite"), has_odd=True, variants=JAVA_VARIANTS),
+    Client("java-4.9.8", "rocketmq-client", "4.9.8", "java", pull_roles=("pull", "lite"), has_odd=True, variants=JAVA_VARIANTS),
     Client("go", "rocketmq-client-go/v2", "2.1.2", "go", route_poll_s=30),
     Client("node", "ali-ons", "3.12.0", "node", sends_async=False, sends_oneway=False, pull_roles=(),
            creates_topic=False, namesrv_separator=None),

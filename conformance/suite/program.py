@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 
-KINDS = {"READY", "ACK", "SENT", "FAIL", "RECV", "BAD", "DONE"}
+KINDS = {"READY", "ACK", "SENT", "FAIL", "RECV", "BAD", "CHECK", "DONE"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +100,8 @@ def parse(at, line):
     words = line.rstrip("\n").split(" ")
     if words[0] not in KINDS:
         return None
+    if words[0] == "CHECK":
+        return Event(at, words[0], -1, tuple(words[1:]))
     try:
         number = int(words[1]) if len(words) > 1 else -1
     except ValueError:

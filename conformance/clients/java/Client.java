@@ -52,6 +52,7 @@ public final class Client {
             case "push": client.push(); break;
             case "pull": client.pull(); break;
             case "lite": client.lite(); break;
+            case "odd": client.odd(); break;
             default: usage("unknown role " + words[0]);
         }
         say("DONE");
@@ -85,7 +86,7 @@ public final class Client {
     }
 
     private static void usage(String why) {
-        System.err.println(why + "\nusage: Client send|push|pull|lite --namesrv A --topic T --group G [--tag TagA]"
+        System.err.println(why + "\nusage: Client send|push|pull|lite|odd --namesrv A --topic T --group G [--tag TagA]"
             + " [--poll-ms N] [--first N] [--sync N] [--oneway N] [--async N] [--interval-ms N] [--give-up-s N]");
         System.exit(2);
     }
@@ -99,7 +100,7 @@ public final class Client {
     }
 
     /** One protocol line in one write, so that lines of several threads do not mix. */
-    private static synchronized void say(Object... words) {
+    static synchronized void say(Object... words) {
         StringBuilder line = new StringBuilder();
         for (Object word : words) {
             line.append(line.length() == 0 ? "" : " ").append(word);
@@ -108,7 +109,7 @@ public final class Client {
         OUT.flush();
     }
 
-    private static String oneLine(Throwable error) {
+    static String oneLine(Throwable error) {
         return (error.getClass().getSimpleName() + ": " + error.getMessage()).replaceAll("\\s+", " ");
     }
 
@@ -289,5 +290,12 @@ public final class Client {
         }
         consumer.commitSync();
         consumer.shutdown();
+    }
+
+    /** Everything else: see Odd. */
+    private void odd() throws Exception {
+        Odd odd = new Odd(text("namesrv"), topic, text("group"));
+        say("READY");
+        odd.run();
     }
 }
