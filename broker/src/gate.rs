@@ -88,7 +88,7 @@ impl Broker {
                     Forwarded::Unknown(reason) => return answer.send(unknown(&request, &reason)),
                     Forwarded::Reply(_) => {}
                     Forwarded::NotDone(reason) => {
-                        debug!(code = request.code, leader, reason, "not forwarded")
+                        debug!(code = request.code, leader, reason, "not forwarded");
                     }
                 },
                 Verdict::Nobody => {}
