@@ -147,10 +147,10 @@ mod tests {
     fn what_a_full_disk_cannot_hold_is_told_before_the_start() {
         use clap::Parser;
         let dir = tempfile::tempdir().unwrap();
-        let huge = "mappedFileSizeCommitLog=1099511627776"; // 1 TiB, twice, three times
-        let cli = crate::cli::Cli::parse_from(["trireme", "up", "--set", huge]);
+        let cli = crate::cli::Cli::parse_from(["trireme", "up"]);
         let crate::cli::Command::Up(args) = cli.command else { panic!() };
-        let (plan, _) = Plan::new(&args, dir.path(), Path::new("/bin/trireme"), 3).unwrap();
+        let (mut plan, _) = Plan::new(&args, dir.path(), Path::new("/bin/trireme"), 3).unwrap();
+        plan.segment_bytes = 1 << 40; // twice, three times: more than any disk of a test
         let refused = prepare(&OsDisk, &plan).unwrap_err().to_string();
         assert!(refused.contains("3 new nodes need 6291456 MiB"), "{refused}");
         assert!(!dir.path().join("n0").exists());
