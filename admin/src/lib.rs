@@ -1,7 +1,7 @@
 //! The command line for operators, `trireme admin VERB …` and `mqadmin VERB …`: RocketMQ's verbs and flags.
 //!
-//! Each verb is one type in [`verbs`]: its flags are its fields, and its `run` asks through [`client`] and returns
-//! a [`report::Report`], which is printed as a table or, with `--json`, as JSON. This crate speaks to no broker
+//! Each verb is one type in `verbs`: its flags are its fields, and its `run` asks through [`client`] and returns
+//! a `report::Report`, which is printed as a table or, with `--json`, as JSON. This crate speaks to no broker
 //! itself but through `client`, and knows nothing of how brokers work.
 
 mod cli;
