@@ -151,7 +151,10 @@ fn what_cannot_stand_together_is_refused() {
             "listenPort - 2 for old clients and httpPort are both port 8998",
         ),
         (group("raftHeartbeatMs=150"), "twice the heartbeat (150 ms)"),
-        (group("raftElectionTimeoutMsMin=400"), "must be below the upper one (400 ms)"),
+        (
+            group("raftElectionTimeoutMsMin=900\nraftElectionTimeoutMsMax=900"),
+            "must be below the upper one (900 ms)",
+        ),
         ("brokerRole=SLAVE\nbrokerId=1".to_owned(), "no masters and slaves"),
         ("aclEnable=true".to_owned(), "open to everyone"),
         ("tls.server.mode=enforcing".to_owned(), "plain text"),
