@@ -16,3 +16,4 @@ mod purge;
 mod restart;
 mod story;
 mod transfer;
+mod wipe;
