@@ -84,7 +84,7 @@ impl LiveConfig {
         before: &BTreeMap<String, String>,
         wanted: &BTreeMap<String, String>,
     ) -> Result<(), SetError> {
-        for key in wanted.keys().filter(|key| !CHANGEABLE.contains(&key.as_str())) {
+        if let Some(key) = wanted.keys().find(|key| !CHANGEABLE.contains(&key.as_str())) {
             let alone = BTreeMap::from([(key.clone(), String::new())]);
             let notices = if self.base.in_force().iter().any(|known| known.name == key) {
                 Vec::new()
