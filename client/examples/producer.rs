@@ -23,10 +23,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Producer::builder("example_producers", namesrv).send_timeout(Duration::from_secs(10)).start().await?;
     let mut node = String::new();
     let mut interval = tokio::time::interval(Duration::from_millis(20));
+    let stop = tokio::signal::ctrl_c();
+    tokio::pin!(stop); // one wait for all rounds: Ctrl-C may come while a message is being sent
     for number in 0_u64.. {
         tokio::select! {
             _ = interval.tick() => {}
-            _ = tokio::signal::ctrl_c() => break,
+            _ = &mut stop => break,
         }
         let message = Message::new(&topic, format!("Hello RocketMQ {number}"))
             .with_tag("TagA")
