@@ -260,7 +260,7 @@ impl Group {
     pub async fn leader(&self) -> NodeId {
         // At its first start a node votes once it has heard of all others: stories begin after that, unless one
         // of them never comes.
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         let is_first = !self.has_led.swap(true, Ordering::Relaxed);
         wait_for("a leader that is ready", || {
             let views: BTreeMap<_, _> = self.running().into_iter().map(|id| (id, self.view(id))).collect();
