@@ -67,8 +67,8 @@ pub fn dispatch(broker: &Arc<Broker>, origin: Origin, request: Command, answer: 
 fn route(request_code: i32) -> Option<Route> {
     use Route::{Leader, Local};
     use processor::{
-        admin, assignment, client, config_admin, group_admin, lock, message_query, offset, progress, pull, relay,
-        send, send_back, topic_admin,
+        admin, assignment, client, config_admin, group_admin, lock, message_query, offset, progress, pull,
+        relay, send, send_back, topic_admin,
     };
     Some(match request_code {
         code::SEND_MESSAGE | code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => Leader(send::send),

@@ -41,7 +41,8 @@ pub fn query(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: An
             None => reply.with_body("{}"),
             Some(queues) => {
                 let assigned = |message_queue| Assignment { message_queue, mode: PULL.into() };
-                let body = Assignments { message_queue_assignments: queues.into_iter().map(assigned).collect() };
+                let body =
+                    Assignments { message_queue_assignments: queues.into_iter().map(assigned).collect() };
                 reply.with_body(body.to_bytes())
             }
         });
@@ -50,7 +51,11 @@ pub fn query(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: An
 
 /// The readable queues of a topic on all broker groups, sorted; those of this one where no name server tells more.
 async fn queues(broker: &Broker, topic: &str) -> Vec<MessageQueue> {
-    let own = broker.tables().topic(topic).filter(|topic| topic.is_readable()).map_or(0, |topic| topic.read_queue_nums);
+    let own = broker
+        .tables()
+        .topic(topic)
+        .filter(|topic| topic.is_readable())
+        .map_or(0, |topic| topic.read_queue_nums);
     let mut queues: Vec<_> = (0..own).map(|queue_id| broker.message_queue(topic, queue_id)).collect();
     for addr in &broker.config.network.namesrv_addrs {
         let ask = Command::request(RequestCode::GET_ROUTEINFO_BY_TOPIC).with("topic", topic);
@@ -63,7 +68,9 @@ async fn queues(broker: &Broker, topic: &str) -> Vec<MessageQueue> {
             }
         };
         let Some(route) = told else { continue };
-        for data in route.queue_datas.iter().filter(|data| data.broker_name != broker.name() && data.perm & 4 != 0) {
+        for data in
+            route.queue_datas.iter().filter(|data| data.broker_name != broker.name() && data.perm & 4 != 0)
+        {
             let of_data = |queue_id| MessageQueue {
                 topic: topic.to_owned(),
                 broker_name: data.broker_name.clone(),
@@ -107,10 +114,12 @@ pub fn set_mode(broker: &Arc<Broker>, _origin: Origin, request: Command, answer:
             return answer.send(super::not_submitted(&request, &error));
         }
         let (topic, group) = (asked.topic, asked.consumer_group);
-        answer.send(match broker.submit(Change::SetRequestMode { topic, group, mode: RequestMode::Pull }).await {
-            Ok(_) => Command::response_to(&request, code::SUCCESS),
-            Err(error) => super::not_submitted(&request, &error),
-        });
+        answer.send(
+            match broker.submit(Change::SetRequestMode { topic, group, mode: RequestMode::Pull }).await {
+                Ok(_) => Command::response_to(&request, code::SUCCESS),
+                Err(error) => super::not_submitted(&request, &error),
+            },
+        );
     });
 }
 
@@ -124,7 +133,8 @@ pub fn all_modes(broker: &Arc<Broker>, _origin: Origin, request: Command, answer
             let groups: Map<String, Value> = groups
                 .iter()
                 .map(|(group, RequestMode::Pull)| {
-                    let mode = json!({"consumerGroup": group, "mode": PULL, "popShareQueueNum": 0, "topic": topic});
+                    let mode =
+                        json!({"consumerGroup": group, "mode": PULL, "popShareQueueNum": 0, "topic": topic});
                     (group.clone(), mode)
                 })
                 .collect();

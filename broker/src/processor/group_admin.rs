@@ -38,12 +38,7 @@ pub fn update_list(broker: &Arc<Broker>, _origin: Origin, request: Command, answ
     }
 }
 
-fn put_checked(
-    broker: &Arc<Broker>,
-    request: Command,
-    groups: Vec<SubscriptionGroupConfig>,
-    answer: Answer,
-) {
+fn put_checked(broker: &Arc<Broker>, request: Command, groups: Vec<SubscriptionGroupConfig>, answer: Answer) {
     for group in &groups {
         if let Err(error) = names::validate_group(&group.group_name) {
             return answer.send(refuse(&request, code::INVALID_PARAMETER, error.to_string()));

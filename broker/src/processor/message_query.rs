@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use protocol::command::query::{
-    ConsumeQueueData, QueryConsumeQueue, QueryConsumeQueueBody, QueryMessage, QueryMessageResponse, ViewMessage,
+    ConsumeQueueData, QueryConsumeQueue, QueryConsumeQueueBody, QueryMessage, QueryMessageResponse,
+    ViewMessage,
 };
 use protocol::message;
 use protocol::{Command, ResponseCode as code};

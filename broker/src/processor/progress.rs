@@ -42,8 +42,7 @@ fn asked_topics(broker: &Broker, header: &GetConsumeStats) -> BTreeSet<String> {
 
 /// Topics that a group has offsets on; while it is online, those of them that it subscribes to.
 fn topics_of(broker: &Broker, group: &str) -> BTreeSet<String> {
-    let mut topics: BTreeSet<String> =
-        broker.tables().topics_consumed_by(group).map(str::to_owned).collect();
+    let mut topics: BTreeSet<String> = broker.tables().topics_consumed_by(group).map(str::to_owned).collect();
     let view = broker.clients().consumers.view(group);
     if let Some(view) = view {
         topics.retain(|topic| view.subscriptions.contains_key(topic));

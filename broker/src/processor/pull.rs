@@ -351,7 +351,8 @@ fn answer(broker: &Broker, pull: HeldPull, look: Look) {
         broker.stats.counter(stat::GROUP_GET_SIZE, &key).add(look.found.bytes);
         broker.stats.counter(stat::BROKER_GET_NUMS, &broker.config.identity.cluster).add(look.found.count);
     }
-    let head = Command::response_to(&request, look.code()).with_header(&response).with_remark(look.status.name());
+    let head =
+        Command::response_to(&request, look.code()).with_header(&response).with_remark(look.status.name());
     answer.send(Reply { head, chunks: look.found.chunks });
 }
 

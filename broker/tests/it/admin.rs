@@ -49,12 +49,15 @@ async fn topics_and_groups_come_in_lists_all_or_none() {
     let node = Node::start("").await;
     let peer = node.connect().await;
     let topics = |names: [&str; 2]| {
-        let one = |name| value!({"topicName": name, "readQueueNums": 3, "writeQueueNums": 2, "perm": 6,
-            "attributes": {"+message.type": "FIFO"}});
+        let one = |name| {
+            value!({"topicName": name, "readQueueNums": 3, "writeQueueNums": 2, "perm": 6,
+            "attributes": {"+message.type": "FIFO"}})
+        };
         let list = value!({"topicConfigList": names.map(one)});
         Command::request(code::UPDATE_AND_CREATE_TOPIC_LIST).with_body(list.to_string())
     };
-    let topic = async |name: &str| peer.call(Command::request(code::GET_TOPIC_CONFIG).with("topic", name)).await;
+    let topic =
+        async |name: &str| peer.call(Command::request(code::GET_TOPIC_CONFIG).with("topic", name)).await;
     assert_eq!(peer.call(topics(["L1", "bad name"])).await.code, ResponseCode::INVALID_PARAMETER);
     assert_eq!(topic("L1").await.code, ResponseCode::TOPIC_NOT_EXIST);
     peer.ok(topics(["L1", "L2"])).await;
@@ -65,7 +68,8 @@ async fn topics_and_groups_come_in_lists_all_or_none() {
         assert_eq!(config["attributes"], value!({"message.type": "FIFO"}));
     }
     let groups = |names: [&str; 2]| {
-        let list = value!({"groupConfigList": names.map(|name| value!({"groupName": name, "retryMaxTimes": 3}))});
+        let list =
+            value!({"groupConfigList": names.map(|name| value!({"groupName": name, "retryMaxTimes": 3}))});
         Command::request(code::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST).with_body(list.to_string())
     };
     assert_eq!(peer.call(groups(["G1", "bad group"])).await.code, ResponseCode::INVALID_PARAMETER);
@@ -75,7 +79,9 @@ async fn topics_and_groups_come_in_lists_all_or_none() {
     // What is deleted is gone, and deleting it again is no error.
     for _ in 0..2 {
         peer.ok(Command::request(code::DELETE_TOPIC_IN_BROKER).with("topic", "L1")).await;
-        peer.ok(Command::request(code::DELETE_SUBSCRIPTIONGROUP).with("groupName", "G1").with("cleanOffset", true))
+        peer.ok(Command::request(code::DELETE_SUBSCRIPTIONGROUP)
+            .with("groupName", "G1")
+            .with("cleanOffset", true))
             .await;
     }
     assert_eq!(topic("L1").await.code, ResponseCode::TOPIC_NOT_EXIST);
@@ -90,7 +96,8 @@ async fn a_group_may_be_kept_from_a_topic() {
     let peer = node.connect().await;
     peer.send("T", 0, "", "x").await;
     peer.heartbeat(&consumer_heartbeat("c", "CG", "T", "*", 1)).await;
-    let forbid = Command::request(code::UPDATE_AND_GET_GROUP_FORBIDDEN).with("group", "CG").with("topic", "T");
+    let forbid =
+        Command::request(code::UPDATE_AND_GET_GROUP_FORBIDDEN).with("group", "CG").with("topic", "T");
     let bare = || pull("CG", "T", 0, 0, 0, 0);
     for (readable, code) in [(false, ResponseCode::NO_PERMISSION), (true, 0)] {
         let told = json(&peer.ok(forbid.clone().with("readable", readable)).await.body);
@@ -125,11 +132,14 @@ async fn how_far_groups_are() {
     assert_eq!((&of["brokerOffset"], &of["consumerOffset"]), (&value!(3), &value!(2)), "{stats}");
     let of = &stats["offsetTable"][place(1)];
     assert_eq!((&of["brokerOffset"], &of["consumerOffset"]), (&value!(1), &value!(0)), "{stats}");
-    let all = json(&peer.ok(Command::request(code::GET_BROKER_CONSUME_STATS).with("isOrder", false)).await.body);
+    let all =
+        json(&peer.ok(Command::request(code::GET_BROKER_CONSUME_STATS).with("isOrder", false)).await.body);
     assert_eq!(all["totalDiff"], value!(2));
-    let of_group = all["consumeStatsList"].as_array().unwrap().iter().find(|one| one.get("CG").is_some()).unwrap();
+    let of_group =
+        all["consumeStatsList"].as_array().unwrap().iter().find(|one| one.get("CG").is_some()).unwrap();
     assert_eq!(of_group["CG"].as_array().unwrap().len(), 1);
-    let topics = json(&peer.ok(Command::request(code::QUERY_TOPICS_BY_CONSUMER).with("group", "CG")).await.body);
+    let topics =
+        json(&peer.ok(Command::request(code::QUERY_TOPICS_BY_CONSUMER).with("group", "CG")).await.body);
     assert_eq!(topics, value!({"brokerAddr": node.addr, "topicList": ["T"]}));
     let span = Command::request(code::QUERY_CONSUME_TIME_SPAN).with("topic", "T").with("group", "CG");
     let spans = json(&peer.ok(span).await.body)["consumeTimeSpanSet"].clone();
@@ -153,7 +163,8 @@ async fn how_far_groups_are() {
         .with("filterGroups", "CG");
     let told = json(&peer.ok(correct).await.body);
     assert_eq!(told, value!({"correctionOffsets": {"0": 1}}), "the other group is behind");
-    let who = json(&peer.ok(Command::request(code::QUERY_TOPIC_CONSUME_BY_WHO).with("topic", "T")).await.body);
+    let who =
+        json(&peer.ok(Command::request(code::QUERY_TOPIC_CONSUME_BY_WHO).with("topic", "T")).await.body);
     assert_eq!(who, value!({"groupList": ["CG", "DG"]}));
     let look = Command::request(code::QUERY_CONSUME_QUEUE)
         .with("topic", "T")
@@ -171,9 +182,10 @@ async fn how_far_groups_are() {
 #[tokio::test]
 async fn clients_are_asked_on_behalf_of_the_operator() {
     let node = Node::start("").await;
-    let running = Command::request(0).with_body(r#"{"mqTable":{{"brokerName":"b","queueId":0,"topic":"T"}:{}}}"#);
-    let status =
-        Command::request(0).with_body(r#"{"messageQueueTable":{{"brokerName":"broker-a","queueId":0,"topic":"T"}:5}}"#);
+    let running =
+        Command::request(0).with_body(r#"{"mqTable":{{"brokerName":"b","queueId":0,"topic":"T"}:{}}}"#);
+    let status = Command::request(0)
+        .with_body(r#"{"messageQueueTable":{{"brokerName":"broker-a","queueId":0,"topic":"T"}:5}}"#);
     let consumed = Command::request(0).with_body(r#"{"consumeResult":"CR_SUCCESS"}"#);
     let answers = BTreeMap::from([
         (code::GET_CONSUMER_RUNNING_INFO, running.clone()),
@@ -185,12 +197,16 @@ async fn clients_are_asked_on_behalf_of_the_operator() {
     client.heartbeat(&consumer_heartbeat("c1", "CG", "T", "*", 1)).await;
     client.next_push("its own arrival").await;
     let told = operator
-        .ok(Command::request(code::GET_CONSUMER_RUNNING_INFO).with("consumerGroup", "CG").with("clientId", "c1"))
+        .ok(Command::request(code::GET_CONSUMER_RUNNING_INFO)
+            .with("consumerGroup", "CG")
+            .with("clientId", "c1"))
         .await;
     assert_eq!(told.body, running.body, "byte for byte");
     client.next_push("the question").await;
     let told = operator
-        .ok(Command::request(code::INVOKE_BROKER_TO_GET_CONSUMER_STATUS).with("group", "CG").with("topic", "T"))
+        .ok(Command::request(code::INVOKE_BROKER_TO_GET_CONSUMER_STATUS)
+            .with("group", "CG")
+            .with("topic", "T"))
         .await;
     let place = format!(r#"{{"brokerName":"{BROKER}","queueId":0,"topic":"T"}}"#);
     assert_eq!(json(&told.body)["consumerTable"]["c1"][place], value!(5));
@@ -211,11 +227,18 @@ async fn clients_are_asked_on_behalf_of_the_operator() {
         let ask = Command::request(code).with("consumerGroup", "CG").with("clientId", "nobody");
         assert_eq!(operator.call(ask).await.code, ResponseCode::SYSTEM_ERROR);
     }
-    let gone = Command::request(code::INVOKE_BROKER_TO_GET_CONSUMER_STATUS).with("group", "No").with("topic", "T");
+    let gone =
+        Command::request(code::INVOKE_BROKER_TO_GET_CONSUMER_STATUS).with("group", "No").with("topic", "T");
     assert_eq!(operator.call(gone).await.code, ResponseCode::SYSTEM_ERROR);
-    let who = json(&operator.ok(Command::request(code::GET_CONSUMER_CONNECTION_LIST).with("consumerGroup", "CG")).await.body);
+    let who = json(
+        &operator
+            .ok(Command::request(code::GET_CONSUMER_CONNECTION_LIST).with("consumerGroup", "CG"))
+            .await
+            .body,
+    );
     assert_eq!(who["connectionSet"][0]["clientId"], value!("c1"));
-    let told = operator.call(Command::request(code::GET_CONSUMER_CONNECTION_LIST).with("consumerGroup", "No")).await;
+    let told =
+        operator.call(Command::request(code::GET_CONSUMER_CONNECTION_LIST).with("consumerGroup", "No")).await;
     assert_eq!(told.code, ResponseCode::CONSUMER_NOT_ONLINE);
     let wants = Command::request(code::QUERY_SUBSCRIPTION_BY_CONSUMER).with("group", "CG").with("topic", "T");
     assert_eq!(json(&operator.ok(wants).await.body)["subscriptionData"]["subString"], value!("*"));

@@ -6,7 +6,8 @@ use protocol::{Command, RequestCode as code, ResponseCode};
 use crate::support::*;
 
 async fn members(peer: &Peer, group: &str) -> (i32, Vec<String>) {
-    let told = peer.call(Command::request(code::GET_CONSUMER_LIST_BY_GROUP).with("consumerGroup", group)).await;
+    let told =
+        peer.call(Command::request(code::GET_CONSUMER_LIST_BY_GROUP).with("consumerGroup", group)).await;
     let list = if told.code == 0 { ConsumerList::read(&told.body).unwrap().consumer_id_list } else { vec![] };
     (told.code, list)
 }
@@ -20,10 +21,22 @@ async fn a_heartbeat_of_each_dialect_is_understood() {
         peer.send("T", 0, &format!("TAGS\u{1}{tag}\u{2}"), tag).await;
     }
     let cases = [
-        ("Cpp", r#"{"clientID":"c","consumerDataSet":[{"consumeFromWhere":0,"consumeType":1,"groupName":"Cpp","messageModel":1,"subscriptionDataSet":[{"codeSet":[0,0],"subString":"TagB","subVersion":"1795247958336","tagsSet":["TagB"],"topic":"T"}]}]}"#),
-        ("GoNull", r#"{"clientID":"c","producerDataSet":null,"consumerDataSet":[{"groupName":"GoNull","consumeType":"CONSUME_PASSIVELY","messageModel":"CLUSTERING","consumeFromWhere":"UNKNOWN","subscriptionDataSet":[{"classFilterMode":false,"topic":"T","subString":"TagB","tagsSet":null,"codeSet":null,"subVersion":1795247958336,"expressionType":"TAG"}],"unitMode":false}]}"#),
-        ("Go", r#"{"clientID":"c","producerDataSet":[],"consumerDataSet":[{"groupName":"Go","consumeType":"CONSUME_PASSIVELY","messageModel":"CLUSTERING","consumeFromWhere":"CONSUME_FROM_FIRST_OFFSET","subscriptionDataSet":[{"classFilterMode":false,"topic":"T","subString":"TagB","tagsSet":["TagB"],"codeSet":[2598920],"subVersion":1795247958336,"expressionType":"TAG"}],"unitMode":false}]}"#),
-        ("Ref", r#"{"clientID":"c","consumerDataSet":[{"consumeType":"CONSUME_PASSIVELY","groupName":"Ref","messageModel":"CLUSTERING","subscriptionDataSet":[{"subString":"TagB","subVersion":1,"tagsSet":["TagB"],"topic":"T"}]},{"consumeType":"CONSUME_PASSIVELY","groupName":"Ref2","messageModel":"CLUSTERING","subscriptionDataSet":[{"$ref":"$.consumerDataSet[0].subscriptionDataSet[0]"}]}],"producerDataSet":[]}"#),
+        (
+            "Cpp",
+            r#"{"clientID":"c","consumerDataSet":[{"consumeFromWhere":0,"consumeType":1,"groupName":"Cpp","messageModel":1,"subscriptionDataSet":[{"codeSet":[0,0],"subString":"TagB","subVersion":"1795247958336","tagsSet":["TagB"],"topic":"T"}]}]}"#,
+        ),
+        (
+            "GoNull",
+            r#"{"clientID":"c","producerDataSet":null,"consumerDataSet":[{"groupName":"GoNull","consumeType":"CONSUME_PASSIVELY","messageModel":"CLUSTERING","consumeFromWhere":"UNKNOWN","subscriptionDataSet":[{"classFilterMode":false,"topic":"T","subString":"TagB","tagsSet":null,"codeSet":null,"subVersion":1795247958336,"expressionType":"TAG"}],"unitMode":false}]}"#,
+        ),
+        (
+            "Go",
+            r#"{"clientID":"c","producerDataSet":[],"consumerDataSet":[{"groupName":"Go","consumeType":"CONSUME_PASSIVELY","messageModel":"CLUSTERING","consumeFromWhere":"CONSUME_FROM_FIRST_OFFSET","subscriptionDataSet":[{"classFilterMode":false,"topic":"T","subString":"TagB","tagsSet":["TagB"],"codeSet":[2598920],"subVersion":1795247958336,"expressionType":"TAG"}],"unitMode":false}]}"#,
+        ),
+        (
+            "Ref",
+            r#"{"clientID":"c","consumerDataSet":[{"consumeType":"CONSUME_PASSIVELY","groupName":"Ref","messageModel":"CLUSTERING","subscriptionDataSet":[{"subString":"TagB","subVersion":1,"tagsSet":["TagB"],"topic":"T"}]},{"consumeType":"CONSUME_PASSIVELY","groupName":"Ref2","messageModel":"CLUSTERING","subscriptionDataSet":[{"$ref":"$.consumerDataSet[0].subscriptionDataSet[0]"}]}],"producerDataSet":[]}"#,
+        ),
         ("Ref2", ""),
     ];
     for (group, body) in cases {
@@ -57,7 +70,9 @@ async fn the_others_of_a_group_are_told_who_comes_and_goes() {
     second.heartbeat(&consumer_heartbeat("c2", "CG", "T", "*", 1)).await;
     first.next_push("another one's arrival").await;
     assert_eq!(members(&first, "CG").await, (0, vec!["c1".to_owned(), "c2".to_owned()]));
-    second.ok(Command::request(code::UNREGISTER_CLIENT).with("clientID", "c2").with("consumerGroup", "CG")).await;
+    second
+        .ok(Command::request(code::UNREGISTER_CLIENT).with("clientID", "c2").with("consumerGroup", "CG"))
+        .await;
     first.next_push("another one's leave").await;
     assert_eq!(members(&first, "CG").await.1, ["c1"]);
     second.heartbeat(&consumer_heartbeat("c2", "CG", "T", "*", 1)).await;
@@ -94,7 +109,8 @@ async fn a_queue_lock_has_one_holder() {
     let node = Node::start("").await;
     let peer = node.connect().await;
     let body = |client: &str, queues: &[i32]| {
-        let queue = |queue_id: &i32| format!(r#"{{"brokerName":"{BROKER}","queueId":{queue_id},"topic":"T"}}"#);
+        let queue =
+            |queue_id: &i32| format!(r#"{{"brokerName":"{BROKER}","queueId":{queue_id},"topic":"T"}}"#);
         let queues: Vec<_> = queues.iter().map(queue).collect();
         format!(r#"{{"clientId":"{client}","consumerGroup":"CG","mqSet":[{}]}}"#, queues.join(","))
     };

@@ -69,7 +69,8 @@ fn send_back(group: &str, offset: i64, level: i32) -> Command {
 async fn a_message_sent_back_comes_again_and_is_a_dead_letter_in_the_end() {
     let node = Node::start(LEVELS).await;
     let peer = node.connect().await;
-    let (_, mut offset) = peer.send("T", 0, "TAGS\u{1}a\u{2}KEYS\u{1}k\u{2}UNIQ_KEY\u{1}U\u{2}", "try me").await;
+    let (_, mut offset) =
+        peer.send("T", 0, "TAGS\u{1}a\u{2}KEYS\u{1}k\u{2}UNIQ_KEY\u{1}U\u{2}", "try me").await;
     for tried in 1..=2 {
         peer.ok(send_back("CG", offset, 1)).await;
         peer.wait_for_end("%RETRY%CG", 0, tried).await;
@@ -113,7 +114,8 @@ async fn what_cannot_be_sent_back_is_refused() {
 async fn a_retry_sent_by_the_client_itself_dies_after_its_tries() {
     let node = Node::start(LEVELS).await;
     let peer = node.connect().await;
-    let retry = |tried: i32| send("%RETRY%CG", 0, "RETRY_TOPIC\u{1}T\u{2}", "x").with("j", tried).with("l", 3);
+    let retry =
+        |tried: i32| send("%RETRY%CG", 0, "RETRY_TOPIC\u{1}T\u{2}", "x").with("j", tried).with("l", 3);
     peer.ok(retry(3)).await;
     peer.ok(retry(4)).await;
     assert_eq!(peer.max_offset("%RETRY%CG", 0).await, 1);

@@ -127,13 +127,53 @@ async fn every_code_answers_nonsense() {
     let peer = node.connect().await;
     let mut random = Random::seeded();
     let names = [
-        "topic", "group", "consumerGroup", "queueId", "queueOffset", "offset", "key", "a", "b", "c", "d", "e", "f",
-        "g", "h", "i", "j", "m", "timestamp", "msgId", "groupName", "statsName", "perm", "maxMsgNums", "sysFlag",
+        "topic",
+        "group",
+        "consumerGroup",
+        "queueId",
+        "queueOffset",
+        "offset",
+        "key",
+        "a",
+        "b",
+        "c",
+        "d",
+        "e",
+        "f",
+        "g",
+        "h",
+        "i",
+        "j",
+        "m",
+        "timestamp",
+        "msgId",
+        "groupName",
+        "statsName",
+        "perm",
+        "maxMsgNums",
+        "sysFlag",
     ];
-    let values = ["", " ", "-1", "0", "99999999999999999999", "9223372036854775807", "-9223372036854775808", "T",
-        "TBW102", "true", "\u{1}\u{2}", "%RETRY%", "主题", "2147483647", "null", "{}"];
+    let values = [
+        "",
+        " ",
+        "-1",
+        "0",
+        "99999999999999999999",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "T",
+        "TBW102",
+        "true",
+        "\u{1}\u{2}",
+        "%RETRY%",
+        "主题",
+        "2147483647",
+        "null",
+        "{}",
+    ];
     let bodies: [&[u8]; 8] = [b"", b"{}", b"[]", b"null", b"{\"a\":", b"\x00\x00\x00\x01", b"\xff\xfe", b"7"];
-    let codes = (1..=61).chain(100..=106).chain(200..=225).chain(300..=361).chain(400..=402).chain([906, 907, 1007]);
+    let codes =
+        (1..=61).chain(100..=106).chain(200..=225).chain(300..=361).chain(400..=402).chain([906, 907, 1007]);
     for code in codes.chain(2001..=2004).chain(200_050..=200_056) {
         for round in 0..6 {
             let mut request = Command::request(code).with_body(bodies[(random.next() % 8) as usize].to_vec());

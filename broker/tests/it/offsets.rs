@@ -125,7 +125,10 @@ async fn a_reset_stands_until_the_consumer_has_followed() {
     assert_eq!((told.code, told.remark.as_deref()), (0, Some("Offset has been previously reset")));
     assert_eq!(peer.consumer_offset("CG", "T", 0).await, (0, Some(0)));
     let told = peer.pull("CG", "T", 0, 3).await;
-    assert_eq!((told.0.code, told.0.remark.as_deref()), (ResponseCode::PULL_OFFSET_MOVED, Some("OFFSET_RESET")));
+    assert_eq!(
+        (told.0.code, told.0.remark.as_deref()),
+        (ResponseCode::PULL_OFFSET_MOVED, Some("OFFSET_RESET"))
+    );
     assert_eq!(told.number("nextBeginOffset"), 0);
     assert_eq!(peer.pull("CG", "T", 0, 3).await.0.code, ResponseCode::PULL_NOT_FOUND, "told once");
     assert_eq!(peer.store_offset("CG", "T", 0, 2).await.remark, None);

@@ -49,8 +49,7 @@ async fn each_place_of_a_queue_has_its_answer() {
 
 #[tokio::test]
 async fn what_is_not_kept_any_more_is_passed_over() {
-    let node =
-        Node::start("maxMessageSize=16384\nmappedFileSizeCommitLog=131072\nfileReservedTime=0").await;
+    let node = Node::start("maxMessageSize=16384\nmappedFileSizeCommitLog=131072\nfileReservedTime=0").await;
     let peer = node.connect().await;
     let body = "x".repeat(10_000);
     for _ in 0..60 {
@@ -159,6 +158,7 @@ async fn a_waiting_pull_is_woken_by_its_message_and_by_no_other() {
     let node = Node::start("").await;
     let (peer, sender) = (node.connect().await, node.connect().await);
     peer.create_topic("T", 2, 6).await;
+    peer.pull("CG", "T", 0, 0).await; // makes the group, which takes its time
     let waiting = pull("CG", "T", 0, 0, WITH_SUBSCRIPTION | MAY_WAIT, 25_000).with("subscription", "a");
     let began = Instant::now();
     let mut held = Box::pin(peer.connection.call(waiting, DEADLINE));
@@ -200,6 +200,7 @@ async fn a_node_that_stops_answers_those_that_wait() {
     let node = Node::start("").await;
     let peer = node.connect().await;
     peer.send("T", 0, "", "x").await;
+    peer.pull("CG", "T", 0, 1).await;
     let waiting = pull("CG", "T", 0, 1, WITH_SUBSCRIPTION | MAY_WAIT, 25_000);
     let mut held = Box::pin(peer.connection.call(waiting, DEADLINE));
     assert!(step(&mut held).await.is_none());
@@ -217,7 +218,8 @@ async fn a_pull_may_bring_a_consumer_offset_along() {
     for _ in 0..3 {
         peer.send("T", 0, "", "x").await;
     }
-    let told = peer.call(pull("CG", "T", 0, 3, WITH_SUBSCRIPTION | WITH_OFFSET, 0).with("commitOffset", 2)).await;
+    let told =
+        peer.call(pull("CG", "T", 0, 3, WITH_SUBSCRIPTION | WITH_OFFSET, 0).with("commitOffset", 2)).await;
     assert_eq!(told.code, ResponseCode::PULL_NOT_FOUND, "stored whatever was found");
     assert_eq!(peer.consumer_offset("CG", "T", 0).await, (0, Some(2)));
     peer.call(pull("CG", "T", 0, 3, WITH_SUBSCRIPTION, 0).with("commitOffset", 1)).await;

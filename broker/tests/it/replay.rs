@@ -20,12 +20,16 @@ enum Part {
 }
 use Part::{Body, Code, Ext, Remark};
 
-const NO_SQL: &str = "SQL92 filters are not built: refused as with enablePropertyFilter=false, RocketMQ's default";
-const NO_TIMERS: &str = "messages with a time of delivery are not built: refused rather than delivered at a wrong time";
-const NO_TRANSACTIONS: &str = "transactions are not built: a half message is refused, its end is not understood";
+const NO_SQL: &str =
+    "SQL92 filters are not built: refused as with enablePropertyFilter=false, RocketMQ's default";
+const NO_TIMERS: &str =
+    "messages with a time of delivery are not built: refused rather than delivered at a wrong time";
+const NO_TRANSACTIONS: &str =
+    "transactions are not built: a half message is refused, its end is not understood";
 const NO_POP: &str = "pop is not built";
 const NO_REPLY: &str = "request-reply is not built";
-const NO_BATCH_QUEUES: &str = "batch queues are not built: the attribute is refused, so a later send makes the topic anew";
+const NO_BATCH_QUEUES: &str =
+    "batch queues are not built: the attribute is refused, so a later send makes the topic anew";
 const BATCH_MEMBERS: &str = "members of a batch are stored as they came, as by 4.9.7; 5.3.3 writes the batch's unique key over theirs";
 const LEGAL_GROUPS: &str = "an illegal group name is refused, as by 5.5.0; 5.3.3 stores it and lets it pull";
 const LENIENT: &str = "accepted, where Java trips over a null";
@@ -38,14 +42,26 @@ const DIFFERENCES: &[(&str, &[Part], &str)] = &[
     ("320-broken-body", &[Code], "a body that can never be read is illegal (13), not worth trying again (1)"),
     ("11-found", &[Body], BATCH_MEMBERS),
     ("361-lite", &[Body], BATCH_MEMBERS),
-    ("14-after-commit-bit", &[], "the pull with that bit is not in the recording, but its offset is put in `step`"),
+    (
+        "14-after-commit-bit",
+        &[],
+        "the pull with that bit is not in the recording, but its offset is put in `step`",
+    ),
     ("15-missing-offset", &[Remark], "says which field is missing"),
     ("33-mid-record", &[Remark], "our offset"),
     ("11-group-illegal-never-created", &[Remark], "says why the group is not made"),
     ("11-group-256-chars", &[Remark], "says why the group is not made"),
     ("34-v2-fingerprint", &[Ext], "the recorded broker had seen another fingerprint of the group"),
-    ("43-late", &[Body], "the recorded broker had reset another group by a request that is not in the recording"),
-    ("17-attr-unchangeable", &[], "the topic does not exist here, and the attribute is refused in other words"),
+    (
+        "43-late",
+        &[Body],
+        "the recorded broker had reset another group by a request that is not in the recording",
+    ),
+    (
+        "17-attr-unchangeable",
+        &[],
+        "the topic does not exist here, and the attribute is refused in other words",
+    ),
     ("320-inner-batch-topic", &[Ext], NO_BATCH_QUEUES),
     ("200-illegal", &[Code], LEGAL_GROUPS),
     ("11-group-illegal", &[Code, Ext, Body], LEGAL_GROUPS),
@@ -96,7 +112,11 @@ const DIFFERENCES: &[(&str, &[Part], &str)] = &[
     ("200151-*", &[Code, Ext], NO_POP),
     ("370-bad", &[Code, Ext], NO_TIMERS),
     ("401-unknown-group", &[Code], NO_POP),
-    ("310-v6-flag-from-client", &[], "not sent: RocketMQ writes a record that nobody can read, see `send.rs`"),
+    (
+        "310-v6-flag-from-client",
+        &[],
+        "not sent: RocketMQ writes a record that nobody can read, see `send.rs`",
+    ),
 ];
 // And everywhere, see the comparison:
 // - Ours adds `term`, `index` and `outcome` to answers of sends, `totalTopicNum` and `totalGroupNum` to lists.
@@ -166,7 +186,8 @@ async fn the_long_handmade_session() {
         let code = told.scenario.split('-').next()?.parse::<i32>().ok()?;
         Some((if code == 223 { 221 } else { code }, told.command.clone()))
     });
-    let node = Node::start("messageDelayLevel=1s 2s 3s 5s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h").await;
+    let node =
+        Node::start("messageDelayLevel=1s 2s 3s 5s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h").await;
     let peer = Peer::connect(&node.addr, answers.collect()).await;
     let second = node.connect().await;
     // What it had before.
@@ -176,7 +197,8 @@ async fn the_long_handmade_session() {
     peer.create_topic("RawNoWrite", 2, 4).await;
     let (offsets, stand_ins, complaints) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
     let mut replay = Replay { node, peer, second, offsets, stand_ins, complaints };
-    let session = |recorded: &Recorded| (1199..=1865).contains(&recorded.id) || (2684..=2892).contains(&recorded.id);
+    let session =
+        |recorded: &Recorded| (1199..=1865).contains(&recorded.id) || (2684..=2892).contains(&recorded.id);
     let mut replayed = 0;
     let mut woken = None;
     for (request, answer) in recording.requests.iter().filter(|(request, _)| session(request)) {
@@ -263,11 +285,14 @@ impl Replay {
     /// Puts messages where the recorded broker had some by means that are not built here, and sends a message that
     /// may go to any queue to the one it went to.
     async fn fill_up(&mut self, request: &Recorded, command: &mut Command, expected: &Command) {
-        let is_send = matches!(command.code, code::SEND_MESSAGE | code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE);
+        let is_send =
+            matches!(command.code, code::SEND_MESSAGE | code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE);
         let names = if command.code == code::SEND_MESSAGE { ("topic", "queueId") } else { ("b", "e") };
         let (names, end) = match command.code {
             _ if is_send => (names, expected.ext.get("queueOffset")),
-            code::PULL_MESSAGE | code::LITE_PULL_MESSAGE => (("topic", "queueId"), expected.ext.get("maxOffset")),
+            code::PULL_MESSAGE | code::LITE_PULL_MESSAGE => {
+                (("topic", "queueId"), expected.ext.get("maxOffset"))
+            }
             _ => return,
         };
         let (Some(topic), Some(end)) = (command.ext.get(names.0), end) else { return };
@@ -281,7 +306,8 @@ impl Replay {
             return;
         }
         let (topic, mut end) = (topic.to_owned(), end.parse::<i64>().unwrap());
-        let queue_id = expected.ext.get("queueId").or(command.ext.get(names.1)).unwrap().parse::<i32>().unwrap();
+        let queue_id =
+            expected.ext.get("queueId").or(command.ext.get(names.1)).unwrap().parse::<i32>().unwrap();
         if is_send {
             end = true_offset(&topic, queue_id, end);
             command.ext.insert(names.1, queue_id.to_string());
@@ -421,17 +447,25 @@ impl Replay {
 
     /// Everything of a message that a consumer reads; `None` where ours stands in for it.
     fn unit_text(&self, unit: &MessageView<'_>, recorded: bool) -> Option<String> {
-        let queue_offset =
-            if recorded { true_offset(unit.topic, unit.queue_id, unit.queue_offset) } else { unit.queue_offset };
+        let queue_offset = if recorded {
+            true_offset(unit.topic, unit.queue_id, unit.queue_offset)
+        } else {
+            unit.queue_offset
+        };
         if self.stand_ins.contains(&(unit.topic.to_owned(), unit.queue_id, queue_offset)) {
             return None;
         }
         let mut all: BTreeMap<&str, &str> = properties::parse(&unit.properties).collect();
         // Made by the broker where the sender had none.
-        all.retain(|name, value| *name != "UNIQ_KEY" || value.trim_matches(['A', 'B', 'D', 'F', '0']).is_empty());
+        all.retain(|name, value| {
+            *name != "UNIQ_KEY" || value.trim_matches(['A', 'B', 'D', 'F', '0']).is_empty()
+        });
         // A delayed message keeps the words of its delay in RocketMQ, and says here which record it fulfils.
         for name in ["DELAY", "REAL_TOPIC", "REAL_QID", "__DELIVERY"] {
-            if all.get(name).is_some_and(|value| name != "DELAY" || value.parse::<i32>().is_ok_and(|level| level > 0)) {
+            if all
+                .get(name)
+                .is_some_and(|value| name != "DELAY" || value.parse::<i32>().is_ok_and(|level| level > 0))
+            {
                 all.remove(name);
             }
         }
@@ -460,7 +494,8 @@ impl Replay {
             let is_known = ours.contains(&(push.command.code, group(&push.command)));
             if push.id < 3_000 && !skipped && !is_known {
                 let group = group(&push.command);
-                self.complaints.push(format!("{}: push {} for {group:?} is missing", push.scenario, push.command.code));
+                self.complaints
+                    .push(format!("{}: push {} for {group:?} is missing", push.scenario, push.command.code));
             }
         }
     }
@@ -504,20 +539,49 @@ fn config_names(body: &[u8]) -> BTreeSet<String> {
 /// Names that tools read, of those that RocketMQ has and we have not.
 fn names_missing(theirs: &BTreeSet<String>, ours: &BTreeSet<String>) -> Option<String> {
     const READ_BY_TOOLS: [&str; 40] = [
-        "brokerClusterName", "brokerId", "brokerName", "brokerRole", "fileReservedTime", "flushDiskType",
-        "maxMessageSize", "messageDelayLevel", "msgTraceTopicName", "slaveReadEnable", "traceOn", "traceTopicEnable",
-        "useTLS", "autoCreateTopicEnable", "autoCreateSubscriptionGroup", "clientCallbackExecutorThreads",
-        "brokerVersionDesc", "brokerActive", "putTps", "getTransferredTps", "getTotalTps", "getFoundTps", "getMissTps",
-        "sendThreadPoolQueueSize", "pullThreadPoolQueueSize", "ackThreadPoolQueueSize", "queryThreadPoolQueueSize",
-        "sendThreadPoolQueueHeadWaitTimeMills", "pullThreadPoolQueueHeadWaitTimeMills", "pageCacheLockTimeMills",
-        "earliestMessageTimeStamp", "commitLogDiskRatio", "consumeQueueDiskRatio", "msgPutTotalTodayNow",
-        "msgGetTotalTodayNow", "commitLogDirCapacity", "timerReadBehind", "bootTimestamp", "commitLogMaxOffset",
+        "brokerClusterName",
+        "brokerId",
+        "brokerName",
+        "brokerRole",
+        "fileReservedTime",
+        "flushDiskType",
+        "maxMessageSize",
+        "messageDelayLevel",
+        "msgTraceTopicName",
+        "slaveReadEnable",
+        "traceOn",
+        "traceTopicEnable",
+        "useTLS",
+        "autoCreateTopicEnable",
+        "autoCreateSubscriptionGroup",
+        "clientCallbackExecutorThreads",
+        "brokerVersionDesc",
+        "brokerActive",
+        "putTps",
+        "getTransferredTps",
+        "getTotalTps",
+        "getFoundTps",
+        "getMissTps",
+        "sendThreadPoolQueueSize",
+        "pullThreadPoolQueueSize",
+        "ackThreadPoolQueueSize",
+        "queryThreadPoolQueueSize",
+        "sendThreadPoolQueueHeadWaitTimeMills",
+        "pullThreadPoolQueueHeadWaitTimeMills",
+        "pageCacheLockTimeMills",
+        "earliestMessageTimeStamp",
+        "commitLogDiskRatio",
+        "consumeQueueDiskRatio",
+        "msgPutTotalTodayNow",
+        "msgGetTotalTodayNow",
+        "commitLogDirCapacity",
+        "timerReadBehind",
+        "bootTimestamp",
+        "commitLogMaxOffset",
         "runtime",
     ];
-    let missing: Vec<_> = READ_BY_TOOLS
-        .iter()
-        .filter(|name| theirs.contains(**name) && !ours.contains(**name))
-        .collect();
+    let missing: Vec<_> =
+        READ_BY_TOOLS.iter().filter(|name| theirs.contains(**name) && !ours.contains(**name)).collect();
     (!missing.is_empty()).then(|| format!("{missing:?} are missing"))
 }
 

@@ -30,7 +30,8 @@ const NOT_BUILT: [i32; 14] = [
 ];
 
 fn topic_of(request: &protocol::Command) -> Option<&str> {
-    let name = if matches!(request.code, code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE) { "b" } else { "topic" };
+    let name =
+        if matches!(request.code, code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE) { "b" } else { "topic" };
     request.ext.get(name)
 }
 
@@ -40,7 +41,9 @@ async fn understood(recording: Recording) -> (usize, Vec<String>) {
     let with_answer: Vec<_> = recording.requests.iter().collect();
     let topics: BTreeSet<&str> = with_answer
         .iter()
-        .filter(|(_, answer)| answer.as_ref().is_none_or(|answer| answer.code != ResponseCode::TOPIC_NOT_EXIST))
+        .filter(|(_, answer)| {
+            answer.as_ref().is_none_or(|answer| answer.code != ResponseCode::TOPIC_NOT_EXIST)
+        })
         .filter_map(|(request, _)| topic_of(&request.command))
         .collect();
     for topic in topics {
@@ -88,7 +91,9 @@ async fn understood(recording: Recording) -> (usize, Vec<String>) {
             code::DELETE_SUBSCRIPTIONGROUP,
         ];
         let not_built = told.remark.as_deref().is_some_and(|remark| {
-            ["transaction messages", "timer messages", "queue.type", "SQL92"].iter().any(|part| remark.contains(part))
+            ["transaction messages", "timer messages", "queue.type", "SQL92"]
+                .iter()
+                .any(|part| remark.contains(part))
         });
         if alone.contains(&command.code) && answer.code == 0 && told.code != 0 && !not_built {
             complaints.push(format!("{context}, recorded 0"));

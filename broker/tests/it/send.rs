@@ -133,7 +133,8 @@ async fn a_batch_takes_one_place_a_member() {
     peer.create_topic("Batch", 1, 6).await;
     let mut body = Vec::new();
     for n in 0..3_u8 {
-        let (text, properties) = (format!("member {n}"), format!("UNIQ_KEY\u{1}ID{n}\u{2}TAGS\u{1}t{n}\u{2}"));
+        let (text, properties) =
+            (format!("member {n}"), format!("UNIQ_KEY\u{1}ID{n}\u{2}TAGS\u{1}t{n}\u{2}"));
         let bytes = 22 + text.len() + properties.len();
         body.extend(u32::try_from(bytes).unwrap().to_be_bytes());
         body.extend([0; 8]);
@@ -149,7 +150,8 @@ async fn a_batch_takes_one_place_a_member() {
     assert_eq!(told.ext.get("msgId").unwrap().split(',').count(), 3);
     assert_eq!(told.ext.get("transactionId"), Some("ALL"));
     let pulled = peer.pull("CG", "Batch", 0, 0).await;
-    let ids: Vec<_> = pulled.units().iter().map(|unit| unit.property(properties::UNIQ_KEY).map(str::to_owned)).collect();
+    let ids: Vec<_> =
+        pulled.units().iter().map(|unit| unit.property(properties::UNIQ_KEY).map(str::to_owned)).collect();
     assert_eq!(ids, ["ID0", "ID1", "ID2"].map(|id| Some(id.to_owned())), "each by its own id");
     assert_eq!(pulled.units().iter().map(|unit| unit.flag).collect::<Vec<_>>(), [0, 1, 2]);
     let delayed = batch.clone().with("i", "DELAY\u{1}1\u{2}");

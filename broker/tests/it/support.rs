@@ -318,7 +318,8 @@ impl NameServer {
     pub async fn start() -> Self {
         let topics = Arc::default();
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = Server::start(&TokioNet, any, Arc::new(Notes(Arc::clone(&topics))), ServerConfig::default());
+        let server =
+            Server::start(&TokioNet, any, Arc::new(Notes(Arc::clone(&topics))), ServerConfig::default());
         let server = server.await.unwrap();
         Self { addr: server.local_addr(), topics, _server: server }
     }
