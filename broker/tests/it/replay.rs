@@ -333,9 +333,8 @@ impl Replay {
             })
         };
         let mut complaints = Vec::new();
-        let mut check = |part: Part, complaint: Option<String>| match (differs(part), complaint) {
-            (false, Some(complaint)) => complaints.push(complaint),
-            _ => {}
+        let mut check = |part: Part, complaint: Option<String>| {
+            complaints.extend(complaint.filter(|_| !differs(part)));
         };
         if !ours.is_response() || ours.encoding != request.command.encoding {
             check(Code, Some("is no response in the request's encoding".into()));
@@ -414,8 +413,9 @@ impl Replay {
                 names_missing(&names(theirs), &names(mine))
             }
             // Groups of earlier sessions with RocketMQ; `admin.rs` has it.
-            code::GET_BROKER_CONSUME_STATS | code::GET_ALL_MESSAGE_REQUEST_MODE => None,
-            code::GET_ALL_DELAY_OFFSET => None,
+            code::GET_BROKER_CONSUME_STATS
+            | code::GET_ALL_MESSAGE_REQUEST_MODE
+            | code::GET_ALL_DELAY_OFFSET => None,
             asked => {
                 if theirs.is_empty() || mine.is_empty() {
                     return (theirs != mine).then(|| format!("body {mine:?}, recorded {theirs:?}"));
