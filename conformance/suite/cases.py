@@ -2,9 +2,13 @@
 
 import contextlib
 import dataclasses
+import functools
 import time
 
 from . import remoting
+from .beside import GroupBesideJava
+from .detour import Detour
+from .group import Group
 from .program import Program
 from .tally import Tally, longest_gap_ms, tally
 from .waiting import wait_for
@@ -53,9 +57,9 @@ class Result:
 class Stage:
     """What a case needs: the group, the client, names of its own, and programs that end with it."""
 
-    def __init__(self, group, client, case, sizes, directory):
+    def __init__(self, group, client, case, sizes, directory, count):
         self.group, self.client, self.case, self.sizes, self.directory = group, client, case, sizes, directory
-        self.label = f"{client.name}-{case}".replace(".", "_")
+        self.label = f"{client.name}-{case}-{count}".replace(".", "_")
         self.topic = f"conformance-{self.label}"
         self.namesrv = group.namesrv()
         self.consumer_group = f"group-{self.label}"
@@ -210,6 +214,22 @@ def dead_namesrv(stage):
     return plain(stage, sends_may_fail=True)
 
 
+def follower(stage):
+    """The client takes a follower for the leader, all the time: what it sends and asks there is forwarded."""
+    detour = Detour(stage.group.namesrv(), stage.group.follower_address)
+    try:
+        stage.namesrv = detour.address
+        return plain(stage)
+    finally:
+        detour.close()
+
+
+def java_namesrv(stage):
+    """The client asks RocketMQ's own name server, with which the brokers have registered as well."""
+    stage.namesrv = stage.group.other_namesrv
+    return plain(stage)
+
+
 def variant(stage):
     """`plain`, with a switch of the client turned."""
     stage.variant = stage.case
@@ -277,30 +297,30 @@ def cases_of(client):
         cases[role] = lambda stage, role=role: pull(stage, role)
     if client.namesrv_separator:
         cases["dead-namesrv"] = dead_namesrv
+    cases["follower"] = follower
     for name in client.variants:
         cases[name] = variant
     if client.has_odd:
         cases["odd"] = odd
+    if client.language == "java":
+        cases["java-namesrv"] = java_namesrv
     cases["kill-restart"] = kill
     cases["kill"] = kill
     return cases
 
 
-def leaves_node_dead(case):
-    """Whether a case wants a group of its own, in which a killed node stays dead.
-
-    In the others it is started again at once, and may well be elected again.
-    """
-    return case == "kill"
+# The cases that need a group of their own, and how it is made. In `kill` the dead node stays dead; elsewhere it is
+# started again at once, and may well be elected again.
+OWN_GROUP = {"kill": functools.partial(Group, restart=False), "java-namesrv": GroupBesideJava}
 
 
-def run_case(group, client, case, sizes, directory):
+def run_case(group, client, case, sizes, directory, count):
     """Runs one case and counts; whatever goes wrong becomes a complaint of its result."""
     started = time.monotonic()
     result, complaints = Tally(), []
     with contextlib.ExitStack() as ending:
         try:
-            stage = Stage(group, client, case, sizes, directory)
+            stage = Stage(group, client, case, sizes, directory, count)
             ending.callback(stage.close)
             result, complaints = cases_of(client)[case](stage)
         except Exception as error:  # noqa: BLE001 - one case that breaks must not take the others with it

@@ -74,6 +74,11 @@ class Group:
                 return node
         return None
 
+    def follower_address(self):
+        """Where clients reach some node that does not lead."""
+        leader = wait_for("a leader", self.leader, UP_WITHIN_S)
+        return next(node["remoting"] for node in self.state()["nodes"] if node["id"] != leader["id"])
+
     def kill_leader(self):
         """`kill -9` of the node that leads now; returns what `up.json` said about it."""
         node = wait_for("a leader to kill", self.leader, UP_WITHIN_S)
