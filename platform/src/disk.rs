@@ -26,7 +26,8 @@ pub enum OpenMode {
 /// Room on the file system that holds a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// Size of the file system in bytes.
+    /// What an ordinary user can have of the file system in bytes: in use, plus what may still be written. Less
+    /// than its size where some of it is kept back, as RocketMQ and `df` count.
     pub total_bytes: u64,
     /// What an ordinary user may still write, in bytes.
     pub available_bytes: u64,
@@ -212,7 +213,7 @@ impl Disk for OsDisk {
     fn space(&self, path: &Path) -> io::Result<Space> {
         let stat = rustix::fs::statvfs(path)?;
         Ok(Space {
-            total_bytes: stat.f_blocks * stat.f_frsize,
+            total_bytes: (stat.f_blocks.saturating_sub(stat.f_bfree) + stat.f_bavail) * stat.f_frsize,
             available_bytes: stat.f_bavail * stat.f_frsize,
         })
     }
