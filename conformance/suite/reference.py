@@ -24,6 +24,7 @@ def prepare():
 def java(home, main, *words):
     """The command line of one Java server."""
     return [tool("java"), "-Xms256m", "-Xmx512m", "-XX:MaxDirectMemorySize=1g", f"-Duser.home={home}",
+            f"-Djava.io.tmpdir={home}",
             "-cp", f"{LIBRARIES}/*", main, *words]
 
 
