@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use platform::{DiskLock, Platform};
 use protocol::message::id::UniqueKeys;
-use raft::{Node, NodeConfig, Timing};
+use raft::{Node, NodeConfig, PeerView, Timing, View};
 use rand::Rng;
 use remoting::{Client, ClientConfig, Server, ServerConfig};
 use store::{FlushMode, KeyIndex, QueueOptions, Queues};
@@ -306,14 +306,26 @@ async fn hand_over(broker: &Broker) {
     if !view.is_leader() {
         return;
     }
-    let is_there = |peer: &&raft::PeerView| {
-        view.voters.contains(&peer.id) && peer.last_contact_ms.is_some_and(|ms| ms < PEER_SILENT_MS)
-    };
-    let target = view.peers.iter().filter(is_there).max_by_key(|peer| peer.matched_index);
+    let target = view.peers.iter().filter(|peer| is_there(&view, peer)).max_by_key(|peer| peer.matched_index);
     let Some(target) = target else { return };
-    if let Err(error) = broker.hand_over(target.id, HAND_OVER_WITHIN).await {
-        warn!(to = node_name(target.id), %error, "lead not handed over; the others will elect");
+    let target = target.id;
+    // A whole group may be on its way down: nobody is waited for who was just stopped as well.
+    let mut views = broker.node.views();
+    let silent =
+        views.wait_for(|view| !view.peers.iter().any(|peer| peer.id == target && is_there(view, peer)));
+    tokio::select! {
+        done = broker.hand_over(target, HAND_OVER_WITHIN) => if let Err(error) = done {
+            warn!(to = node_name(target), %error, "lead not handed over; the others will elect");
+        },
+        _ = silent => info!(
+            to = node_name(target), silent_ms = PEER_SILENT_MS, "lead not handed over: that node is not heard of any more"
+        ),
     }
+}
+
+/// Whether this peer may lead next: it votes, and was heard of just now.
+fn is_there(view: &View, peer: &PeerView) -> bool {
+    view.voters.contains(&peer.id) && peer.last_contact_ms.is_some_and(|ms| ms < PEER_SILENT_MS)
 }
 
 /// The line that scripts wait for, word for word as RocketMQ prints it.

@@ -142,16 +142,9 @@ fn deliver_record(view: &MessageView<'_>, level: i32, offset: i64, due: &mut Due
     let fields = UnitFields {
         topic: &topic,
         queue_id,
-        flag: view.flag,
-        sys_flag: view.sys_flag,
-        born_timestamp_ms: view.born_timestamp_ms,
-        born_host: view.born_host,
-        store_host: view.store_host,
-        reconsume_times: view.reconsume_times,
         // Where the schedule record lies; it is never 0, for the log begins with a header.
         prepared_transaction_offset: view.physical_offset,
-        body: view.body,
-        properties: &stored,
+        ..UnitFields::copy_of(view, &stored)
     };
     message::encode_unit(&fields, &mut due.units).map_err(|error| error.to_string())?;
     due.count += 1;

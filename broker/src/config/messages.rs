@@ -60,6 +60,18 @@ pub struct Messages {
     pub trace_topic_name: String,
 }
 
+/// Known, checked and shown, and nothing here goes by them: offsets are in the log within a tenth of a second, sends
+/// are turned away by the bytes that wait, and the rest belongs to what is not built yet.
+const WITHOUT_EFFECT: &[&str] = &[
+    "flushConsumerOffsetInterval",
+    "rejectTransactionMessage",
+    "timerWheelEnable",
+    "transactionCheckInterval",
+    "transactionCheckMax",
+    "transactionTimeOut",
+    "waitTimeMillsInSendQueue",
+];
+
 impl Messages {
     pub(super) fn read(reader: &mut Reader, segment_bytes: u64) -> Self {
         let body_bytes_max =
@@ -76,7 +88,7 @@ impl Messages {
         let bytes = 1..=FRAME_BYTES_MAX;
         let count = 1..=100_000;
         let ms = 0..=u64::from(u32::MAX);
-        Self {
+        let messages = Self {
             body_bytes_max,
             auto_create_topic: reader.bool("autoCreateTopicEnable", true),
             auto_create_group: reader.bool("autoCreateSubscriptionGroup", true),
@@ -114,7 +126,14 @@ impl Messages {
             trace_on: reader.bool("traceOn", true),
             trace_topic: reader.bool("traceTopicEnable", false),
             trace_topic_name: reader.text("msgTraceTopicName", "RMQ_SYS_TRACE_TOPIC"),
+        };
+        for name in WITHOUT_EFFECT {
+            reader.has_no_effect(name);
         }
+        if messages.property_filter {
+            reader.warn("enablePropertyFilter = true: SQL92 filters are not built yet, consumers that ask for one are refused");
+        }
+        messages
     }
 }
 

@@ -76,7 +76,7 @@ impl Network {
     pub(super) fn read(reader: &mut Reader, machine: &Machine, quorum: &Quorum) -> Self {
         let namesrv_addrs = read_namesrv_addrs(reader);
         let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let bind = read_ip(reader, "bindAddress", any);
+        let bind = reader.ip("bindAddress", any);
         let lowest = u64::from(VIP_PORTS_BELOW) + 1;
         let port = reader.integer("listenPort", 10911, lowest..=65535, "") as u16;
         let default_ip = machine.local_ip.to_string();
@@ -91,7 +91,7 @@ impl Network {
         let ha_port = reader.integer("haListenPort", ha_default, 1..=65535, "") as u16;
         let http_default = u64::from(port.checked_add(HTTP_PORTS_ABOVE).unwrap_or(0));
         let http_port = reader.integer("httpPort", http_default, 0..=65535, "") as u16;
-        let http_ip = read_ip(reader, "httpAddress", bind);
+        let http_ip = reader.ip("httpAddress", bind);
         let store_ip = advertised_host.parse().unwrap_or(machine.local_ip);
         let network = Self {
             namesrv_addrs,
@@ -105,6 +105,7 @@ impl Network {
             heartbeat_interval_ms: reader.integer("brokerHeartbeatInterval", 1_000, 100..=60_000, "ms"),
             idle_close_s: reader.integer("serverChannelMaxIdleTimeSeconds", 120, 1..=86_400, "s"),
         };
+        reader.has_no_effect("brokerHeartbeatInterval");
         check_ports(reader, &network, quorum);
         network
     }
@@ -113,16 +114,6 @@ impl Network {
     pub fn advertised_addr(&self) -> String {
         Endpoint { host: self.advertised_host.clone(), port: self.listen.port() }.to_string()
     }
-}
-
-fn read_ip(reader: &mut Reader, name: &'static str, default: IpAddr) -> IpAddr {
-    reader.parsed(
-        name,
-        default,
-        "an IP address of this machine",
-        |text| text.parse().ok(),
-        ToString::to_string,
-    )
 }
 
 fn read_namesrv_addrs(reader: &mut Reader) -> Vec<String> {

@@ -50,8 +50,6 @@ pub struct Storage {
     pub disk_used_percent_max: u64,
     /// `cleanFileForciblyEnable`: whether segments go before their time when the disk is nearly full. Default true.
     pub clean_forcibly: bool,
-    /// `messageIndexEnable`: whether messages can be found by key. Default true.
-    pub key_index_enabled: bool,
 }
 
 impl Storage {
@@ -84,7 +82,6 @@ impl Storage {
             file_reserved_hours: reader.integer("fileReservedTime", 72, 0..=1_000_000, "hours"),
             disk_used_percent_max: reader.integer("diskMaxUsedSpaceRatio", 75, 10..=95, "percent"),
             clean_forcibly: reader.bool("cleanFileForciblyEnable", true),
-            key_index_enabled: reader.bool("messageIndexEnable", true),
         };
         read_without_effect(reader);
         storage
@@ -122,9 +119,13 @@ fn read_hours(reader: &mut Reader) -> Vec<u8> {
 
 /// Names about how Java's store is built inside. Ours is built differently, and checks every checksum anyway.
 fn read_without_effect(reader: &mut Reader) {
-    for (name, default) in
-        [("checkCRCOnRecover", true), ("transientStorePoolEnable", false), ("warmMapedFileEnable", false)]
-    {
+    for (name, default) in [
+        ("checkCRCOnRecover", true),
+        // Messages can always be found by key.
+        ("messageIndexEnable", true),
+        ("transientStorePoolEnable", false),
+        ("warmMapedFileEnable", false),
+    ] {
         reader.bool(name, default);
         reader.has_no_effect(name);
     }

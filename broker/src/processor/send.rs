@@ -44,7 +44,7 @@ pub fn send(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answ
         let refusal = Refusal::new(code::SERVICE_NOT_AVAILABLE, remark);
         return answer.send(refused(broker, &request, refusal));
     }
-    let admission = send_check::admit(&header, &broker.live(), &broker.tables());
+    let admission = send_check::admit(&header, &broker.live(), &broker.tables(), broker.now_ms());
     match admission {
         Err(refusal) => answer.send(refused(broker, &request, refusal)),
         Ok(admission) if admission.new_topics.is_empty() && admission.new_groups.is_empty() => {

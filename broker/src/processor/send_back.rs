@@ -121,15 +121,10 @@ impl Again {
         let fields = UnitFields {
             topic: &topic,
             queue_id,
-            flag: view.flag,
-            sys_flag: view.sys_flag,
-            born_timestamp_ms: view.born_timestamp_ms,
-            born_host: view.born_host,
             store_host: broker.config.network.store_host,
             reconsume_times: view.reconsume_times + 1,
             prepared_transaction_offset: 0,
-            body: view.body,
-            properties: &stored,
+            ..UnitFields::copy_of(&view, &stored)
         };
         let mut unit = BytesMut::new();
         message::encode_unit(&fields, &mut unit).map_err(wrong)?;

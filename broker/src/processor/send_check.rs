@@ -65,7 +65,12 @@ pub struct Admission {
 ///
 /// # Errors
 /// The first thing wrong with it.
-pub fn admit(header: &SendRequest, config: &BrokerConfig, tables: &Tables) -> Result<Admission, Refusal> {
+pub fn admit(
+    header: &SendRequest,
+    config: &BrokerConfig,
+    tables: &Tables,
+    now_ms: u64,
+) -> Result<Admission, Refusal> {
     let known = tables.topic(&header.topic);
     if config.identity.permission & 2 == 0 && known.is_some_and(|topic| topic.order) {
         let remark = format!("the broker[{}] sending message is forbidden", config.network.advertised_host);
@@ -98,17 +103,20 @@ pub fn admit(header: &SendRequest, config: &BrokerConfig, tables: &Tables) -> Re
         }
     }
     if let Some(group) = names::group_of_retry_topic(&header.topic) {
-        retry(header, group, config, tables, &mut admission)?;
+        retry(header, group, config, tables, now_ms, &mut admission)?;
     }
     Ok(admission)
 }
 
 /// A message sent to a retry topic belongs to a group, and goes to its dead-letter topic when tried too often.
+/// What a group that consumes in order sends there has been tried to the end by its client, whatever the number
+/// says (clients before 5.0 do not count the last try): retried, it would come out of order.
 fn retry(
     header: &SendRequest,
     group: &str,
     config: &BrokerConfig,
     tables: &Tables,
+    now_ms: u64,
     admission: &mut Admission,
 ) -> Result<(), Refusal> {
     let group = match tables.group(group) {
@@ -119,7 +127,8 @@ fn retry(
             group
         }
     };
-    if header.reconsume_times > header.max_reconsume_times.unwrap_or(group.retry_max_times) {
+    let is_tried_out = header.reconsume_times > header.max_reconsume_times.unwrap_or(group.retry_max_times);
+    if is_tried_out || tables.consumes_in_order(&group.name, now_ms) {
         let dead = dead_letter_topic(&group.name);
         admission.topic.clone_from(&dead.name);
         admission.queue_id = 0;

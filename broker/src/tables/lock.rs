@@ -56,6 +56,11 @@ impl Locks {
         changed
     }
 
+    /// Whether some client of `group` holds a queue: the group consumes in order.
+    pub(super) fn is_any_held(&self, group: &str, now_ms: u64) -> bool {
+        self.0.get(group).is_some_and(|locks| locks.values().any(|lock| now_ms < lock.expires_ms))
+    }
+
     pub(super) fn drop_group(&mut self, group: &str) {
         self.0.remove(group);
     }

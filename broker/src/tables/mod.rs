@@ -297,6 +297,11 @@ impl Tables {
         queues.into_iter().flatten().map(|(queue_id, offset)| (*queue_id, *offset))
     }
 
+    /// Whether some client of `group` holds the lock of a queue, so that the group consumes in order.
+    pub fn consumes_in_order(&self, group: &str, now_ms: u64) -> bool {
+        self.locks.is_any_held(group, now_ms)
+    }
+
     /// Whether `group` may read `topic`.
     pub fn may_read(&self, group: &str, topic: &str) -> bool {
         self.forbidden.get(group).is_none_or(|topics| !topics.contains(topic))

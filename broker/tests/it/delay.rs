@@ -110,6 +110,26 @@ async fn what_cannot_be_sent_back_is_refused() {
     node.stop().await;
 }
 
+/// Clients before 5.0 send it with as many tries as there may be, not with one more.
+#[tokio::test]
+async fn what_a_group_that_consumes_in_order_gives_up_is_a_dead_letter_at_once() {
+    let node = Node::start(LEVELS).await;
+    let peer = node.connect().await;
+    let lock = r#"{"clientId":"c","consumerGroup":"CG",
+        "mqSet":[{"brokerName":"broker-a","queueId":0,"topic":"T"}]}"#;
+    peer.ok(Command::request(code::LOCK_BATCH_MQ).with_body(lock)).await;
+    let given_up =
+        send("%RETRY%CG", 0, "RETRY_TOPIC\u{1}T\u{2}DELAY\u{1}3\u{2}", "x").with("j", 1).with("l", 1);
+    peer.ok(given_up.clone()).await;
+    let dead = peer.pull("CG", "%DLQ%CG", 0, 0).await;
+    assert_eq!((dead.units().len(), dead.units()[0].reconsume_times), (1, 1));
+    // A group whose locks are given back does not consume in order any more.
+    peer.ok(Command::request(code::UNLOCK_BATCH_MQ).with_body(lock)).await;
+    peer.ok(given_up).await;
+    assert_eq!(peer.max_offset("%DLQ%CG", 0).await, 1);
+    node.stop().await;
+}
+
 #[tokio::test]
 async fn a_retry_sent_by_the_client_itself_dies_after_its_tries() {
     let node = Node::start(LEVELS).await;
