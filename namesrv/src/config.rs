@@ -119,10 +119,10 @@ impl Config {
     pub fn read(properties: Properties, home: &str) -> Result<(Self, Vec<Notice>), Refusals> {
         let mut reader = Reader::new(properties, VOCABULARY);
         let any_address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let bind = address(&mut reader, "bindAddress", any_address);
+        let bind = reader.ip("bindAddress", any_address);
         let port = reader.integer("listenPort", 9876, 0..=65535, "") as u16;
         let http_is_wanted = reader.is_set("httpPort") || reader.is_set("httpAddress");
-        let http_bind = address(&mut reader, "httpAddress", bind);
+        let http_bind = reader.ip("httpAddress", bind);
         let http_port = reader.integer("httpPort", default_http_port(port).into(), 0..=65535, "") as u16;
         if http_bind == bind && http_port == port && port != 0 {
             reader.refuse(&["listenPort", "httpPort"], "the two need ports of their own");
@@ -159,16 +159,6 @@ impl Config {
 /// RocketMQ's controller.
 fn default_http_port(listen_port: u16) -> u16 {
     if listen_port == 0 { 0 } else { listen_port.checked_add(3).unwrap_or(listen_port - 3) }
-}
-
-fn address(reader: &mut Reader, name: &'static str, default: IpAddr) -> IpAddr {
-    reader.parsed(
-        name,
-        default,
-        "an IP address of this machine",
-        |text| text.parse().ok(),
-        ToString::to_string,
-    )
 }
 
 /// What was asked of [`Live::update`] and refused, with nothing changed.

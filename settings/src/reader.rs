@@ -1,6 +1,7 @@
 //! The typed side: asks for one name after the other, and gathers what is wrong instead of stopping at it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use crate::properties::{covers, meant};
@@ -150,6 +151,17 @@ impl Reader {
                     .find(|(_, of)| of == value)
                     .map_or_else(String::new, |(word, _)| (*word).to_owned())
             },
+        )
+    }
+
+    /// An IP address that this machine may listen on.
+    pub fn ip(&mut self, name: &'static str, default: IpAddr) -> IpAddr {
+        self.parsed(
+            name,
+            default,
+            "an IP address of this machine",
+            |text| text.parse().ok(),
+            ToString::to_string,
         )
     }
 

@@ -323,7 +323,25 @@ pub struct UnitFields<'a> {
     pub properties: &'a str,
 }
 
-impl UnitFields<'_> {
+impl<'a> UnitFields<'a> {
+    /// What `view` was made of, for a copy that differs in a few fields. The properties text is `properties`, for the
+    /// view's own may be only as long-lived as the view.
+    pub fn copy_of(view: &MessageView<'a>, properties: &'a str) -> Self {
+        Self {
+            topic: view.topic,
+            queue_id: view.queue_id,
+            flag: view.flag,
+            sys_flag: view.sys_flag,
+            born_timestamp_ms: view.born_timestamp_ms,
+            born_host: view.born_host,
+            store_host: view.store_host,
+            reconsume_times: view.reconsume_times,
+            prepared_transaction_offset: view.prepared_transaction_offset,
+            body: view.body,
+            properties,
+        }
+    }
+
     /// How many bytes the unit will have.
     ///
     /// # Errors
