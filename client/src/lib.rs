@@ -36,7 +36,9 @@ pub use consumer::{
 };
 pub use error::{ClientError, MessageError, Outcome, SendError};
 pub use message::{BODY_BYTES_MAX, Message};
-pub use producer::{Producer, ProducerBuilder, QueueChoice, SendOptions, SendResult, SendStatus};
+pub use producer::{
+    Compression, Producer, ProducerBuilder, QueueChoice, SendOptions, SendResult, SendStatus, Sending,
+};
 /// Codes, headers and bodies as they travel, for [`Admin`].
 pub use protocol;
 pub use queue::MessageQueue;

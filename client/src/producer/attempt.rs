@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use protocol::command::send::SendRequest;
 use protocol::{Command, RequestCode, ResponseCode, names};
-use remoting::Unknown;
+use remoting::{NotSent, Unknown};
 
 use super::prepare::Prepared;
 use super::result::{self, SendResult};
 use super::select::{self, QueueChoice};
-use super::{Producer, SendOptions};
+use super::{SendOptions, Sender};
 use crate::error::{ClientError, Outcome, SendError};
 use crate::queue::MessageQueue;
 use crate::retry::{self, Next, RetryPolicy};
@@ -37,20 +37,60 @@ struct Target {
 
 impl Target {
     /// What the next attempt should know of this one. A node that answered is no worse for it, unless it said
-    /// that it cannot serve.
+    /// that it cannot serve; nor is one for which too much is queued here.
     fn failed(self, error: &ClientError) -> Failed {
-        let is_alive = error.code().is_some_and(|code| code != ResponseCode::SERVICE_NOT_AVAILABLE);
+        let is_alive = match error {
+            ClientError::NotSent { source: NotSent::Overloaded { .. }, .. } => true,
+            error => error.code().is_some_and(|code| code != ResponseCode::SERVICE_NOT_AVAILABLE),
+        };
         Failed { queue: self.queue, node: (!is_alive).then_some(self.node) }
     }
 }
 
-impl Producer {
+/// What a send came to.
+enum Sent {
+    /// The broker has answered.
+    Stored(SendResult),
+    /// It is on its way, and nobody will answer.
+    Gone,
+}
+
+/// Whether a send waits for its answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Answered,
+    OneWay,
+}
+
+impl Sender {
     /// Tries until the message is stored, the error is final, or the deadline has passed.
     pub(super) async fn deliver(
         &self,
         prepared: Prepared,
         options: &SendOptions,
     ) -> Result<SendResult, SendError> {
+        match self.deliver_as(&prepared, options, Mode::Answered).await? {
+            Sent::Stored(result) => Ok(result),
+            Sent::Gone => unreachable!("a send that waits for its answer has one"),
+        }
+    }
+
+    /// Queues the message for a connection, trying again while it certainly was not.
+    pub(super) async fn deliver_oneway(
+        &self,
+        prepared: Prepared,
+        options: &SendOptions,
+    ) -> Result<String, SendError> {
+        self.deliver_as(&prepared, options, Mode::OneWay).await?;
+        Ok(prepared.msg_id)
+    }
+
+    async fn deliver_as(
+        &self,
+        prepared: &Prepared,
+        options: &SendOptions,
+        mode: Mode,
+    ) -> Result<Sent, SendError> {
         let policy = options.retry.unwrap_or(self.retry);
         let begun = self.core.now();
         let mut outcome = Outcome::NotDone;
@@ -59,24 +99,13 @@ impl Producer {
         loop {
             attempts += 1;
             let elapsed = self.core.now().saturating_sub(begun);
-            let error = match policy.attempt_time(elapsed) {
-                None => ClientError::Deadline { deadline_ms: policy.deadline.as_millis() as u64 },
-                Some(time) => {
-                    let aim = self.aim(&prepared.topic, options, failed.as_ref(), attempts, time).await;
-                    match aim {
-                        Err(error) => error,
-                        Ok(target) => {
-                            let sent = self.attempt(&prepared, &target, policy, time, attempts).await;
-                            match sent {
-                                Ok(result) => return Ok(result),
-                                Err(error) => {
-                                    failed = Some(target.failed(&error));
-                                    error
-                                }
-                            }
-                        }
-                    }
-                }
+            let tried = match policy.attempt_time(elapsed) {
+                None => Err(ClientError::Deadline { deadline_ms: policy.deadline.as_millis() as u64 }),
+                Some(time) => self.one_try(prepared, options, mode, &mut failed, attempts, time).await,
+            };
+            let error = match tried {
+                Ok(sent) => return Ok(sent),
+                Err(error) => error,
             };
             outcome = retry::combined(outcome, error.outcome());
             let elapsed = self.core.now().saturating_sub(begun);
@@ -85,21 +114,11 @@ impl Producer {
             } else {
                 policy.after_failure(&error, attempts, elapsed)
             };
-            self.refresh_after(
-                &prepared.topic,
-                failed.as_ref(),
-                &error,
-                next,
-                policy.deadline.saturating_sub(elapsed),
-            )
-            .await;
+            let left = policy.deadline.saturating_sub(elapsed);
+            self.refresh_after(&prepared.topic, failed.as_ref(), &error, next, left).await;
             let Next::Again { pause } = next else {
-                return Err(SendError {
-                    attempts,
-                    outcome,
-                    msg_id: prepared.msg_id,
-                    source: Box::new(error),
-                });
+                let msg_id = prepared.msg_id.clone();
+                return Err(SendError { attempts, outcome, msg_id, source: Box::new(error) });
             };
             tracing::debug!(
                 topic = prepared.topic,
@@ -111,52 +130,28 @@ impl Producer {
         }
     }
 
-    /// Queues the message for a connection, trying again while it certainly was not.
-    pub(super) async fn deliver_oneway(
+    /// Aims and sends once. `failed` is what the attempt before left, and then what this one leaves.
+    async fn one_try(
         &self,
-        prepared: Prepared,
+        prepared: &Prepared,
         options: &SendOptions,
-    ) -> Result<String, SendError> {
-        let policy = options.retry.unwrap_or(self.retry);
-        let begun = self.core.now();
-        let mut failed: Option<Failed> = None;
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let left = policy.deadline.saturating_sub(self.core.now().saturating_sub(begun));
-            let sent = match self.aim(&prepared.topic, options, failed.as_ref(), attempts, left).await {
-                Err(error) => Err(error),
-                Ok(target) => {
-                    let request = self.request(&prepared, &target.queue);
-                    let sent = self.core.transport.oneway(&target.node, request).await;
-                    if let Err(error) = &sent {
-                        failed = Some(target.failed(error));
-                    }
-                    sent
-                }
-            };
-            let Err(error) = sent else { return Ok(prepared.msg_id) };
-            let elapsed = self.core.now().saturating_sub(begun);
-            let next = policy.after_failure(&error, attempts, elapsed);
-            self.refresh_after(
-                &prepared.topic,
-                failed.as_ref(),
-                &error,
-                next,
-                policy.deadline.saturating_sub(elapsed),
-            )
-            .await;
-            let Next::Again { pause } = next else {
-                let outcome = error.outcome();
-                return Err(SendError {
-                    attempts,
-                    outcome,
-                    msg_id: prepared.msg_id,
-                    source: Box::new(error),
-                });
-            };
-            tokio::time::sleep(pause).await;
-        }
+        mode: Mode,
+        failed: &mut Option<Failed>,
+        attempt: u32,
+        time: Duration,
+    ) -> Result<Sent, ClientError> {
+        let target = self.aim(&prepared.topic, options, failed.as_ref(), attempt, time).await?;
+        let sent = match mode {
+            Mode::Answered => {
+                let policy = options.retry.unwrap_or(self.retry);
+                self.attempt(prepared, &target, policy, time, attempt).await.map(Sent::Stored)
+            }
+            Mode::OneWay => {
+                let request = self.request(prepared, &target.queue);
+                self.core.transport.oneway(&target.node, request).await.map(|()| Sent::Gone)
+            }
+        };
+        sent.inspect_err(|error| *failed = Some(target.failed(error)))
     }
 
     /// Chooses queue and node. Asks for the route if there is none, within `time`.

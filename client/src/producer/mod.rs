@@ -1,34 +1,35 @@
 //! The producer: sends that wait for their answer, that do not, in batches, in order.
 
 mod attempt;
+mod builder;
+mod compress;
 mod prepare;
 mod result;
 mod select;
+mod window;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use protocol::message::id::UniqueKeys;
+use tokio::sync::oneshot;
 
 use crate::config::ClientConfig;
 use crate::core::{Core, Tasks};
 use crate::error::{ClientError, Outcome, SendError};
-use crate::heartbeat::{self, Membership};
-use crate::inbound::Inbound;
-use crate::message::{BODY_BYTES_MAX, Message, check_group};
+use crate::heartbeat;
+use crate::message::Message;
 use crate::queue::MessageQueue;
 use crate::retry::RetryPolicy;
 use crate::route_cache::Missing;
 use prepare::Prepared;
+use window::Window;
 
+pub use builder::ProducerBuilder;
+pub use compress::Compression;
 pub use result::{SendResult, SendStatus};
 pub use select::QueueChoice;
-
-/// Bodies of this size and above are compressed. Java: `compressMsgBodyOverHowmuch`.
-const COMPRESS_ABOVE: usize = 4_096;
-/// Queues of a topic that a send creates. Java: `defaultTopicQueueNums`.
-const NEW_TOPIC_QUEUES: i32 = 4;
+pub use window::Sending;
 
 /// How one send differs from the producer's settings.
 #[derive(Clone, Debug, Default)]
@@ -40,17 +41,6 @@ pub struct SendOptions {
     /// Sends to this node instead of the leader, every time. A node that does not lead forwards; for tests of
     /// that.
     pub via: Option<String>,
-}
-
-/// Settings of a producer that is not started yet.
-pub struct ProducerBuilder {
-    group: String,
-    config: ClientConfig,
-    retry: RetryPolicy,
-    compress_above: Option<usize>,
-    body_bytes_max: usize,
-    new_topic_queues: i32,
-    heartbeats: bool,
 }
 
 /// Sends messages.
@@ -85,108 +75,29 @@ pub struct ProducerBuilder {
 /// # }
 /// ```
 pub struct Producer {
+    sender: Arc<Sender>,
+    window: Window,
+    tasks: Tasks,
+}
+
+/// What a send needs, shared with the tasks of asynchronous ones.
+struct Sender {
     core: Arc<Core>,
     group: String,
     retry: RetryPolicy,
-    compress_above: Option<usize>,
+    /// How, and from how many bytes on.
+    compression: Option<(Compression, usize)>,
     body_bytes_max: usize,
     new_topic_queues: i32,
     turn: AtomicUsize,
     unique_keys: UniqueKeys,
-    tasks: Tasks,
-}
-
-impl ProducerBuilder {
-    /// How often and how long a send is tried.
-    #[must_use]
-    pub fn retry(mut self, retry: RetryPolicy) -> Self {
-        self.retry = retry;
-        self
-    }
-
-    /// Attempts after the first; 0 for exactly one attempt.
-    #[must_use]
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.retry.retries_max = Some(retries);
-        self
-    }
-
-    /// Time for a send with all its attempts.
-    #[must_use]
-    pub fn send_timeout(mut self, deadline: Duration) -> Self {
-        self.retry.deadline = deadline;
-        self
-    }
-
-    /// Compresses bodies of this many bytes and more; `None` never. Batches are never compressed.
-    #[must_use]
-    pub fn compress_above(mut self, bytes: Option<usize>) -> Self {
-        self.compress_above = bytes;
-        self
-    }
-
-    /// Refuses bodies above this size, before compression. The brokers have a limit of their own.
-    #[must_use]
-    pub fn body_bytes_max(mut self, bytes: usize) -> Self {
-        self.body_bytes_max = bytes;
-        self
-    }
-
-    /// How many queues a topic gets that comes into being by sending to it.
-    #[must_use]
-    pub fn new_topic_queues(mut self, queues: i32) -> Self {
-        self.new_topic_queues = queues;
-        self
-    }
-
-    /// Whether brokers are told that this producer exists. They need not know to take its messages.
-    #[must_use]
-    pub fn heartbeats(mut self, heartbeats: bool) -> Self {
-        self.heartbeats = heartbeats;
-        self
-    }
-
-    /// Starts the producer. No broker needs to be up.
-    ///
-    /// # Errors
-    /// A bad group name, or no name server in the configuration.
-    pub async fn start(self) -> Result<Producer, ClientError> {
-        check_group(&self.group)?;
-        let inbound = Inbound::new();
-        let core = Core::start(self.config, Some(inbound.clone())).await?;
-        let mut tasks = vec![core.spawn_route_poll()];
-        if self.heartbeats {
-            let membership = Membership::Producer { group: self.group.clone() };
-            tasks.push(heartbeat::spawn(core.clone(), inbound, Arc::new(move || membership.clone())));
-        }
-        let unique_keys = core.unique_keys();
-        Ok(Producer {
-            core,
-            group: self.group,
-            retry: self.retry,
-            compress_above: self.compress_above,
-            body_bytes_max: self.body_bytes_max,
-            new_topic_queues: self.new_topic_queues,
-            turn: AtomicUsize::new(0),
-            unique_keys,
-            tasks: Tasks::new(tasks),
-        })
-    }
 }
 
 impl Producer {
     /// Settings for a producer of `group`; the cluster is given as name servers, `host:port` separated by `;`,
     /// or as a whole [`ClientConfig`].
     pub fn builder(group: impl Into<String>, config: impl Into<ClientConfig>) -> ProducerBuilder {
-        ProducerBuilder {
-            group: group.into(),
-            config: config.into(),
-            retry: RetryPolicy::default(),
-            compress_above: Some(COMPRESS_ABOVE),
-            body_bytes_max: BODY_BYTES_MAX,
-            new_topic_queues: NEW_TOPIC_QUEUES,
-            heartbeats: true,
-        }
+        ProducerBuilder::new(group.into(), config.into())
     }
 
     /// Sends a message, round robin over the topic's queues, and waits until it is stored.
@@ -224,8 +135,8 @@ impl Producer {
     /// # Errors
     /// As [`Producer::send`].
     pub async fn send_with(&self, message: Message, options: SendOptions) -> Result<SendResult, SendError> {
-        let prepared = self.prepare(message)?;
-        self.deliver(prepared, &options).await
+        let prepared = self.sender.prepare(message)?;
+        self.sender.deliver(prepared, &options).await
     }
 
     /// Sends several messages of one topic as one request: all of them are stored, in order in one queue, or
@@ -246,8 +157,65 @@ impl Producer {
         messages: Vec<Message>,
         options: SendOptions,
     ) -> Result<SendResult, SendError> {
-        let prepared = prepare::many(messages, || self.unique_key(), self.body_bytes_max).map_err(unsent)?;
-        self.deliver(prepared, &options).await
+        let prepared = self.sender.prepare_batch(messages)?;
+        self.sender.deliver(prepared, &options).await
+    }
+
+    /// Begins a send and does not wait for its answer: what comes back can be waited for, now or later, or be
+    /// dropped. Sends begun one after the other may be stored in any order; where order matters, wait for each.
+    ///
+    /// Waits while too many are under way, see [`ProducerBuilder::async_max`], so that one may call this as fast as
+    /// one can.
+    ///
+    /// ```no_run
+    /// # async fn example(producer: client::Producer) -> Result<(), client::SendError> {
+    /// use client::Message;
+    ///
+    /// let mut under_way = Vec::new();
+    /// for number in 0..1_000 {
+    ///     under_way.push(producer.send_async(Message::new("TopicTest", format!("Hello {number}"))).await?);
+    /// }
+    /// for sending in under_way {
+    ///     println!("{} is stored", sending.await?.msg_id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// A message that no broker would take, or a producer that is shut down.
+    pub async fn send_async(&self, message: Message) -> Result<Sending, SendError> {
+        self.send_async_with(message, SendOptions::default()).await
+    }
+
+    /// Begins a send with options of its own.
+    ///
+    /// # Errors
+    /// As [`Producer::send_async`].
+    pub async fn send_async_with(
+        &self,
+        message: Message,
+        options: SendOptions,
+    ) -> Result<Sending, SendError> {
+        let prepared = self.sender.prepare(message)?;
+        let Some(place) = self.window.enter(prepared.body.len()).await else {
+            return Err(unsent(ClientError::Stopped));
+        };
+        let (done, answer) = oneshot::channel();
+        let sending = Sending::new(prepared.msg_id.clone(), answer);
+        let sender = self.sender.clone();
+        tokio::spawn(async move {
+            // Whether anybody wants to know is not our business.
+            let _ = done.send(sender.deliver(prepared, &options).await);
+            drop(place);
+        });
+        Ok(sending)
+    }
+
+    /// Waits until every asynchronous send begun before has ended, well or not. Each one does within its own
+    /// deadline.
+    pub async fn flush(&self) {
+        self.window.drained().await;
     }
 
     /// Sends without waiting for an answer: on return the message is on its way, and nobody will ever tell
@@ -268,8 +236,8 @@ impl Producer {
         message: Message,
         options: SendOptions,
     ) -> Result<String, SendError> {
-        let prepared = self.prepare(message)?;
-        self.deliver_oneway(prepared, &options).await
+        let prepared = self.sender.prepare(message)?;
+        self.sender.deliver_oneway(prepared, &options).await
     }
 
     /// The queues that a topic can be sent to, in order.
@@ -277,7 +245,7 @@ impl Producer {
     /// # Errors
     /// If there is no route.
     pub async fn queues(&self, topic: &str) -> Result<Vec<MessageQueue>, ClientError> {
-        Ok(self.core.routes.get(topic, self.missing()).await?.write_queues(topic))
+        Ok(self.sender.core.routes.get(topic, self.sender.missing()).await?.write_queues(topic))
     }
 
     /// The leader of each broker group of the topic, as a name server tells it now.
@@ -285,7 +253,7 @@ impl Producer {
     /// # Errors
     /// If there is no route.
     pub async fn leaders(&self, topic: &str) -> Result<Vec<(String, Option<String>)>, ClientError> {
-        let route = self.core.routes.refresh(topic, self.missing()).await?;
+        let route = self.sender.core.routes.refresh(topic, self.sender.missing()).await?;
         Ok(route
             .broker_names()
             .map(|name| (name.to_owned(), route.leader(name).map(str::to_owned)))
@@ -294,20 +262,40 @@ impl Producer {
 
     /// How brokers know this producer.
     pub fn client_id(&self) -> &str {
-        &self.core.client_id
+        &self.sender.core.client_id
     }
 
-    /// Takes leave of the brokers and closes all connections. What is being sent fails.
+    /// Lets the asynchronous sends under way end, takes leave of the brokers and closes all connections. One-way
+    /// messages have left by then. A send that another task is waiting for fails.
+    ///
+    /// Dropping a producer without this abandons what is under way.
     pub async fn shutdown(&self) {
-        self.core.stop();
+        self.window.drained().await;
+        self.window.close();
+        let core = &self.sender.core;
+        core.stop();
         self.tasks.ended().await;
-        heartbeat::unregister(&self.core, Some(&self.group), None).await;
-        self.core.shutdown().await;
+        heartbeat::unregister(core, Some(&self.sender.group), None).await;
+        core.shutdown().await;
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.sender.core.stop();
+        self.tasks.abort();
+    }
+}
+
+impl Sender {
+    fn prepare(&self, message: Message) -> Result<Prepared, SendError> {
+        prepare::single(message, || self.unique_key(), self.compression, self.body_bytes_max)
+            .map_err(|error| unsent(error.into()))
     }
 
-    fn prepare(&self, message: Message) -> Result<Prepared, SendError> {
-        prepare::single(message, || self.unique_key(), self.compress_above, self.body_bytes_max)
-            .map_err(unsent)
+    fn prepare_batch(&self, messages: Vec<Message>) -> Result<Prepared, SendError> {
+        prepare::many(messages, || self.unique_key(), self.body_bytes_max)
+            .map_err(|error| unsent(error.into()))
     }
 
     fn unique_key(&self) -> String {
@@ -323,19 +311,7 @@ impl Producer {
     }
 }
 
-impl Drop for Producer {
-    fn drop(&mut self) {
-        self.core.stop();
-        self.tasks.abort();
-    }
-}
-
 /// The error for a message that was refused before it left.
-fn unsent(error: crate::error::MessageError) -> SendError {
-    SendError {
-        attempts: 0,
-        outcome: Outcome::NotDone,
-        msg_id: String::new(),
-        source: Box::new(error.into()),
-    }
+fn unsent(error: ClientError) -> SendError {
+    SendError { attempts: 0, outcome: Outcome::NotDone, msg_id: String::new(), source: Box::new(error) }
 }

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
-use protocol::compression;
 use protocol::message::batch::{self, BatchItem};
-use protocol::message::{properties, sys_flag};
+use protocol::message::properties;
 
+use super::compress::Compression;
 use crate::error::MessageError;
 use crate::message::Message;
 
@@ -23,22 +23,21 @@ pub(crate) struct Prepared {
     pub(crate) msg_id: String,
 }
 
-/// Makes one message ready. It gets `unique_key` unless it has one.
+/// Makes one message ready. It gets `unique_key` unless it has one. A body is compressed from so many bytes on, if
+/// that makes it smaller.
 pub(crate) fn single(
     mut message: Message,
     unique_key: impl FnOnce() -> String,
-    compress_above: Option<usize>,
+    compression: Option<(Compression, usize)>,
     body_bytes_max: usize,
 ) -> Result<Prepared, MessageError> {
     let msg_id = message.properties.entry(properties::UNIQ_KEY.to_owned()).or_insert_with(unique_key).clone();
     message.properties.entry(properties::WAIT.to_owned()).or_insert_with(|| "true".to_owned());
     let properties = message.check(body_bytes_max)?;
-    let compressed =
-        compress_above.filter(|limit| message.body.len() >= *limit).and_then(|_| zlib(&message.body));
-    let (body, sys_flag) = match compressed {
-        Some(body) => (body, sys_flag::COMPRESSED | sys_flag::COMPRESSION_ZLIB),
-        None => (message.body, 0),
-    };
+    let compressed = compression
+        .filter(|(_, from_bytes)| message.body.len() >= *from_bytes)
+        .and_then(|(kind, _)| Some((kind.compress(&message.body)?, kind.sys_flag())));
+    let (body, sys_flag) = compressed.unwrap_or((message.body, 0));
     Ok(Prepared {
         topic: message.topic,
         body,
@@ -88,15 +87,13 @@ pub(crate) fn many(
     })
 }
 
-/// The body compressed; `None` if that does not make it smaller.
-fn zlib(body: &[u8]) -> Option<Bytes> {
-    let compressed = compression::deflate(body);
-    (compressed.len() < body.len()).then(|| compressed.into())
-}
-
 #[cfg(test)]
 mod tests {
+    use protocol::message::sys_flag;
+
     use super::*;
+
+    const ZLIB_FROM_1: Option<(Compression, usize)> = Some((Compression::Zlib, 1));
 
     fn key() -> String {
         "0A00000100002A9F0000000000000030".to_owned()
@@ -114,12 +111,12 @@ mod tests {
     #[test]
     fn a_big_body_is_compressed_if_that_helps() {
         let text = "a".repeat(5_000);
-        let sent = single(Message::new("T", text.clone()), key, Some(4_096), 10_000).unwrap();
+        let sent = single(Message::new("T", text.clone()), key, Some((Compression::Zlib, 4_096)), 10_000).unwrap();
         assert!(sent.body.len() < 100);
         assert_eq!(sent.sys_flag & sys_flag::COMPRESSED, sys_flag::COMPRESSED);
         let plain = protocol::message::decompress(&sent.body, sent.sys_flag, 10_000).unwrap();
         assert_eq!(&*plain, text.as_bytes());
-        let small = single(Message::new("T", "abc"), key, Some(1), 10_000).unwrap();
+        let small = single(Message::new("T", "abc"), key, ZLIB_FROM_1, 10_000).unwrap();
         assert_eq!((small.body.as_ref(), small.sys_flag), (b"abc".as_slice(), 0));
     }
 
