@@ -12,6 +12,9 @@ use crate::verbs;
 /// Where a name server is looked for when nothing says otherwise.
 const NAMESRV_DEFAULT: &str = "127.0.0.1:9876";
 
+/// How alike a word and a verb have to be for the one to be a slip of the other; 1 is the same.
+const NEAR: f64 = 0.8;
+
 /// One verb: its flags are the fields of the type.
 pub(crate) trait Verb: clap::Args {
     /// Its name, as RocketMQ writes it.
@@ -34,7 +37,11 @@ pub(crate) trait Verb: clap::Args {
             examples.push_str(example);
         }
         // The words come last: the type's own doc comment would take their place.
-        Self::augment_args(Command::new(Self::NAME)).about(Self::ABOUT).after_help(examples)
+        Self::augment_args(Command::new(Self::NAME))
+            .about(Self::ABOUT)
+            .after_help(examples)
+            .infer_long_args(true)
+            .allow_negative_numbers(true)
     }
 }
 
@@ -76,23 +83,54 @@ pub(crate) fn command() -> Command {
         )
         .after_help(
             "mqadmin VERB --help tells the flags of a verb and gives examples.\n\
+             Verbs of RocketMQ that have nothing to act on here (ACL, controller, static topics and such) say so.\n\
              Exit status: 0 done, 1 failed (the reason is on the standard error), 2 not understood.",
         )
         .subcommands(verbs::commands())
 }
 
-/// The same command line with the verb in its own spelling. RocketMQ's tools do not look at its case.
+/// The same command line as this program spells it: the verb in its own case, `help VERB` as a flag, and whole names
+/// of flags behind two dashes. RocketMQ's tools take the verb in any case, and whole names behind one dash too.
 pub(crate) fn canonical(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.into_iter().collect();
-    let names: Vec<String> = verbs::commands().iter().map(|verb| verb.get_name().to_owned()).collect();
-    for arg in args.iter_mut().skip(1) {
-        let Some(text) = arg.to_str() else { continue };
-        if let Some(name) = names.iter().find(|name| name.eq_ignore_ascii_case(text)) {
-            *arg = name.into();
-            break; // what follows are flags, whose values may be spelled like a verb
+    let verbs = verbs::commands();
+    if args.get(1).is_some_and(|first| first == "help") {
+        args.remove(1);
+        args.push("--help".into());
+    }
+    // What follows the verb are flags, whose values may be spelled like a verb.
+    let found = args.iter().enumerate().skip(1).find_map(|(at, arg)| {
+        let text = arg.to_str()?;
+        verbs.iter().find(|verb| verb.get_name().eq_ignore_ascii_case(text)).map(|verb| (at, verb))
+    });
+    if let Some((at, verb)) = found {
+        args[at] = verb.get_name().into();
+        let names: Vec<&str> = verb.get_arguments().filter_map(Arg::get_long).collect();
+        for arg in &mut args[at + 1..] {
+            if let Some(doubled) = arg.to_str().and_then(|text| doubled(text, &names)) {
+                *arg = doubled.into();
+            }
         }
     }
     args
+}
+
+/// `-topic` as `--topic`, for flags of one of these names.
+fn doubled(text: &str, names: &[&str]) -> Option<String> {
+    let name = text.strip_prefix('-')?.split('=').next()?;
+    let is_whole_name = name.len() > 1 && (names.contains(&name) || name == "namesrvAddr" || name == "help");
+    is_whole_name.then(|| format!("-{text}"))
+}
+
+/// The verb that an unknown one was probably meant to be.
+pub(crate) fn nearest(unknown: &str) -> Option<String> {
+    let unknown = unknown.to_ascii_lowercase();
+    let nearness = |verb: &Command| strsim::jaro_winkler(&unknown, &verb.get_name().to_ascii_lowercase());
+    let (nearness, verb) = verbs::commands()
+        .into_iter()
+        .map(|verb| (nearness(&verb), verb))
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))?;
+    (nearness >= NEAR).then(|| verb.get_name().to_owned())
 }
 
 /// Runs the verb that was asked for and prints what it reports.
@@ -135,6 +173,25 @@ mod tests {
             line("mqadmin -n a:1 topicroute -t TOPICLIST"),
             ["mqadmin", "-n", "a:1", "topicRoute", "-t", "TOPICLIST"]
         );
+    }
+
+    #[test]
+    fn whole_names_may_stand_behind_one_dash_and_help_in_front() {
+        let line = |line: &str| canonical(line.split(' ').map(OsString::from));
+        assert_eq!(
+            line("mqadmin topicRoute -topic T -namesrvAddr a:1"),
+            ["mqadmin", "topicRoute", "--topic", "T", "--namesrvAddr", "a:1"]
+        );
+        assert_eq!(line("mqadmin topicRoute -topic=T"), ["mqadmin", "topicRoute", "--topic=T"]);
+        assert_eq!(line("mqadmin topicRoute -tTopic"), ["mqadmin", "topicRoute", "-tTopic"]);
+        assert_eq!(line("mqadmin help topicroute"), ["mqadmin", "topicRoute", "--help"]);
+    }
+
+    #[test]
+    fn a_slip_is_recognised_whatever_its_case() {
+        assert_eq!(nearest("TOPICLST").as_deref(), Some("topicList"));
+        assert_eq!(nearest("consumerProgres").as_deref(), Some("consumerProgress"));
+        assert_eq!(nearest("xyz"), None);
     }
 
     #[test]

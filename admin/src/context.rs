@@ -1,10 +1,11 @@
 //! What every verb is given: the cluster, and a place to print.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 use anyhow::bail;
 use client::{Admin, ClientConfig};
+use platform::Disk;
 use tokio::sync::OnceCell;
 
 use crate::report::Report;
@@ -41,14 +42,41 @@ impl Context {
         self.config.platform.clock.wall_ms() as i64
     }
 
-    /// Prints to the standard output. A reader that has gone is no error.
+    /// Time since some fixed point of this process.
+    pub(crate) fn monotonic(&self) -> Duration {
+        self.config.platform.clock.monotonic()
+    }
+
+    /// The file system.
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.config.platform.disk
+    }
+
+    /// Does a round once, or again every so many seconds until the process is ended.
+    pub(crate) async fn repeat(
+        &self,
+        interval_s: Option<u64>,
+        round: impl AsyncFn() -> anyhow::Result<Report>,
+    ) -> anyhow::Result<Report> {
+        loop {
+            let report = round().await?;
+            let Some(seconds) = interval_s else { return Ok(report) };
+            self.print_item(&report)?;
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+        }
+    }
+
+    /// Prints to the standard output.
+    ///
+    /// # Errors
+    /// [`ReaderGone`] if nobody reads it any more.
     pub(crate) fn print(&self, report: &Report) -> anyhow::Result<()> {
         let text = if self.is_json { report.to_json() } else { report.to_text() };
         if text.is_empty() {
             return Ok(());
         }
         match writeln!(std::io::stdout().lock(), "{text}") {
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(ReaderGone.into()),
             other => Ok(other?),
         }
     }
@@ -90,7 +118,20 @@ impl Context {
     }
 }
 
-/// Which brokers a verb is for.
+/// Whoever read the standard output has seen enough, as `head` does: a reason to end, and not a failure.
+#[derive(Debug)]
+pub(crate) struct ReaderGone;
+
+impl std::fmt::Display for ReaderGone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("nobody reads the output any more")
+    }
+}
+
+impl std::error::Error for ReaderGone {}
+
+/// Which brokers a verb is for. RocketMQ refuses both at once in some of its verbs, and lets -b count in others; see
+/// [`EitherTarget`] for those.
 #[derive(Debug, Clone, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Target {
@@ -100,4 +141,35 @@ pub(crate) struct Target {
     /// The brokers of a cluster
     #[arg(short = 'c', long = "clusterName", value_name = "CLUSTER")]
     pub(crate) cluster: Option<String>,
+}
+
+/// Which brokers a verb is for; of both the broker counts.
+#[derive(Debug, Clone, clap::Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct EitherTarget {
+    /// One broker, host:port
+    #[arg(short = 'b', long = "brokerAddr", value_name = "ADDR")]
+    broker: Option<String>,
+    /// The brokers of a cluster; does not count beside -b
+    #[arg(short = 'c', long = "clusterName", value_name = "CLUSTER")]
+    cluster: Option<String>,
+}
+
+impl From<EitherTarget> for Target {
+    fn from(either: EitherTarget) -> Self {
+        let cluster = either.cluster.filter(|_| either.broker.is_none());
+        Self { broker: either.broker, cluster }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_both_the_broker_counts() {
+        let target: Target =
+            EitherTarget { broker: Some("a:1".to_owned()), cluster: Some("C".to_owned()) }.into();
+        assert_eq!((target.broker.as_deref(), target.cluster), (Some("a:1"), None));
+    }
 }

@@ -4,8 +4,11 @@
 //! a `report::Report`, which is printed as a table or, with `--json`, as JSON. This crate speaks to no broker
 //! itself but through `client`, and knows nothing of how brokers work.
 
+mod absent;
+mod charset;
 mod cli;
 mod context;
+mod file;
 mod http;
 mod report;
 mod time;
@@ -14,16 +17,28 @@ mod verbs;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use client::ClientError;
 use client::protocol::names;
+
+use crate::context::ReaderGone;
 
 /// Runs one command line; the first argument is the program's name, then come the verb and its flags.
 ///
 /// Exit status: 0 done, 1 failed (the reason is on the standard error), 2 not understood.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let matches = match cli::command().try_get_matches_from(cli::canonical(args)) {
+    let args = cli::canonical(args);
+    if let Some((verb, reason)) = absent::find(&args) {
+        eprintln!("mqadmin: this verb of RocketMQ has nothing to act on in Trireme: {verb}: {reason}");
+        return ExitCode::FAILURE;
+    }
+    let matches = match cli::command().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => {
+            if let Some(unknown) = unknown_verb(&error) {
+                eprintln!("mqadmin: no verb {unknown:?}{}", meant(&unknown));
+                return ExitCode::from(2);
+            }
             // Help is no error: clap knows, prints it to the right place and has the right status.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
@@ -34,6 +49,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(cli::execute(&matches)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<ReaderGone>() => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("mqadmin: {}", sentence(&error));
             if let Some(hint) = hint(&error) {
@@ -41,6 +57,21 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The verb that clap does not know.
+fn unknown_verb(error: &clap::Error) -> Option<String> {
+    match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(verb))) => Some(verb.clone()),
+        _ => None,
+    }
+}
+
+fn meant(unknown: &str) -> String {
+    match cli::nearest(unknown) {
+        Some(verb) => format!("; did you mean {verb}?"),
+        None => "; mqadmin --help lists them".to_owned(),
     }
 }
 
@@ -98,6 +129,7 @@ mod tests {
     fn what_is_not_understood_has_a_status_of_its_own() {
         let status = |line: &str| format!("{:?}", run(line.split(' ').map(OsString::from)));
         assert_eq!(status("mqadmin noSuchVerb"), format!("{:?}", ExitCode::from(2)));
+        assert_eq!(status("mqadmin createUser -c C"), format!("{:?}", ExitCode::FAILURE));
         assert_eq!(status("mqadmin topicRoute"), format!("{:?}", ExitCode::from(2)));
         assert_eq!(status("mqadmin topicRoute --help"), format!("{:?}", ExitCode::SUCCESS));
         assert_eq!(status("mqadmin topicList -n 127.0.0.1:1"), format!("{:?}", ExitCode::FAILURE));

@@ -5,6 +5,7 @@ use client::protocol::message::properties;
 use comfy_table::{CellAlignment, Table as TextTable, TableComponent, presets};
 use serde_json::{Map, Value, json};
 
+use crate::charset::Charset;
 use crate::time;
 
 /// The outcome of a verb.
@@ -139,13 +140,8 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// A message with everything that is known of it.
-pub(crate) fn message(message: &ReceivedMessage) -> Report {
-    Report::facts(message_value(message))
-}
-
-/// The same as JSON.
-pub(crate) fn message_value(message: &ReceivedMessage) -> Value {
+/// A message with everything that is known of it, its body read as text.
+pub(crate) fn message_value(message: &ReceivedMessage, charset: Charset) -> Value {
     json!({
         "msgId": message.msg_id(),
         "offsetMsgId": message.offset_msg_id(),
@@ -167,20 +163,8 @@ pub(crate) fn message_value(message: &ReceivedMessage) -> Value {
         "storeSize": message.stored_bytes,
         "bodyCrc": message.body_crc,
         "properties": message.properties,
-        "body": body_text(&message.body),
+        "body": charset.text(&message.body),
     })
-}
-
-/// A body as text; one that is no text in hexadecimal digits.
-pub(crate) fn body_text(body: &[u8]) -> String {
-    use std::fmt::Write;
-    match std::str::from_utf8(body) {
-        Ok(text) => text.to_owned(),
-        Err(_) => body.iter().fold(String::from("0x"), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("writing to a string never fails");
-            text
-        }),
-    }
 }
 
 #[cfg(test)]
@@ -211,11 +195,5 @@ mod tests {
     fn facts_stand_in_line() {
         let facts = Report::facts(json!({"a": 1, "long": "text", "none": null}));
         assert_eq!(facts.to_text(), "a     1\nlong  text\nnone  ");
-    }
-
-    #[test]
-    fn a_body_that_is_no_text_is_shown_in_digits() {
-        assert_eq!(body_text("Grüße".as_bytes()), "Grüße");
-        assert_eq!(body_text(&[0xff, 0x00]), "0xff00");
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct AllocateMq {
     #[arg(short = 't', long = "topic", value_name = "TOPIC")]
     topic: String,
     /// Client ids, separated by commas
-    #[arg(short = 'i', long = "ipList", value_name = "IDS", value_delimiter = ',')]
+    #[arg(short = 'i', long = "ipList", value_name = "IDS", value_delimiter = ',', required = true)]
     clients: Vec<String>,
 }
 

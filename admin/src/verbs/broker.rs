@@ -41,11 +41,11 @@ macro_rules! chore {
         #[doc = $doc]
         #[derive(Debug, clap::Args)]
         pub(crate) struct $verb {
-            /// One broker, host:port; all nodes of all clusters if neither is given
+            /// One broker, host:port; all nodes of all clusters if neither is given, and of both the broker counts
             #[arg(short = 'b', long = "brokerAddr", value_name = "ADDR")]
             broker: Option<String>,
             /// The nodes of a cluster
-            #[arg(short = 'c', long = "cluster", value_name = "CLUSTER", conflicts_with = "broker")]
+            #[arg(short = 'c', long = "cluster", value_name = "CLUSTER")]
             cluster: Option<String>,
         }
 
@@ -81,6 +81,7 @@ async fn all_nodes(
     cluster: Option<String>,
 ) -> anyhow::Result<Vec<String>> {
     if broker.is_some() || cluster.is_some() {
+        let cluster = cluster.filter(|_| broker.is_none());
         return context.nodes(&Target { broker, cluster }).await;
     }
     let info = context.admin().await?.cluster_info().await?;

@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use crate::cli::Verb;
-use crate::context::{Context, Target};
+use crate::cli::{JavaBool, Verb};
+use crate::context::{Context, EitherTarget, Target};
 use crate::report::Report;
 
 /// Flags of `getBrokerConfig`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GetBrokerConfig {
     #[command(flatten)]
-    target: Target,
+    target: EitherTarget,
     /// Only names that contain this
     #[arg(short = 'k', long = "key", value_name = "TEXT")]
     key: Option<String>,
@@ -23,7 +23,7 @@ impl Verb for GetBrokerConfig {
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
         let admin = context.admin().await?;
-        let nodes = context.nodes(&self.target).await?;
+        let nodes = context.nodes(&self.target.into()).await?;
         let is_one = nodes.len() == 1;
         for addr in nodes {
             let mut facts = properties(&admin.broker_config_at(&addr).await?);
@@ -51,10 +51,10 @@ pub(super) fn properties(text: &str) -> Map<String, Value> {
 #[derive(Debug, clap::Args)]
 pub(crate) struct UpdateBrokerConfig {
     #[command(flatten)]
-    target: Target,
+    target: EitherTarget,
     /// All nodes of the cluster, not only its leaders
-    #[arg(short = 'a', long = "updateAllBroker")]
-    all: bool,
+    #[arg(short = 'a', long = "updateAllBroker", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    all: JavaBool,
     /// The property
     #[arg(short = 'k', long = "key", value_name = "NAME")]
     key: String,
@@ -73,8 +73,8 @@ impl Verb for UpdateBrokerConfig {
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
         let admin = context.admin().await?;
-        let nodes =
-            if self.all { context.nodes(&self.target).await? } else { context.leaders(&self.target).await? };
+        let target = Target::from(self.target);
+        let nodes = if self.all.0 { context.nodes(&target).await? } else { context.leaders(&target).await? };
         for addr in &nodes {
             admin.update_broker_config_at(addr, &format!("{}={}\n", self.key, self.value)).await?;
         }

@@ -18,17 +18,23 @@ pub(crate) struct ClusterList {
     /// Messages in and out, yesterday and today, in place of the load
     #[arg(short = 'm', long = "moreStats")]
     more: bool,
-    /// Accepted for RocketMQ's sake: this prints once
-    #[arg(short = 'i', long = "interval", value_name = "SECONDS", hide = true)]
+    /// Again every so many seconds, until Ctrl-C
+    #[arg(short = 'i', long = "interval", value_name = "SECONDS")]
     interval: Option<u64>,
 }
 
 impl Verb for ClusterList {
     const NAME: &'static str = "clusterList";
     const ABOUT: &'static str = "List the nodes of all clusters, with their load";
-    const EXAMPLES: &'static [&'static str] = &["", "-c RaftCluster", "-m", "--json"];
+    const EXAMPLES: &'static [&'static str] = &["", "-c RaftCluster", "-m", "-i 5", "--json"];
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
+        context.repeat(self.interval, async || self.list(context).await).await
+    }
+}
+
+impl ClusterList {
+    async fn list(&self, context: &Context) -> anyhow::Result<Report> {
         let admin = context.admin().await?;
         let info = admin.cluster_info().await?;
         let mut table = Table::new(if self.more { MORE_COLUMNS } else { COLUMNS });

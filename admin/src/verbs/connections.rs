@@ -57,6 +57,9 @@ pub(crate) struct ConsumerStatus {
     /// One member only
     #[arg(short = 'i', long = "clientId", value_name = "ID")]
     client: Option<String>,
+    /// Ask this broker which members there are
+    #[arg(short = 'b', long = "brokerAddr", value_name = "ADDR")]
+    broker: Option<String>,
     /// Also its threads
     #[arg(short = 's', long = "jstack", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
     threads: JavaBool,
@@ -72,7 +75,10 @@ impl Verb for ConsumerStatus {
         let clients = match &self.client {
             Some(client) => vec![client.clone()],
             None => {
-                let connection = admin.consumer_connection(&self.group).await?;
+                let connection = match &self.broker {
+                    Some(addr) => admin.consumer_connection_at(addr, &self.group).await?,
+                    None => admin.consumer_connection(&self.group).await?,
+                };
                 connection.connection_set.into_iter().map(|connection| connection.client_id).collect()
             }
         };

@@ -1,15 +1,15 @@
-//! `consumeMessage` and `printMsg`: messages read by hand. No consumer offset moves.
+//! `consumeMessage`, `printMsg` and `printMsgByQueue`: messages read by hand. No consumer offset moves.
 
-use anyhow::bail;
-use client::{MessageQueue, PullConsumer, PullOptions, PullStatus};
+use std::collections::BTreeMap;
 
+use client::ReceivedMessage;
+use serde_json::json;
+
+use super::walk::{Range, Walk};
+use crate::charset::Charset;
 use crate::cli::{JavaBool, Verb};
 use crate::context::Context;
-use crate::report::{self, Report};
-use crate::time;
-
-/// The group that tools read as.
-const GROUP: &str = "TOOLS_CONSUMER";
+use crate::report::{self, Report, Table};
 
 /// Flags of `consumeMessage`.
 #[derive(Debug, clap::Args)]
@@ -29,15 +29,15 @@ pub(crate) struct ConsumeMessage {
     /// Accepted for RocketMQ's sake
     #[arg(short = 'g', long = "consumerGroup", hide = true)]
     group: Option<String>,
-    /// Stored not before this time
+    /// Stored not before this time: now, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS in UTC
     #[arg(short = 's', long = "beginTimestamp", value_name = "TIME")]
     begin: Option<String>,
     /// Stored not after this time
     #[arg(short = 'e', long = "endTimestamp", value_name = "TIME")]
     end: Option<String>,
     /// At most so many messages
-    #[arg(short = 'c', long = "MessageNumber", value_name = "N", default_value_t = 128)]
-    count: usize,
+    #[arg(short = 'c', long = "MessageNumber", value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
+    count: u32,
 }
 
 impl Verb for ConsumeMessage {
@@ -51,20 +51,17 @@ impl Verb for ConsumeMessage {
     ];
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
-        let range = Range::read(context, self.begin.as_deref(), self.end.as_deref())?;
-        let wanted = |queue: &MessageQueue| {
-            self.broker.as_ref().is_none_or(|name| queue.broker_name == *name)
-                && self.queue.is_none_or(|id| queue.queue_id == id)
-        };
         let walk = Walk {
             topic: &self.topic,
             expression: "*",
+            broker: self.broker.as_deref(),
+            queue_id: self.queue,
             from: self.offset,
-            range,
-            count_max: self.count,
-            with_body: true,
+            range: Range::read(context, self.begin.as_deref(), self.end.as_deref())?,
+            count_max: self.count as usize,
         };
-        walk.run(context, wanted).await
+        walk.run(context, |message| print(context, message, Charset::Utf8, true)).await?;
+        Ok(Report::Silence)
     }
 }
 
@@ -77,7 +74,7 @@ pub(crate) struct PrintMsg {
     /// Tags, separated by two bars
     #[arg(short = 's', long = "subExpression", value_name = "TAGS", default_value = "*")]
     expression: String,
-    /// Stored not before this time
+    /// Stored not before this time: now, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS in UTC
     #[arg(short = 'b', long = "beginTimestamp", value_name = "TIME")]
     begin: Option<String>,
     /// Stored not after this time
@@ -86,9 +83,12 @@ pub(crate) struct PrintMsg {
     /// Whether the body is printed
     #[arg(short = 'd', long = "printBody", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "true")]
     body: JavaBool,
-    /// Accepted for RocketMQ's sake: bodies are shown as UTF-8, or in digits
-    #[arg(short = 'c', long = "charsetName", hide = true)]
-    charset: Option<String>,
+    /// What bodies are read as: UTF-8, US-ASCII, ISO-8859-1, UTF-16; in digits if they are not that
+    #[arg(short = 'c', long = "charsetName", value_name = "NAME", default_value = "UTF-8")]
+    charset: Charset,
+    /// Accepted for RocketMQ's sake: there are no light queues
+    #[arg(short = 'l', long = "lmqParentTopic", hide = true)]
+    parent: Option<String>,
 }
 
 impl Verb for PrintMsg {
@@ -97,106 +97,99 @@ impl Verb for PrintMsg {
     const EXAMPLES: &'static [&'static str] = &["-t TopicTest", "-t TopicTest -s 'TagA || TagB' -d false"];
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
-        let range = Range::read(context, self.begin.as_deref(), self.end.as_deref())?;
         let walk = Walk {
             topic: &self.topic,
             expression: &self.expression,
+            broker: None,
+            queue_id: None,
             from: None,
-            range,
+            range: Range::read(context, self.begin.as_deref(), self.end.as_deref())?,
             count_max: usize::MAX,
-            with_body: self.body.0,
         };
-        walk.run(context, |_| true).await
-    }
-}
-
-/// Store times, milliseconds since the epoch, both inclusive.
-#[derive(Clone, Copy)]
-struct Range {
-    begin_ms: Option<i64>,
-    end_ms: Option<i64>,
-}
-
-impl Range {
-    fn read(context: &Context, begin: Option<&str>, end: Option<&str>) -> anyhow::Result<Self> {
-        let now_ms = context.now_ms();
-        let read = |text: Option<&str>| text.map(|text| time::parse(text, now_ms)).transpose();
-        Ok(Self { begin_ms: read(begin)?, end_ms: read(end)? })
-    }
-}
-
-/// One reading of queues from their beginning to where they end now.
-struct Walk<'a> {
-    topic: &'a str,
-    expression: &'a str,
-    from: Option<i64>,
-    range: Range,
-    count_max: usize,
-    with_body: bool,
-}
-
-impl Walk<'_> {
-    async fn run(&self, context: &Context, wanted: impl Fn(&MessageQueue) -> bool) -> anyhow::Result<Report> {
-        let mut consumer = PullConsumer::builder(GROUP, context.config()).start().await?;
-        let done = self.print_all(context, &consumer, wanted).await;
-        consumer.shutdown().await;
-        done
-    }
-
-    async fn print_all(
-        &self,
-        context: &Context,
-        consumer: &PullConsumer,
-        wanted: impl Fn(&MessageQueue) -> bool,
-    ) -> anyhow::Result<Report> {
-        let queues: Vec<_> = consumer.queues(self.topic).await?.into_iter().filter(wanted).collect();
-        if queues.is_empty() {
-            bail!("topic {} has no such queue to read from", self.topic);
-        }
-        let mut left = self.count_max;
-        for queue in &queues {
-            left -= self.print_queue(context, consumer, queue, left).await?;
-            if left == 0 {
-                break;
-            }
-        }
+        walk.run(context, |message| print(context, message, self.charset, self.body.0)).await?;
         Ok(Report::Silence)
     }
+}
 
-    async fn print_queue(
-        &self,
-        context: &Context,
-        consumer: &PullConsumer,
-        queue: &MessageQueue,
-        count_max: usize,
-    ) -> anyhow::Result<usize> {
-        let end = consumer.max_offset(queue).await?;
-        let mut offset = match (self.from, self.range.begin_ms) {
-            (Some(offset), _) => offset,
-            (None, Some(ms)) => consumer.offset_at(queue, ms).await?,
-            (None, None) => consumer.min_offset(queue).await?,
+/// Flags of `printMsgByQueue`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PrintMsgByQueue {
+    /// The topic
+    #[arg(short = 't', long = "topic", value_name = "TOPIC")]
+    topic: String,
+    /// The broker group, by name
+    #[arg(short = 'a', long = "brokerName", value_name = "NAME")]
+    broker: String,
+    /// The queue
+    #[arg(short = 'i', long = "queueId", value_name = "ID")]
+    queue: i32,
+    /// Tags, separated by two bars
+    #[arg(short = 's', long = "subExpression", value_name = "TAGS", default_value = "*")]
+    expression: String,
+    /// Stored not before this time: now, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS in UTC
+    #[arg(short = 'b', long = "beginTimestamp", value_name = "TIME")]
+    begin: Option<String>,
+    /// Stored not after this time
+    #[arg(short = 'e', long = "endTimestamp", value_name = "TIME")]
+    end: Option<String>,
+    /// Whether messages are printed; if not given, unless they are counted
+    #[arg(short = 'p', long = "print", value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    print: Option<JavaBool>,
+    /// Whether the body is printed
+    #[arg(short = 'd', long = "printBody", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    body: JavaBool,
+    /// Whether messages are counted by tag
+    #[arg(short = 'f', long = "calculate", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    count: JavaBool,
+    /// What bodies are read as: UTF-8, US-ASCII, ISO-8859-1, UTF-16; in digits if they are not that
+    #[arg(short = 'c', long = "charsetName", value_name = "NAME", default_value = "UTF-8")]
+    charset: Charset,
+}
+
+impl Verb for PrintMsgByQueue {
+    const NAME: &'static str = "printMsgByQueue";
+    const ABOUT: &'static str = "Print the messages of one queue, or count them by tag";
+    const EXAMPLES: &'static [&'static str] =
+        &["-t TopicTest -a RaftNode00 -i 0 -d true", "-t TopicTest -a RaftNode00 -i 0 -f true"];
+
+    async fn run(self, context: &Context) -> anyhow::Result<Report> {
+        let walk = Walk {
+            topic: &self.topic,
+            expression: &self.expression,
+            broker: Some(&self.broker),
+            queue_id: Some(self.queue),
+            from: None,
+            range: Range::read(context, self.begin.as_deref(), self.end.as_deref())?,
+            count_max: usize::MAX,
         };
-        let options = PullOptions { expression: self.expression.to_owned(), ..PullOptions::default() };
-        let mut count = 0;
-        while offset < end {
-            let pulled = consumer.pull(queue, offset, &options).await?;
-            for message in &pulled.messages {
-                let is_late = self.range.end_ms.is_some_and(|ms| message.store_timestamp_ms > ms);
-                if count == count_max || is_late || message.queue_offset >= end {
-                    return Ok(count);
-                }
-                let mut value = report::message_value(message);
-                if !self.with_body {
-                    value.as_object_mut().expect("a message is an object").remove("body");
-                }
-                context.print_item(&Report::facts(value))?;
-                count += 1;
+        let prints = self.print.map_or(!self.count.0, |print| print.0);
+        let mut by_tag: BTreeMap<String, u64> = BTreeMap::new();
+        let see = |message: &ReceivedMessage| {
+            if let Some(tag) = message.tag() {
+                *by_tag.entry(tag.to_owned()).or_default() += 1;
             }
-            if pulled.status == PullStatus::NoNewMessage || pulled.next_offset == offset {
-                break;
-            }
-            offset = pulled.next_offset;
-        }
-        Ok(count)
+            if prints { print(context, message, self.charset, self.body.0) } else { Ok(()) }
+        };
+        walk.run(context, see).await?;
+        Ok(if self.count.0 { counts(by_tag) } else { Report::Silence })
     }
+}
+
+fn print(context: &Context, message: &ReceivedMessage, charset: Charset, body: bool) -> anyhow::Result<()> {
+    let mut value = report::message_value(message, charset);
+    if !body {
+        value.as_object_mut().expect("a message is an object").remove("body");
+    }
+    context.print_item(&Report::facts(value))
+}
+
+/// The most frequent tag first.
+fn counts(by_tag: BTreeMap<String, u64>) -> Report {
+    let mut counts: Vec<_> = by_tag.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let mut table = Table::new(&[("tag", "Tag"), ("count", "Messages")]);
+    for (tag, count) in counts {
+        table.push(vec![json!(tag), json!(count)]);
+    }
+    Report::Table(table)
 }

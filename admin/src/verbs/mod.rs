@@ -1,26 +1,36 @@
 //! The verbs, one file a verb or a small family. Names and flags are RocketMQ's.
 
+mod again;
 mod allocate_mq;
 mod broker;
 mod broker_config;
+mod broker_consume_stats;
 mod cluster_list;
+mod config_list;
 mod connections;
 mod consume_message;
+mod consume_mode;
 mod consumer_progress;
 mod delete_topic;
+mod export;
 mod ha_status;
 mod kv_config;
 mod leader;
 mod namesrv_config;
+mod query_cq;
 mod query_msg;
 mod reset_offset;
 mod send_message;
+mod send_rt;
 mod stats_all;
 mod sub_group;
 mod topic_list;
 mod topic_route;
 mod topic_status;
+mod trace;
+mod track;
 mod update_topic;
+mod walk;
 mod write_perm;
 
 use clap::{ArgMatches, Command, FromArgMatches};
@@ -58,12 +68,16 @@ verbs![
     topic_status::TopicStatus,
     update_topic::UpdateTopic,
     update_topic::UpdateTopicPerm,
+    config_list::UpdateTopicList,
     delete_topic::DeleteTopic,
     allocate_mq::AllocateMq,
     sub_group::UpdateSubGroup,
+    config_list::UpdateSubGroupList,
     sub_group::DeleteSubGroup,
     sub_group::GetConsumerConfig,
+    consume_mode::SetConsumeMode,
     consumer_progress::ConsumerProgress,
+    broker_consume_stats::BrokerConsumeStats,
     connections::ConsumerConnection,
     connections::ConsumerStatus,
     connections::ProducerConnection,
@@ -74,10 +88,16 @@ verbs![
     send_message::SendMessage,
     consume_message::ConsumeMessage,
     consume_message::PrintMsg,
+    consume_message::PrintMsgByQueue,
     query_msg::QueryMsgById,
     query_msg::QueryMsgByKey,
     query_msg::QueryMsgByUniqueKey,
     query_msg::QueryMsgByOffset,
+    trace::QueryMsgTraceById,
+    query_cq::QueryCq,
+    send_rt::CheckMsgSendRt,
+    send_rt::ClusterRt,
+    send_rt::SendMsgStatus,
     broker::BrokerStatus,
     broker::CleanExpiredCq,
     broker::CleanUnusedTopic,
@@ -86,6 +106,9 @@ verbs![
     broker_config::UpdateBrokerConfig,
     ha_status::HaStatus,
     stats_all::StatsAll,
+    export::ExportMetadata,
+    export::ExportConfigs,
+    export::ExportMetrics,
     write_perm::WipeWritePerm,
     write_perm::AddWritePerm,
     kv_config::UpdateKvConfig,

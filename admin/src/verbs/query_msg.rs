@@ -1,17 +1,17 @@
 //! `queryMsgById`, `queryMsgByKey`, `queryMsgByUniqueKey`, `queryMsgByOffset`: messages looked up.
 
-use anyhow::bail;
-use client::protocol::command::heartbeat::MessageModel;
+use anyhow::{Context as _, bail};
 use client::{Admin, ClientError, MessageQueue, PullConsumer, PullOptions, ReceivedMessage, TimeRange};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::cli::Verb;
+use super::again::{Push, push, resend};
+use super::track::with_track;
+use super::walk::GROUP;
+use crate::charset::Charset;
+use crate::cli::{JavaBool, Verb};
 use crate::context::Context;
-use crate::report::{self, Report, Table};
+use crate::report::{Report, Table};
 use crate::time;
-
-/// The group that tools read as.
-const GROUP: &str = "TOOLS_CONSUMER";
 
 /// Flags of `queryMsgById`.
 #[derive(Debug, clap::Args)]
@@ -22,9 +22,17 @@ pub(crate) struct QueryMsgById {
     /// The topic
     #[arg(short = 't', long = "topic", value_name = "TOPIC")]
     topic: Option<String>,
-    /// Accepted for RocketMQ's sake
-    #[arg(short = 'f', long = "bodyFormat", hide = true)]
-    format: Option<String>,
+    #[command(flatten)]
+    push: Push,
+    /// Send the message to its topic once more
+    #[arg(short = 's', long = "sendMessage", value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    send: Option<JavaBool>,
+    /// Accepted for RocketMQ's sake: there are no units
+    #[arg(short = 'u', long = "unitName", hide = true)]
+    unit: Option<String>,
+    /// What the body is read as: UTF-8, US-ASCII, ISO-8859-1, UTF-16; in digits if it is not that
+    #[arg(short = 'f', long = "bodyFormat", value_name = "NAME", default_value = "UTF-8")]
+    charset: Charset,
     /// Accepted for RocketMQ's sake
     #[arg(short = 'c', long = "cluster", hide = true)]
     cluster: Option<String>,
@@ -32,27 +40,47 @@ pub(crate) struct QueryMsgById {
 
 impl Verb for QueryMsgById {
     const NAME: &'static str = "queryMsgById";
-    const ABOUT: &'static str = "Show the message of an id, and who has consumed it";
-    const EXAMPLES: &'static [&'static str] =
-        &["-i 7F000001000078BF0000000000000030", "-t TopicTest -i 7F00000100002A9F18B4AAC2049C0000"];
+    const ABOUT: &'static str =
+        "Show the message of an id, and who has consumed it; or have it consumed, or sent, again";
+    const EXAMPLES: &'static [&'static str] = &[
+        "-i 7F000001000078BF0000000000000030",
+        "-t TopicTest -i 7F00000100002A9F18B4AAC2049C0000",
+        "-i 7F000001000078BF0000000000000030 -g my_consumers -d 10.0.0.1@4711",
+        "-i 7F000001000078BF0000000000000030 -s true",
+    ];
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
         let admin = context.admin().await?;
-        for id in &self.ids {
-            let message = match (admin.message_by_offset_id(id).await, &self.topic) {
-                (Ok(message), _) => message,
-                (Err(_), Some(topic)) => {
-                    let found = admin.messages_by_unique_key(topic, id, TimeRange::ALL).await?;
-                    let Some(message) = found.into_iter().next() else {
-                        bail!("no message {id} in topic {topic}")
-                    };
-                    message
-                }
-                (Err(error), None) => return Err(error.into()),
+        for id in self.ids.iter().map(|id| id.trim()).filter(|id| !id.is_empty()) {
+            let message = self.find(admin, id).await?;
+            let item = match (self.push.member(), self.send) {
+                (Some((group, client)), _) => push(admin, group, client, &message).await?,
+                (None, Some(JavaBool(true))) => resend(context, &message).await?,
+                (None, Some(JavaBool(false))) => Report::Silence,
+                (None, None) => with_track(admin, &message, self.charset).await?,
             };
-            context.print_item(&with_track(admin, &message).await?)?;
+            context.print_item(&item)?;
         }
         Ok(Report::Silence)
+    }
+}
+
+impl QueryMsgById {
+    async fn find(&self, admin: &Admin, id: &str) -> anyhow::Result<ReceivedMessage> {
+        match (admin.message_by_offset_id(id).await, &self.topic) {
+            (Ok(message), _) => Ok(message),
+            (Err(ClientError::Id { .. }), Some(topic)) => {
+                let found = admin.messages_by_unique_key(topic, id, TimeRange::ALL).await?;
+                let Some(message) = found.into_iter().next() else {
+                    bail!("no message {id} in topic {topic}")
+                };
+                Ok(message)
+            }
+            (Err(error @ ClientError::Id { .. }), None) => {
+                Err(error).context("if this is a unique key, say its topic with -t")
+            }
+            (Err(error), _) => Err(error.into()),
+        }
     }
 }
 
@@ -126,6 +154,8 @@ pub(crate) struct QueryMsgByUniqueKey {
     /// Show all: a send that was repeated stored more than one
     #[arg(short = 'a', long = "showAll")]
     all: bool,
+    #[command(flatten)]
+    push: Push,
     /// Accepted for RocketMQ's sake
     #[arg(short = 'c', long = "cluster", hide = true)]
     cluster: Option<String>,
@@ -133,8 +163,13 @@ pub(crate) struct QueryMsgByUniqueKey {
 
 impl Verb for QueryMsgByUniqueKey {
     const NAME: &'static str = "queryMsgByUniqueKey";
-    const ABOUT: &'static str = "Show the message of a unique key, and who has consumed it";
-    const EXAMPLES: &'static [&'static str] = &["-t TopicTest -i 7F00000100002A9F18B4AAC2049C0000"];
+    const ABOUT: &'static str =
+        "Show the message of a unique key, and who has consumed it; or have it consumed again";
+    const EXAMPLES: &'static [&'static str] = &[
+        "-t TopicTest -i 7F00000100002A9F18B4AAC2049C0000",
+        "-t TopicTest -i 7F00000100002A9F18B4AAC2049C0000 -a",
+        "-t TopicTest -i 7F00000100002A9F18B4AAC2049C0000 -g my_consumers -d 10.0.0.1@4711",
+    ];
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
         let admin = context.admin().await?;
@@ -142,9 +177,12 @@ impl Verb for QueryMsgByUniqueKey {
         if found.is_empty() {
             bail!("no message {} in topic {}", self.id, self.topic);
         }
+        if let Some((group, client)) = self.push.member() {
+            return push(admin, group, client, &found[0]).await;
+        }
         let shown = if self.all { found.len() } else { 1 };
         for message in &found[..shown] {
-            context.print_item(&with_track(admin, message).await?)?;
+            context.print_item(&with_track(admin, message, Charset::Utf8).await?)?;
         }
         Ok(Report::Silence)
     }
@@ -165,9 +203,9 @@ pub(crate) struct QueryMsgByOffset {
     /// The place in the queue
     #[arg(short = 'o', long = "offset", value_name = "OFFSET")]
     offset: i64,
-    /// Accepted for RocketMQ's sake
-    #[arg(short = 'f', long = "bodyFormat", hide = true)]
-    format: Option<String>,
+    /// What the body is read as: UTF-8, US-ASCII, ISO-8859-1, UTF-16; in digits if it is not that
+    #[arg(short = 'f', long = "bodyFormat", value_name = "NAME", default_value = "UTF-8")]
+    charset: Charset,
 }
 
 impl Verb for QueryMsgByOffset {
@@ -190,41 +228,6 @@ impl Verb for QueryMsgByOffset {
                 pulled.max_offset
             );
         };
-        with_track(context.admin().await?, message).await
+        with_track(context.admin().await?, message, self.charset).await
     }
-}
-
-/// A message and what each consumer group has done with it.
-async fn with_track(admin: &Admin, message: &ReceivedMessage) -> anyhow::Result<Report> {
-    let mut parts = vec![("message", report::message(message))];
-    let mut table = Table::new(&[("consumerGroup", "Consumer group"), ("track", "Has it")]);
-    // A topic that is gone has no groups to ask for; the message is worth showing all the same.
-    for group in admin.groups_of_topic(&message.topic).await.unwrap_or_default() {
-        let track = track(admin, message, &group).await.unwrap_or_else(|error| error.to_string());
-        table.push(vec![json!(group), Value::from(track)]);
-    }
-    parts.push(("track", Report::Table(table)));
-    Ok(Report::Parts(parts))
-}
-
-/// What a consumer group has done with a message, in RocketMQ's words.
-async fn track(admin: &Admin, message: &ReceivedMessage, group: &str) -> Result<String, ClientError> {
-    match admin.consumer_connection(group).await {
-        Ok(connection) if connection.message_model == MessageModel::Broadcasting => {
-            return Ok("CONSUME_BROADCASTING".to_owned());
-        }
-        Ok(_) => {}
-        Err(error) if error.code() == Some(client::protocol::ResponseCode::CONSUMER_NOT_ONLINE) => {
-            return Ok("NOT_ONLINE".to_owned());
-        }
-        Err(error) => return Err(error),
-    }
-    let stats = admin.consume_stats(group, Some(&message.topic)).await?;
-    let is_consumed = stats.offset_table.iter().any(|(queue, offsets)| {
-        queue.queue_id == message.queue.queue_id
-            && (message.queue.broker_name.is_empty() || queue.broker_name == message.queue.broker_name)
-            && queue.topic == message.queue.topic
-            && offsets.consumer_offset > message.queue_offset
-    });
-    Ok(if is_consumed { "CONSUMED" } else { "NOT_CONSUME_YET" }.to_owned())
 }

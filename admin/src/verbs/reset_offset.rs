@@ -36,9 +36,9 @@ pub(crate) struct ResetOffsetByTime {
     /// Move that queue to this offset, whatever the time
     #[arg(short = 'o', long = "offset", value_name = "OFFSET", requires = "queue")]
     offset: Option<i64>,
-    /// Accepted for RocketMQ's sake
-    #[arg(short = 'c', long = "cplus", hide = true)]
-    cplus: bool,
+    /// Accepted for RocketMQ's sake: without a value in 4.9, with one in 5.x
+    #[arg(short = 'c', long = "cluster", alias = "cplus", num_args = 0..=1, hide = true)]
+    cluster: Option<String>,
 }
 
 impl Verb for ResetOffsetByTime {
@@ -129,6 +129,9 @@ pub(crate) struct SkipAccumulatedMessage {
     /// Accepted for RocketMQ's sake
     #[arg(short = 'f', long = "force", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "true", hide = true)]
     force: JavaBool,
+    /// Accepted for RocketMQ's sake
+    #[arg(short = 'c', long = "cluster", hide = true)]
+    cluster: Option<String>,
 }
 
 impl Verb for SkipAccumulatedMessage {

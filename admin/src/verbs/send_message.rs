@@ -20,7 +20,7 @@ pub(crate) struct SendMessage {
     #[arg(short = 'p', long = "body", value_name = "TEXT")]
     body: String,
     /// Its keys, separated by blanks
-    #[arg(short = 'k', long = "keys", value_name = "KEYS")]
+    #[arg(short = 'k', long = "key", alias = "keys", value_name = "KEYS")]
     keys: Option<String>,
     /// Its tag
     #[arg(short = 'c', long = "tags", value_name = "TAG")]
@@ -54,23 +54,32 @@ impl Verb for SendMessage {
             message = message.with_tag(tag);
         }
         let producer = Producer::builder(GROUP, context.config()).heartbeats(false).start().await?;
-        let sent = self.send(&producer, message).await;
+        let result = self.send(&producer, message).await;
         producer.shutdown().await;
-        let sent = sent?;
-        Ok(Report::facts(json!({
+        Ok(sent(&result?))
+    }
+}
+
+/// Where a message went.
+pub(super) fn sent(sent: &client::SendResult) -> Report {
+    Report::facts(json!({
             "brokerName": sent.queue.broker_name,
             "queueId": sent.queue.queue_id,
             "queueOffset": sent.queue_offset,
-            "sendResult": match sent.status {
-                SendStatus::Ok => "SEND_OK",
-                SendStatus::FlushDiskTimeout => "FLUSH_DISK_TIMEOUT",
-                SendStatus::FlushSlaveTimeout => "FLUSH_SLAVE_TIMEOUT",
-                SendStatus::SlaveNotAvailable => "SLAVE_NOT_AVAILABLE",
-            },
+            "sendResult": status(sent.status),
             "msgId": sent.msg_id,
             "offsetMsgId": sent.offset_msg_id,
             "node": sent.node,
-        })))
+    }))
+}
+
+/// The status by RocketMQ's name.
+pub(super) fn status(status: SendStatus) -> &'static str {
+    match status {
+        SendStatus::Ok => "SEND_OK",
+        SendStatus::FlushDiskTimeout => "FLUSH_DISK_TIMEOUT",
+        SendStatus::FlushSlaveTimeout => "FLUSH_SLAVE_TIMEOUT",
+        SendStatus::SlaveNotAvailable => "SLAVE_NOT_AVAILABLE",
     }
 }
 

@@ -67,7 +67,7 @@ impl Verb for StatsAll {
                 table.push(vec![
                     json!(topic),
                     json!(group),
-                    json!(waiting),
+                    json!(waiting.max(0)),
                     json!(incoming.tps()),
                     json!(outgoing.tps()),
                     json!(incoming.day),
@@ -93,10 +93,15 @@ impl Sum {
 
     fn add(&mut self, data: &BrokerStatsData) {
         self.tps += data.stats_minute.tps;
-        // A young broker has not filled its longer spans yet.
-        let spans = [&data.stats_day, &data.stats_hour, &data.stats_minute];
-        self.day += spans.iter().map(|span| span.sum).find(|sum| *sum != 0).unwrap_or(0);
+        self.day += day_sum(data);
     }
+}
+
+/// What was counted in a day.
+pub(super) fn day_sum(data: &BrokerStatsData) -> i64 {
+    // A young broker has not filled its longer spans yet.
+    let spans = [&data.stats_day, &data.stats_hour, &data.stats_minute];
+    spans.iter().map(|span| span.sum).find(|sum| *sum != 0).unwrap_or(0)
 }
 
 async fn sum(admin: &Admin, topic: &str, name: &str, key: &str) -> Result<Sum, ClientError> {

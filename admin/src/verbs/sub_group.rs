@@ -1,18 +1,20 @@
 //! `updateSubGroup`, `deleteSubGroup` and `getConsumerConfig`: consumer groups made, changed, removed, shown.
 
+use anyhow::Context as _;
 use client::protocol::command::admin::SubscriptionGroupConfig;
 use client::protocol::names;
 use serde_json::json;
 
+use super::update_topic::attributes;
 use crate::cli::{JavaBool, Verb};
-use crate::context::{Context, Target};
+use crate::context::{Context, EitherTarget, Target};
 use crate::report::{Report, Table};
 
 /// Flags of `updateSubGroup`. Defaults are those of RocketMQ's tool.
 #[derive(Debug, clap::Args)]
 pub(crate) struct UpdateSubGroup {
     #[command(flatten)]
-    target: Target,
+    target: EitherTarget,
     /// The consumer group
     #[arg(short = 'g', long = "groupName", value_name = "GROUP")]
     group: String,
@@ -46,6 +48,9 @@ pub(crate) struct UpdateSubGroup {
     /// Whether its members are told at once when one comes or goes
     #[arg(short = 'a', long = "notifyConsumerIdsChanged", value_name = "true|false", default_value = "true")]
     notify: JavaBool,
+    /// +key=value to set, -key to remove, separated by commas
+    #[arg(long = "attributes", value_name = "ATTRIBUTES", allow_hyphen_values = true)]
+    attributes: Option<String>,
 }
 
 impl Verb for UpdateSubGroup {
@@ -58,6 +63,8 @@ impl Verb for UpdateSubGroup {
     ];
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
+        let policy = self.retry_policy.as_deref().map(serde_json::from_str).transpose();
+        let policy = policy.context("-p is no JSON")?;
         let defaults = SubscriptionGroupConfig::default();
         let config = SubscriptionGroupConfig {
             group_name: self.group.clone(),
@@ -67,17 +74,15 @@ impl Verb for UpdateSubGroup {
             consume_message_orderly: self.orderly.0,
             retry_queue_nums: self.retry_queues,
             retry_max_times: self.retries_max,
-            group_retry_policy: match &self.retry_policy {
-                Some(policy) => serde_json::from_str(policy)?,
-                None => defaults.group_retry_policy.clone(),
-            },
+            group_retry_policy: policy.unwrap_or_else(|| defaults.group_retry_policy.clone()),
             broker_id: self.broker_id,
             which_broker_when_consume_slowly: self.slow_broker_id,
             notify_consumer_ids_changed_enable: self.notify.0,
+            attributes: attributes(self.attributes.as_deref().unwrap_or_default())?,
             ..defaults
         };
         let admin = context.admin().await?;
-        let addrs = context.leaders(&self.target).await?;
+        let addrs = context.leaders(&self.target.into()).await?;
         for addr in &addrs {
             admin.create_group_at(addr, &config).await?;
         }
@@ -89,7 +94,7 @@ impl Verb for UpdateSubGroup {
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeleteSubGroup {
     #[command(flatten)]
-    target: Target,
+    target: EitherTarget,
     /// The consumer group
     #[arg(short = 'g', long = "groupName", value_name = "GROUP")]
     group: String,
@@ -106,11 +111,12 @@ impl Verb for DeleteSubGroup {
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
         let admin = context.admin().await?;
-        let addrs = context.leaders(&self.target).await?;
+        let target = Target::from(self.target);
+        let addrs = context.leaders(&target).await?;
         for addr in &addrs {
             admin.delete_group_at(addr, &self.group, self.remove_offset.0).await?;
         }
-        if let Some(cluster) = &self.target.cluster {
+        if let Some(cluster) = &target.cluster {
             for topic in [names::retry_topic(&self.group), names::dlq_topic(&self.group)] {
                 admin.delete_topic(cluster, &topic).await?;
             }

@@ -8,7 +8,7 @@ use client::protocol::perm;
 use client::protocol::route::TopicConfig;
 
 use crate::cli::{JavaBool, Verb};
-use crate::context::{Context, Target};
+use crate::context::{Context, EitherTarget, Target};
 use crate::report::Report;
 
 /// Flags of `updateTopic`.
@@ -86,7 +86,7 @@ impl Verb for UpdateTopic {
 }
 
 /// Reads `+a=b,-c`; the sign stays with the key.
-fn attributes(text: &str) -> anyhow::Result<BTreeMap<String, String>> {
+pub(super) fn attributes(text: &str) -> anyhow::Result<BTreeMap<String, String>> {
     let mut attributes = BTreeMap::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         match (part.split_once('='), part.starts_with('-')) {
@@ -102,7 +102,7 @@ fn attributes(text: &str) -> anyhow::Result<BTreeMap<String, String>> {
 #[derive(Debug, clap::Args)]
 pub(crate) struct UpdateTopicPerm {
     #[command(flatten)]
-    target: Target,
+    target: EitherTarget,
     /// The topic
     #[arg(short = 't', long = "topic", value_name = "TOPIC")]
     topic: String,
@@ -119,7 +119,7 @@ impl Verb for UpdateTopicPerm {
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
         let admin = context.admin().await?;
         let mut changes = Vec::new();
-        for addr in context.leaders(&self.target).await? {
+        for addr in context.leaders(&self.target.into()).await? {
             let config = admin.topic_config_at(&addr, &self.topic).await?;
             let before = config.perm;
             // Attributes that are not given stay as they are.

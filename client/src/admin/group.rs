@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use protocol::command::admin::{
-    ConsumerConnection, DeleteGroup, GetConsumerConnections, GetConsumerRunningInfo, GetProducerConnections,
-    GroupRequest, ProducerConnection, ProducerTable, SubscriptionGroupConfig, SubscriptionGroupWrapper,
+    ConsumerConnection, CreateGroups, DeleteGroup, GetConsumerConnections, GetConsumerRunningInfo,
+    GetProducerConnections, GroupRequest, ProducerConnection, ProducerTable, SetMessageRequestMode,
+    SubscriptionGroupConfig, SubscriptionGroupWrapper,
 };
 use protocol::route::TopicList;
 use protocol::{Command, RequestCode, ResponseCode, names};
@@ -40,6 +41,38 @@ impl Admin {
         check_group(&config.group_name)?;
         let request =
             Command::request(RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP).with_body(config.to_bytes());
+        self.call(addr, request).await.map(drop)
+    }
+
+    /// Creates consumer groups in one broker group, or changes them: all of them or none. Brokers before 5.3.2 do
+    /// not know the request.
+    ///
+    /// # Errors
+    /// A bad name, a node that refuses; code 3 if it does not know the request.
+    pub async fn create_groups_at(
+        &self,
+        addr: &str,
+        configs: &[SubscriptionGroupConfig],
+    ) -> Result<(), ClientError> {
+        for config in configs {
+            check_group(&config.group_name)?;
+        }
+        let list = CreateGroups { group_config_list: configs.to_vec() };
+        let code = RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST;
+        self.call(addr, Command::request(code).with_body(list.to_bytes())).await.map(drop)
+    }
+
+    /// Sets at one broker group how a consumer group gets at a topic, for members that ask the broker for their
+    /// queues.
+    ///
+    /// # Errors
+    /// If the node refuses: code 17 if it does not know the topic, 29 or 1 for a mode that it does not have.
+    pub async fn set_consume_mode_at(
+        &self,
+        addr: &str,
+        mode: &SetMessageRequestMode,
+    ) -> Result<(), ClientError> {
+        let request = Command::request(RequestCode::SET_MESSAGE_REQUEST_MODE).with_body(mode.to_bytes());
         self.call(addr, request).await.map(drop)
     }
 

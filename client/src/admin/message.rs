@@ -1,7 +1,10 @@
 //! Messages looked up by where they are, and by what they are called.
 
-use protocol::command::query::{QueryMessage, ViewMessage};
+use bytes::Bytes;
+use protocol::command::admin::ConsumeMessageDirectly;
+use protocol::command::query::{QueryConsumeQueue, QueryMessage, ViewMessage};
 use protocol::message::id;
+use protocol::route::BrokerData;
 use protocol::{Command, RequestCode, ResponseCode};
 
 use super::Admin;
@@ -65,20 +68,78 @@ impl Admin {
             Ok(message) => return Ok(message),
             Err(error) => error,
         };
-        let info = self.cluster_info().await?;
-        let group =
-            info.broker_addr_table.values().find(|group| group.broker_addrs.values().any(|a| *a == addr));
-        // The node may have left the route; with one group there is no doubt which it belonged to.
-        let group = group
-            .or_else(|| info.broker_addr_table.values().next().filter(|_| info.broker_addr_table.len() == 1));
-        for other in
-            group.into_iter().flat_map(|group| group.broker_addrs.values()).filter(|other| **other != addr)
+        let group = self.group_of_node(&addr).await?;
+        for other in group.iter().flat_map(|group| group.broker_addrs.values()).filter(|other| **other != addr)
         {
             if let Ok(message) = self.view_message_at(other, offset).await {
                 return Ok(message);
             }
         }
         Err(error)
+    }
+
+    /// The broker group that a node belongs to. It may have left the route; with one group there is no doubt which
+    /// it belonged to.
+    async fn group_of_node(&self, addr: &str) -> Result<Option<BrokerData>, ClientError> {
+        let mut groups = self.cluster_info().await?.broker_addr_table;
+        let is_one = groups.len() == 1;
+        let name = groups
+            .iter()
+            .find(|(_, group)| is_one || group.broker_addrs.values().any(|node| *node == addr))
+            .map(|(name, _)| name.clone());
+        Ok(name.and_then(|name| groups.remove(&name)))
+    }
+
+    /// Has one member of a consumer group consume a message that is stored, once more and at once, and returns what
+    /// it says of that: JSON as Java's clients write it. No consumer offset moves.
+    ///
+    /// # Errors
+    /// Code 1 if the member is not online, 207 if it does not answer the broker in time.
+    pub async fn consume_directly(
+        &self,
+        group: &str,
+        client_id: &str,
+        message: &ReceivedMessage,
+    ) -> Result<Bytes, ClientError> {
+        let stored_at = message.store_host.to_string();
+        // A broker group has the message at the same offset on every node, and a consumer is connected to them all
+        // or to the leader only.
+        let addr = match self.group_of_node(&stored_at).await? {
+            Some(nodes) => nodes.leader_addr().map_or(stored_at, str::to_owned),
+            None => stored_at,
+        };
+        let header = ConsumeMessageDirectly {
+            consumer_group: group.to_owned(),
+            client_id: Some(client_id.to_owned()),
+            msg_id: Some(message.offset_msg_id()),
+            topic: Some(message.topic.clone()),
+            ..ConsumeMessageDirectly::default()
+        };
+        Ok(self.call_with(&addr, RequestCode::CONSUME_MESSAGE_DIRECTLY, &header).await?.body)
+    }
+
+    /// A look into a consume queue of one node: `count` units from `queue_offset` on, and whether the filter of
+    /// `group` lets them pass. Returns JSON as brokers write it.
+    ///
+    /// # Errors
+    /// Code 1 if there is no such queue.
+    pub async fn consume_queue_at(
+        &self,
+        addr: &str,
+        queue: (&str, i32),
+        queue_offset: i64,
+        count: i32,
+        group: Option<&str>,
+    ) -> Result<Bytes, ClientError> {
+        let (topic, queue_id) = queue;
+        let header = QueryConsumeQueue {
+            topic: topic.to_owned(),
+            queue_id,
+            index: queue_offset,
+            count,
+            consumer_group: group.map(str::to_owned),
+        };
+        Ok(self.call_with(addr, RequestCode::QUERY_CONSUME_QUEUE, &header).await?.body)
     }
 
     /// Messages that have `key` among their keys, the oldest first, at most `messages_max` a broker group.

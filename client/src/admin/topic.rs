@@ -1,7 +1,7 @@
 //! Topics: made, changed, removed, looked at.
 
 use protocol::command::admin::{
-    CreateTopic, GetTopicConfig, GroupList, TopicConfigWrapper, TopicRequest, TopicStatsTable,
+    CreateTopic, CreateTopics, GetTopicConfig, GroupList, TopicConfigWrapper, TopicRequest, TopicStatsTable,
 };
 use protocol::route::{TopicConfig, TopicList};
 use protocol::{Command, RequestCode, names};
@@ -42,6 +42,20 @@ impl Admin {
             attributes: Some(attributes.join(",")),
         };
         self.call_with(addr, RequestCode::UPDATE_AND_CREATE_TOPIC, &header).await.map(drop)
+    }
+
+    /// Creates topics in one broker group, or changes them: all of them or none. Brokers before 5.3.2 do not know
+    /// the request.
+    ///
+    /// # Errors
+    /// A bad name, a node that refuses; code 3 if it does not know the request.
+    pub async fn create_topics_at(&self, addr: &str, configs: &[TopicConfig]) -> Result<(), ClientError> {
+        for config in configs {
+            check_topic(&config.topic_name)?;
+        }
+        let list = CreateTopics { topic_config_list: configs.to_vec() };
+        let code = RequestCode::UPDATE_AND_CREATE_TOPIC_LIST;
+        self.call(addr, Command::request(code).with_body(list.to_bytes())).await.map(drop)
     }
 
     /// Removes a topic with its messages from every broker group of a cluster and from all name servers.
