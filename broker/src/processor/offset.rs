@@ -69,13 +69,15 @@ fn answer_consumer_offset(broker: &Broker, request: &Command, answer: Answer) {
         .pending_reset(group, topic, queue_id)
         .or_else(|| broker.offsets.get(group, topic, queue_id))
         .or_else(|| tables.consumer_offset(group, topic, queue_id));
+    // A group never seen before that reads a queue which still has its first message begins there. So it does
+    // where that message is still to come: told "none stored", it would ask for the end next, and skip what is
+    // sent in between.
+    let begins_at_first = tables.topic(topic).is_some() && pull_read::ends(broker, topic, queue_id).0 == 0;
     drop(tables);
     let offset = match stored {
         Some(offset) if offset >= 0 => Some(offset),
-        // A group never seen before that reads a queue which still has its first message begins there.
         _ if header.set_zero_if_not_found == Some(false) => None,
-        _ => (pull_read::ends(broker, topic, queue_id).0 == 0 && has_first(broker, topic, queue_id))
-            .then_some(0),
+        _ => begins_at_first.then_some(0),
     };
     answer.send(match offset {
         Some(offset) => Command::response_to(request, code::SUCCESS).with("offset", offset),
@@ -88,11 +90,6 @@ fn answer_consumer_offset(broker: &Broker, request: &Command, answer: Answer) {
             refuse(request, code::QUERY_NOT_FOUND, remark)
         }
     });
-}
-
-fn has_first(broker: &Broker, topic: &str, queue_id: i32) -> bool {
-    let queue = broker.queues.get(topic, queue_id as u32);
-    queue.is_some_and(|queue| queue.max() > QueueOffset(0))
 }
 
 /// Code 15. A one-way request is gathered; one that waits is answered when it is committed.
