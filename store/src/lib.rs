@@ -30,10 +30,10 @@ mod restore;
 mod search;
 pub mod slot;
 
-pub use consume_queue::{ConsumeQueue, QueueInfo, QueueOptions, Queues, Restored, UNIT_BYTES, Unit};
+pub use consume_queue::{ConsumeQueue, QueueInfo, QueueOptions, Queues, UNIT_BYTES, Unit};
 pub use dispatch::{DispatchError, dispatch_units, payload_offset};
 pub use key_index::{KeyIndex, LastUpdate};
 pub use lock::{DirLock, LockError};
-pub use restore::{rebuild, restore};
+pub use restore::restore;
 pub use search::{Boundary, SearchError, offset_by_time, store_timestamp};
 pub use slot::{SlotError, SlotFile};

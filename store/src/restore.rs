@@ -5,10 +5,10 @@
 
 use protocol::message::{self, MessageView, sys_flag};
 
-use crate::checkpoint::{Checkpoint, SealState};
+use crate::checkpoint::Checkpoint;
 use crate::commitlog::{EntryKind, LogReader, is_queued};
 use crate::consume_queue::{Queues, Recovered};
-use crate::dispatch::{DispatchError, dispatch_units, payload_offset, put_keys, queue_unit};
+use crate::dispatch::{DispatchError, payload_offset, put_keys, queue_unit};
 use crate::key_index::KeyIndex;
 use crate::{CommitlogOffset, LastUpdate, QueueOffset};
 
@@ -128,38 +128,5 @@ fn each_unit(
             }
         }
     }
-    Ok(())
-}
-
-/// Builds queues and index anew from the log's entries up to `last_index`, inclusive, which must be committed.
-/// `from` is the state at the log's first entry: that of the checkpoint the log is purged up to, or the default.
-///
-/// # Errors
-/// If disk or log fail; what is there then is not to be used.
-pub fn rebuild(
-    log: &LogReader,
-    from: &SealState,
-    last_index: u64,
-    queues: &Queues,
-    index: &KeyIndex,
-) -> Result<(), DispatchError> {
-    queues.clear()?;
-    index.clear()?;
-    for (topic, queue_id, next) in &from.queue_ends {
-        queues.reset_queue(topic, *queue_id, QueueOffset(*next))?;
-    }
-    queues.note_store_timestamp(from.last_store_timestamp_ms);
-    let Some(mut next) = log.first_index() else { return Ok(()) };
-    while next <= last_index {
-        let entries = log.entries(next..last_index + 1, PIECE_BYTES)?;
-        let Some(last) = entries.last() else { break };
-        next = last.head.log_index + 1;
-        for entry in entries.iter().filter(|entry| entry.head.kind == EntryKind::Units) {
-            dispatch_units(&entry.payload(), payload_offset(entry), queues, index, &mut |_, _, _| {})?;
-        }
-        queues.write_out()?;
-    }
-    queues.flush()?;
-    index.flush()?;
     Ok(())
 }

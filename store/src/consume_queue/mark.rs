@@ -51,6 +51,16 @@ pub(super) fn note_boot(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     replace(disk, dir, BOOT, &codec::seal(MAGIC, disk.boot_id().as_bytes()))
 }
 
+/// Nothing of what is there is to be trusted: on disk on return, so that whatever follows may be cut short.
+pub(super) fn forget(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    for mark in [BOOT, MARK].map(|name| dir.join(name)) {
+        if disk.exists(&mark) {
+            disk.remove_file(&mark)?;
+        }
+    }
+    disk.sync_dir(dir)
+}
+
 fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
     if !disk.exists(path) {
         return Ok(None);

@@ -71,10 +71,10 @@ pub struct QueueInfo {
 /// Whether the files held what a checkpoint promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Restored {
+pub(crate) enum Restored {
     /// Every queue goes up to its end.
     Whole,
-    /// Units are missing below the checkpoint: see [`crate::rebuild`].
+    /// Units are missing below the checkpoint: they are in the log, see [`crate::restore`].
     Incomplete,
 }
 
@@ -232,7 +232,7 @@ impl Queues {
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn truncate_all(&self, seal: &SealState) -> io::Result<Restored> {
+    pub(crate) fn truncate_all(&self, seal: &SealState) -> io::Result<Restored> {
         let mut restored = Restored::Whole;
         let mut gone: BTreeSet<_> =
             self.all().iter().map(|queue| (queue.topic().to_owned(), queue.queue_id())).collect();
@@ -244,7 +244,11 @@ impl Queues {
             {
                 continue;
             }
-            restored = Restored::Incomplete;
+            if restored == Restored::Whole {
+                // A queue without its units looks whole. Whoever starts next must not take it for that.
+                mark::forget(&**self.files.disk(), &self.dir)?;
+                restored = Restored::Incomplete;
+            }
             self.reset_queue(topic, *queue_id, QueueOffset(*next))?;
         }
         for (topic, queue_id) in gone {
@@ -364,6 +368,8 @@ impl Queues {
         let mut topics = sync::write(&self.topics);
         topics.clear();
         self.files.clear();
+        // First, for a queue that lost its older files looks whole.
+        mark::forget(&**self.files.disk(), &self.dir)?;
         self.files.disk().remove_dir_all(&self.dir)?;
         self.files.disk().create_dir_all(&self.dir)?;
         self.last_store_timestamp_ms.store(0, Ordering::Relaxed);

@@ -15,7 +15,7 @@ use crate::checkpoint::Checkpoint;
 use crate::commitlog::{FlushMode, LogReader, Pending};
 use crate::dispatch::{dispatch_units, payload_offset};
 use crate::key_index::KeyIndex;
-use crate::restore::{rebuild, restore};
+use crate::restore::restore;
 use crate::search::Boundary::{Lower, Upper};
 use crate::search::offset_by_time;
 use crate::sim::SimDisk;
@@ -42,9 +42,11 @@ fn state(ends: &[(&str, u32, u64)]) -> SealState {
     SealState { queue_ends, last_store_timestamp_ms: 7 }
 }
 
+/// Files and their bytes, but for the marks: how far files can be trusted is another matter than what is in them.
 fn bytes_below(disk: &dyn Disk, dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
-    for path in disk.list(dir).unwrap() {
+    let is_mark = |path: &PathBuf| path.extension().is_some_and(|name| name == "mark");
+    for path in disk.list(dir).unwrap().into_iter().filter(|path| !is_mark(path)) {
         match disk.open(&path, platform::OpenMode::Read) {
             Ok(file) => {
                 let mut bytes = vec![0; file.len().unwrap() as usize];
@@ -118,6 +120,27 @@ fn missing_units_are_noticed() {
     }
     disk.remove_dir_all(Path::new("/q/T")).unwrap();
     assert_eq!(open(&disk).truncate_all(&state(&[("T", 0, 25)])).unwrap(), Restored::Incomplete);
+}
+
+#[test]
+fn a_restore_that_was_cut_short_is_not_taken_for_whole() {
+    let disk = SimDisk::new();
+    let queues = open(&disk);
+    fill(&queues, "T", 0, 0..25);
+    fill(&queues, "U", 0, 0..25);
+    queues.flush().unwrap();
+    queues.trust().unwrap();
+    let (seal, end) = (queues.seal_state(), CommitlogOffset(0));
+    assert!(matches!(open(&disk.kill(0)).recover(&seal, end).unwrap(), Recovered::Whole));
+    disk.remove_dir_all(Path::new("/q/U")).unwrap();
+    let mut disk = disk;
+    for _ in 0..3 {
+        // Killed before anything was built anew.
+        disk = disk.kill(0);
+        assert!(matches!(open(&disk).recover(&seal, end).unwrap(), Recovered::Nothing));
+    }
+    open(&disk).clear().unwrap();
+    assert!(matches!(open(&disk.kill(0)).recover(&seal, end).unwrap(), Recovered::Nothing));
 }
 
 #[test]
@@ -302,9 +325,11 @@ fn queues_and_index_built_anew_from_the_log_have_the_same_bytes() {
     disk.remove_dir_all(Path::new("/i")).unwrap();
     let queues = open(&disk);
     let index = KeyIndex::open(Arc::new(disk.clone()), "/i").unwrap();
-    assert_eq!(queues.truncate_all(&log.seal_state()).unwrap(), Restored::Incomplete);
-    rebuild(&log.reader(), &SealState::default(), 50, &queues, &index).unwrap();
-    assert_eq!((bytes_below(&disk, Path::new("/q")), bytes_below(&disk, Path::new("/i"))), before);
+    restore(&log.reader(), &checkpoint_at_end(&log), &queues, &index).unwrap();
+    queues.flush().unwrap();
+    index.flush().unwrap();
+    let after = (bytes_below(&disk, Path::new("/q")), bytes_below(&disk, Path::new("/i")));
+    assert!(after == before, "files {:?} and {:?}", before.0.keys(), after.0.keys());
     assert_eq!(index.query("T", "all", 1000, 0, u64::MAX).unwrap().len(), 150);
     assert_eq!(index.query("T", "U7", 1000, 0, u64::MAX).unwrap().len(), 3);
 }
@@ -315,7 +340,7 @@ fn a_search_by_time_answers_as_rocketmq_does() {
     let log = log_of(&disk, 20);
     let queues = open(&disk);
     let index = KeyIndex::open(Arc::new(disk.clone()), "/i").unwrap();
-    rebuild(&log.reader(), &SealState::default(), 20, &queues, &index).unwrap();
+    restore(&log.reader(), &checkpoint_at_end(&log), &queues, &index).unwrap();
     // Queue 0 has two messages every 10 ms, from offset 0.
     let queue = queues.get("T", 0).unwrap();
     let search = |time: i64, boundary| {
@@ -334,6 +359,13 @@ fn a_search_by_time_answers_as_rocketmq_does() {
     for boundary in [Lower, Upper] {
         assert_eq!(offset_by_time(&empty, &log.reader(), 5, boundary).unwrap(), QueueOffset(0));
     }
+}
+
+/// A checkpoint behind the log's last entry.
+fn checkpoint_at_end(log: &crate::CommitLog) -> Checkpoint {
+    let entries = log.reader().entries(1..u64::MAX, u64::MAX).unwrap();
+    let head = &entries.last().unwrap().head;
+    Checkpoint { last: head.point(), next_offset: head.end(), seal: log.seal_state(), app: Vec::new() }
 }
 
 /// A life of queues and index beside a log of 60 entries, some of it flushed, and a checkpoint on the way.
