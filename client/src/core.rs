@@ -196,7 +196,8 @@ impl Core {
             let target = route.write_target(broker_name, failed.as_deref(), attempt).map(str::to_owned);
             let error = match &target {
                 Some(addr) => {
-                    let time = left.min(self.config.call_timeout);
+                    // A node that never answers must leave time for the next leader.
+                    let time = left.min(self.config.call_timeout).min(timeout / 2);
                     match self.transport.call(addr, request.clone(), time).await {
                         Ok(answer) => {
                             if route.leader(broker_name) != Some(addr) {
@@ -225,6 +226,22 @@ impl Core {
         unreachable!("the loop above has no end")
     }
 
+    /// Resolves when another node than `node` leads a broker group. For whoever waits long for an answer of `node`,
+    /// which may be dead without a word. Asks name servers only while nothing at all comes from `node`.
+    pub(crate) async fn led_elsewhere(&self, topic: &str, broker_name: &str, node: &str) {
+        loop {
+            tokio::time::sleep(SILENCE).await;
+            if self.transport.has_answered_within(node, SILENCE) {
+                continue;
+            }
+            if let Ok(route) = self.routes.recent(topic, SILENCE / 2).await
+                && route.leader(broker_name).is_some_and(|leader| leader != node)
+            {
+                return;
+            }
+        }
+    }
+
     /// The route of a topic, which must have one.
     pub(crate) async fn route(&self, topic: &str) -> Result<Arc<TopicRoute>, ClientError> {
         self.routes.get(topic, Missing::Fail).await
@@ -233,6 +250,8 @@ impl Core {
 
 /// Routes in doubt are asked for this often at most.
 const DOUBT_PAUSE: Duration = Duration::from_millis(50);
+/// A node that has been silent for this long may have been deposed.
+const SILENCE: Duration = Duration::from_secs(4);
 /// Pause before a question to a leader is asked again.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 

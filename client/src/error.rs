@@ -138,6 +138,13 @@ pub enum ClientError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Another consumer of this machine has the same file for its offsets: give this one an instance name, or a
+    /// directory of its own.
+    #[error("offset file {} belongs to another consumer", path.display())]
+    OffsetFileInUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// The deadline passed before a request could be sent.
     #[error("the deadline of {deadline_ms} ms passed")]
     Deadline {

@@ -1,14 +1,19 @@
 //! Asking name servers: one is kept while it answers, the next is asked when it does not.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use protocol::command::route::{GetRouteInfo, TopicRouteData};
 use protocol::{Command, RequestCode, ResponseCode};
+use tokio::time::Instant;
 
 use crate::error::ClientError;
 use crate::transport::Transport;
+
+/// A name server that did not answer is asked last for this long: one that swallows what it is sent costs a whole
+/// time-out each time.
+const AVOID_FOR: Duration = Duration::from_secs(30);
 
 /// The name servers of one cluster. They know nothing of each other; any of them will do.
 pub(crate) struct NameServers {
@@ -17,12 +22,15 @@ pub(crate) struct NameServers {
     transport: Arc<Transport>,
     /// Index of the one to ask first.
     current: AtomicUsize,
+    /// Until when each of them is asked last.
+    avoided: Mutex<Vec<Option<Instant>>>,
 }
 
 impl NameServers {
     pub(crate) fn new(addrs: Vec<String>, timeout: Duration, transport: Arc<Transport>) -> Self {
         assert!(!addrs.is_empty(), "the configuration was checked for at least one name server");
-        Self { addrs, timeout, transport, current: AtomicUsize::new(0) }
+        let avoided = Mutex::new(vec![None; addrs.len()]);
+        Self { addrs, timeout, transport, current: AtomicUsize::new(0), avoided }
     }
 
     /// All of them, as configured.
@@ -32,16 +40,18 @@ impl NameServers {
 
     /// Asks the current name server, then the others in turn, until one answers. An error code is an answer.
     pub(crate) async fn ask(&self, request: &Command) -> Result<Command, ClientError> {
-        let first = self.current.load(Ordering::Relaxed);
         let mut last = None;
-        for step in 0..self.addrs.len() {
-            let index = (first + step) % self.addrs.len();
+        for index in self.in_turn() {
             match self.transport.answer(&self.addrs[index], request.clone(), self.timeout).await {
                 Ok(answer) => {
+                    self.avoid(index, None);
                     self.current.store(index, Ordering::Relaxed);
                     return Ok(answer);
                 }
-                Err(error) => last = Some(error),
+                Err(error) => {
+                    self.avoid(index, Some(Instant::now() + AVOID_FOR));
+                    last = Some(error);
+                }
             }
         }
         Err(ClientError::NameServers {
@@ -49,6 +59,19 @@ impl NameServers {
             request: crate::transport::name_of(request.code),
             source: Box::new(last.expect("there is at least one name server")),
         })
+    }
+
+    /// Indexes in the order of asking: from the current one on, those that did not answer lately at the end.
+    fn in_turn(&self) -> Vec<usize> {
+        let (first, count, now) = (self.current.load(Ordering::Relaxed), self.addrs.len(), Instant::now());
+        let mut order: Vec<usize> = (0..count).map(|step| (first + step) % count).collect();
+        let avoided = self.avoided.lock().expect("no panic while it is held");
+        order.sort_by_key(|index| avoided[*index].is_some_and(|until| until > now)); // stable
+        order
+    }
+
+    fn avoid(&self, index: usize, until: Option<Instant>) {
+        self.avoided.lock().expect("no panic while it is held")[index] = until;
     }
 
     /// Moves on to the next name server, because the current one told something that proved wrong.

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use protocol::names;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::error::ClientError;
 use crate::namesrv::NameServers;
@@ -35,6 +37,8 @@ struct State {
     begun: u64,
     /// Number of the refresh that `route` comes from.
     done: u64,
+    /// When it ended.
+    done_at: Option<Instant>,
 }
 
 /// What to do about a topic that does not exist.
@@ -98,12 +102,27 @@ impl RouteCache {
         let mut state = topic.state.lock().expect("no panic while it is held");
         let is_news = state.route.as_ref().is_none_or(|old| brings_nodes(old, &route));
         state.done = state.begun;
+        state.done_at = Some(Instant::now());
         state.route = Some(route.clone());
         drop(state);
         if is_news {
             self.new_nodes.notify_one();
         }
         Ok(route)
+    }
+
+    /// The route at hand if it is no older than `age`, or as a name server tells it now. Many who look again and again
+    /// ask together no more often than one.
+    pub(crate) async fn recent(&self, name: &str, age: Duration) -> Result<Arc<TopicRoute>, ClientError> {
+        let at_hand = {
+            let topic = self.topic(name);
+            let state = topic.state.lock().expect("no panic while it is held");
+            state.route.clone().filter(|_| state.done_at.is_some_and(|at| at.elapsed() < age))
+        };
+        match at_hand {
+            Some(route) => Ok(route),
+            None => self.refresh(name, Missing::Fail).await,
+        }
     }
 
     /// Notes that the route at hand is not the best one: whoever polls routes asks for it next.

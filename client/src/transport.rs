@@ -98,6 +98,13 @@ impl Transport {
         }
     }
 
+    /// Whether `addr` has answered anything within the last `time`.
+    pub(crate) fn has_answered_within(&self, addr: &str, time: Duration) -> bool {
+        let now = self.clock.monotonic();
+        let answered = self.answered.lock().expect("no panic while it is held");
+        answered.get(addr).is_some_and(|at| *at + time > now)
+    }
+
     /// After a time-out, closes a connection on which nothing at all came in the meantime: behind a healed
     /// network cut TCP itself may wait for minutes before it tries again, a new connection works at once.
     fn drop_if_silent(&self, addr: &str, error: &CallError, asked: Duration) {

@@ -43,6 +43,8 @@ class Client:
     closes: bool = True
     # Whether its program has the role `odd`, a list of checks of its own.
     has_odd: bool = False
+    # Whether it is this repository's own: it is built anew whenever its crate has changed.
+    is_ours: bool = False
     # Variants of `plain` that only this client has: case name to the words that switch it on.
     variants: dict = dataclasses.field(default_factory=dict)
 
@@ -58,7 +60,7 @@ class Client:
         for path in inputs:
             stamp.update(path.read_bytes())
         done = self.home / "prepared"
-        if done.exists() and done.read_text() == stamp.hexdigest():
+        if not self.is_ours and done.exists() and done.read_text() == stamp.hexdigest():
             return
         done.unlink(missing_ok=True)
         self.home.mkdir(parents=True, exist_ok=True)
@@ -146,8 +148,17 @@ def prepare_rust(client):
     shutil.copy(target / "debug" / "conformance-client", client.home / "client")
 
 
-PREPARE = {"python": prepare_python, "java": prepare_java, "go": prepare_go, "node": prepare_node, "rust": prepare_rust}
-START = {"python": start_python, "java": start_java, "go": start_built, "node": start_node, "rust": start_built}
+def prepare_trireme(client):
+    # In the workspace and its own target directory: most of it has been built already.
+    build(client, [tool("cargo"), "build", "--locked", "--quiet", "-p", "client", "--example", "conformance"], HERE.parent)
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target"))
+    binary = client.home / "client"
+    binary.unlink(missing_ok=True)  # a running one keeps its file
+    shutil.copy(HERE.parent / target / "debug" / "examples" / "conformance", binary)
+
+
+PREPARE = {"python": prepare_python, "java": prepare_java, "go": prepare_go, "node": prepare_node, "rust": prepare_rust, "trireme": prepare_trireme}
+START = {"python": start_python, "java": start_java, "go": start_built, "node": start_node, "rust": start_built, "trireme": start_built}
 
 JAVA_VARIANTS = {
     "vip": ["-Dcom.rocketmq.sendMessageWithVIPChannel=true"],
@@ -163,6 +174,8 @@ CLIENTS = [
            creates_topic=False, namesrv_separator=None),
     Client("python-cvs", "rocketmq-python-cvs", "2.1.0.3", "python", route_poll_s=30, closes=False),
     Client("rust", "rocketmq-client-rust", "1.0.0", "rust", route_poll_s=10),
+    Client("trireme", "client", "0.1.0", "trireme", route_poll_s=30, pull_roles=("pull", "lite"), has_odd=True,
+           is_ours=True),
 ]
 
 

@@ -30,12 +30,21 @@ pub enum Consume {
     /// Not now: it comes again, later each time, and in the end goes to the group's dead letters. In order mode
     /// its queue waits for it.
     Later,
+    /// As [`Later`](Self::Later), but after the delay of this level: 1 is a second, 18 two hours, by the broker's
+    /// `messageDelayLevel`. In order mode the level counts for nothing.
+    LaterAt {
+        /// From 1 on.
+        delay_level: u32,
+    },
 }
 
 /// Consumes messages. Implemented by async closures over [`Arc<ReceivedMessage>`].
 ///
 /// A message may come more than once, after a crash or a change of members: handling should not mind. A handler
-/// that panics counts as [`Consume::Later`].
+/// that panics counts as [`Consume::Later`]. So does one that takes longer than
+/// [`consume_timeout`](crate::PushConsumerBuilder::consume_timeout); it is dropped where it waits. One that blocks
+/// its thread instead of waiting can be neither stopped nor timed out: such work belongs into
+/// `tokio::task::spawn_blocking`.
 pub trait Handler: Send + Sync + 'static {
     /// Takes one message.
     fn consume(&self, message: Arc<ReceivedMessage>) -> impl Future<Output = Consume> + Send;
@@ -137,7 +146,11 @@ async fn handle(
     loop {
         let verdict = engine.consume(&assigned, message.clone()).await;
         drop(permit.take());
-        if verdict == Consume::Success || engine.give_back(&assigned, &message, 0).await {
+        let delay_level = match verdict {
+            Consume::LaterAt { delay_level } => i32::try_from(delay_level).unwrap_or(i32::MAX),
+            Consume::Success | Consume::Later => 0,
+        };
+        if verdict == Consume::Success || engine.give_back(&assigned, &message, delay_level).await {
             engine.consumed(&assigned, &message);
             return;
         }
@@ -201,11 +214,25 @@ impl Engine {
     pub(super) async fn consume_alone(&self, message: Arc<ReceivedMessage>) -> Consume {
         let (queue, queue_offset) = (message.queue.to_string(), message.queue_offset);
         let Outlet::Handler(handler) = &self.outlet else { return Consume::Later };
-        let handling = AssertUnwindSafe(handler.consume_boxed(message));
-        handling.catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!(queue, queue_offset, "handler panicked, the message comes again");
-            Consume::Later
-        })
+        let handling = AssertUnwindSafe(handler.consume_boxed(message)).catch_unwind();
+        let patience = self.settings.consume_timeout;
+        match tokio::time::timeout(patience, handling).await {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(_)) => {
+                tracing::error!(queue, queue_offset, "handler panicked, the message comes again");
+                Consume::Later
+            }
+            Err(_) => {
+                let patience_ms = patience.as_millis() as u64;
+                tracing::error!(
+                    queue,
+                    queue_offset,
+                    patience_ms,
+                    "handler took too long, the message comes again"
+                );
+                Consume::Later
+            }
+        }
     }
 
     /// A message is done with.

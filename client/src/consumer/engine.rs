@@ -9,18 +9,18 @@ use protocol::command::heartbeat::{
     ConsumeType, ConsumerData, ConsumerList, GetConsumerList, LockBatch, LockedQueues,
 };
 use protocol::{Command, RequestCode, names};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::assigned::Assigned;
 use super::dispatch::{self, Outlet};
-use super::filter::Filter;
 use super::local_offsets::LocalOffsets;
 use super::offsets::Offsets;
 use super::pull_loop;
 use super::push::{MessageModel, Settings};
 use super::rebalance;
 use super::start::StartAt;
+use super::subscriptions::Subscriptions;
 use crate::core::Core;
 use crate::error::ClientError;
 use crate::heartbeat::Membership;
@@ -41,14 +41,14 @@ pub(super) struct Engine {
     pub(super) inbound: Arc<Inbound>,
     pub(super) group: String,
     pub(super) settings: Settings,
-    /// By topic, the group's retry topic among them.
-    pub(super) filters: BTreeMap<String, Filter>,
-    /// The version of all subscriptions: the time of start, so that a later self of this client wins.
-    pub(super) sub_version: i64,
+    /// The topics wanted, the group's retry topic among them. They may change.
+    pub(super) subscriptions: watch::Sender<Arc<Subscriptions>>,
+    /// Wall clock.
+    pub(super) started_ms: i64,
     pub(super) outlet: Outlet,
     /// As many as messages may be handled at the same time.
     pub(super) permits: Arc<Semaphore>,
-    pub(super) local: Option<LocalOffsets>,
+    pub(super) local: Option<Arc<LocalOffsets>>,
     offsets: Mutex<Offsets>,
     queues: Mutex<Queues>,
     /// Told when the division of the queues should be looked at.
@@ -69,22 +69,22 @@ impl Engine {
         inbound: Arc<Inbound>,
         group: String,
         settings: Settings,
-        filters: BTreeMap<String, Filter>,
+        subscriptions: Subscriptions,
         outlet: Outlet,
         local: Option<LocalOffsets>,
     ) -> Self {
-        let sub_version = core.wall_ms();
+        let started_ms = core.wall_ms();
         let permits = Arc::new(Semaphore::new(settings.concurrency));
         Self {
             core,
             inbound,
             group,
             settings,
-            filters,
-            sub_version,
+            subscriptions: watch::Sender::new(Arc::new(subscriptions)),
+            started_ms,
             outlet,
             permits,
-            local,
+            local: local.map(Arc::new),
             offsets: Mutex::default(),
             queues: Mutex::default(),
             wish: Notify::new(),
@@ -105,15 +105,23 @@ impl Engine {
         self.queues().assigned.values().cloned().collect()
     }
 
-    /// What this consumer wants of a topic that it subscribed.
-    pub(super) fn filter(&self, topic: &str) -> &Filter {
-        self.filters.get(topic).expect("only queues of subscribed topics are taken up")
+    /// What this consumer wants at the moment.
+    pub(super) fn subscribed(&self) -> Arc<Subscriptions> {
+        self.subscriptions.borrow().clone()
+    }
+
+    /// From now on this consumer wants something else. Pulls under way are begun anew: what they filter out by the
+    /// old subscription would be lost for the new one.
+    pub(super) fn subscribe_anew(&self, change: impl FnOnce(&Subscriptions, i64) -> Subscriptions) {
+        let now_ms = self.core.wall_ms();
+        self.subscriptions.send_modify(|current| *current = Arc::new(change(current, now_ms)));
+        self.introduce_ourselves();
+        self.wish.notify_one();
     }
 
     /// This consumer as brokers should know it.
     pub(super) fn membership(&self) -> Membership {
-        let subscription_data_set =
-            self.filters.values().map(|filter| filter.data(self.sub_version)).collect();
+        let subscription_data_set = self.subscribed().data();
         Membership::Consumer(ConsumerData {
             consume_from_where: Some(self.settings.consume_from.on_wire()),
             consume_type: Some(match self.outlet {
@@ -149,7 +157,13 @@ impl Engine {
     /// Looks at every topic once. Whether all was as it should be at the end.
     async fn rebalance(self: &Arc<Self>) -> bool {
         let mut is_complete = true;
-        for topic in self.filters.keys() {
+        let subscribed = self.subscribed();
+        for assigned in self.assigned() {
+            if subscribed.filter(&assigned.queue.topic).is_none() {
+                self.give_up(&assigned.queue);
+            }
+        }
+        for topic in subscribed.topics() {
             match self.rebalance_topic(topic).await {
                 Ok(settled) => is_complete &= settled,
                 Err(error) => {
@@ -254,7 +268,7 @@ impl Engine {
     /// Where to begin in a queue, and what of that the broker has stored.
     async fn beginning(&self, queue: &MessageQueue) -> Result<(i64, Option<i64>), ClientError> {
         let stored = match &self.local {
-            Some(local) => local.load()?.get(queue).copied(),
+            Some(local) => load_locally(local).await?.get(queue).copied(),
             None => self.core.stored_offset(&self.group, queue).await?,
         };
         let is_retry = queue.topic.starts_with(names::RETRY_PREFIX);
@@ -297,7 +311,14 @@ impl Engine {
             let engine = self.clone();
             let mut farewells = self.farewells.lock().expect("no panic while it is held");
             while farewells.try_join_next().is_some() {}
-            farewells.spawn(async move { engine.farewell(&assigned, FAREWELL_PATIENCE).await });
+            farewells.spawn(async move {
+                if !engine.settings.locks_queues() {
+                    // The next member may have begun already: it must find the offset now, and not find its own
+                    // overwritten later.
+                    engine.close_account(&assigned).await;
+                }
+                engine.farewell(&assigned, FAREWELL_PATIENCE).await;
+            });
         }
     }
 
@@ -312,6 +333,16 @@ impl Engine {
 
     async fn farewell(&self, assigned: &Assigned, patience: Duration) {
         assigned.ended(patience).await;
+        self.close_account(assigned).await;
+        if self.settings.locks_queues() {
+            self.unlock_queue(&assigned.queue).await;
+        }
+        self.queues().leaving.remove(&assigned.queue);
+        self.wish.notify_one();
+    }
+
+    /// Stores how far a queue is consumed, for the last time.
+    async fn close_account(&self, assigned: &Assigned) {
         let consumed_to = assigned.process().consumed_to();
         let unstored = {
             let mut offsets = self.offsets();
@@ -321,11 +352,6 @@ impl Engine {
         if let Some(offset) = unstored {
             self.store_offset(&assigned.queue, offset).await;
         }
-        if self.settings.locks_queues() {
-            self.unlock_queue(&assigned.queue).await;
-        }
-        self.queues().leaving.remove(&assigned.queue);
-        self.wish.notify_one();
     }
 
     /// Goes on at `offset` in a queue in hand, whatever was consumed of it: the broker or an operator wants it so.
@@ -349,7 +375,7 @@ impl Engine {
         if let Some(local) = &self.local {
             let table: Vec<_> =
                 self.offsets().iter().map(|(queue, offset)| (queue.clone(), offset)).collect();
-            store_locally(local, table);
+            store_locally(local, table).await;
             return;
         }
         let mut stores = JoinSet::new();
@@ -363,7 +389,7 @@ impl Engine {
     /// Stores one offset. A failure is told and mended by the next round.
     async fn store_offset(&self, queue: &MessageQueue, offset: i64) {
         if let Some(local) = &self.local {
-            store_locally(local, [(queue.clone(), offset)]);
+            store_locally(local, vec![(queue.clone(), offset)]).await;
             return;
         }
         match self.core.store_offset(&self.group, queue, offset, STORE_PATIENCE).await {
@@ -472,8 +498,16 @@ impl Engine {
     }
 }
 
-fn store_locally(local: &LocalOffsets, offsets: impl IntoIterator<Item = (MessageQueue, i64)>) {
-    if let Err(error) = local.store(offsets) {
+async fn load_locally(local: &Arc<LocalOffsets>) -> Result<BTreeMap<MessageQueue, i64>, ClientError> {
+    let local = local.clone();
+    // An error here: the runtime is going down.
+    tokio::task::spawn_blocking(move || local.load()).await.unwrap_or(Err(ClientError::Stopped))
+}
+
+async fn store_locally(local: &Arc<LocalOffsets>, offsets: Vec<(MessageQueue, i64)>) {
+    let local = local.clone();
+    let stored = tokio::task::spawn_blocking(move || local.store(offsets)).await;
+    if let Err(error) = stored.unwrap_or(Err(ClientError::Stopped)) {
         tracing::warn!(error = &error as &dyn std::error::Error, "consumer offsets not stored");
     }
 }

@@ -82,15 +82,15 @@ impl Engine {
         let properties = json!({
             "PROP_CLIENT_VERSION": protocol::version::name(VERSION).unwrap_or_default(),
             "PROP_CONSUMEORDERLY": self.settings.in_order.to_string(),
-            "PROP_CONSUMER_START_TIMESTAMP": self.sub_version.to_string(),
+            "PROP_CONSUMER_START_TIMESTAMP": self.started_ms.to_string(),
             "PROP_CONSUME_TYPE": "CONSUME_PASSIVELY",
             "PROP_NAMESERVER_ADDR": self.core.config.namesrv.join(";"),
             "PROP_THREADPOOL_CORE_SIZE": self.settings.concurrency.to_string(),
         });
-        let subscriptions: Vec<_> =
-            self.filters.values().map(|filter| filter.data(self.sub_version)).collect();
+        let subscribed = self.subscribed();
+        let subscriptions = subscribed.data();
         let statuses: BTreeMap<&String, Value> =
-            self.filters.keys().map(|topic| (topic, json!({"consumeFailedMsgs": 0, "consumeFailedTPS": 0.0, "consumeOKTPS": 0.0, "consumeRT": 0.0, "pullRT": 0.0, "pullTPS": 0.0}))).collect();
+            subscribed.topics().map(|topic| (topic, json!({"consumeFailedMsgs": 0, "consumeFailedTPS": 0.0, "consumeOKTPS": 0.0, "consumeRT": 0.0, "pullRT": 0.0, "pullTPS": 0.0}))).collect();
         let mut body = String::from("{\"mqPopTable\":{},\"mqTable\":");
         json::write_queue_map(&mut body, queues);
         body.push_str(",\"properties\":");
@@ -118,7 +118,7 @@ impl Engine {
         let spent = self.core.now().saturating_sub(begun);
         let body = json!({
             "autoCommit": true,
-            "consumeResult": match verdict { Consume::Success => "CR_SUCCESS", Consume::Later => "CR_LATER" },
+            "consumeResult": if verdict == Consume::Success { "CR_SUCCESS" } else { "CR_LATER" },
             "order": self.settings.in_order,
             "spentTimeMills": spent.as_millis() as u64,
         });

@@ -3,24 +3,42 @@
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use platform::{Disk, OpenMode};
+use platform::{Disk, DiskLock, OpenMode};
 
 use crate::error::ClientError;
 use crate::queue::MessageQueue;
 
 /// Every consumer of a broadcasting group reads all queues, so its offsets are its own business: a small JSON
-/// file, written to a temporary one and renamed.
+/// file, written to a temporary one and renamed. Two consumers with one file would take each other's messages for
+/// consumed, so it is locked.
 pub(crate) struct LocalOffsets {
     disk: Arc<dyn Disk>,
     path: PathBuf,
+    /// Gone once released. Also held while the file is read and written anew.
+    lock: Mutex<Option<Box<dyn DiskLock>>>,
 }
 
 impl LocalOffsets {
     /// The file of `group` under `dir`.
-    pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path, group: &str) -> Self {
-        Self { disk, path: dir.join(group.replace(['/', '\\'], "_")).join("offsets.json") }
+    ///
+    /// # Errors
+    /// If another consumer has it, or it cannot be made.
+    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, group: &str) -> Result<Self, ClientError> {
+        let dir = dir.join(group.replace(['/', '\\'], "_"));
+        let path = dir.join("offsets.json");
+        let lock = disk.create_dir_all(&dir).and_then(|()| disk.lock(&dir.join("lock")));
+        match lock {
+            Ok(Some(lock)) => Ok(Self { disk, path, lock: Mutex::new(Some(lock)) }),
+            Ok(None) => Err(ClientError::OffsetFileInUse { path }),
+            Err(source) => Err(ClientError::OffsetFile { path, source }),
+        }
+    }
+
+    /// Another consumer may have the file now; nothing is stored any more.
+    pub(crate) fn release(&self) {
+        self.lock.lock().expect("no panic while it is held").take();
     }
 
     /// What was stored; nothing if there is no file yet.
@@ -36,6 +54,10 @@ impl LocalOffsets {
         &self,
         offsets: impl IntoIterator<Item = (MessageQueue, i64)>,
     ) -> Result<(), ClientError> {
+        let lock = self.lock.lock().expect("no panic while it is held");
+        if lock.is_none() {
+            return Err(ClientError::Stopped);
+        }
         let before = self.load()?;
         let mut table = before.clone();
         table.extend(offsets);
@@ -77,7 +99,7 @@ mod tests {
     #[test]
     fn what_was_stored_is_there_the_next_time() {
         let dir = tempfile::tempdir().unwrap();
-        let offsets = LocalOffsets::new(Arc::new(OsDisk), dir.path(), "group");
+        let offsets = LocalOffsets::open(Arc::new(OsDisk), dir.path(), "group").unwrap();
         assert!(offsets.load().unwrap().is_empty());
         let mut table =
             BTreeMap::from([(MessageQueue::new("T", "b", 0), 100_000), (MessageQueue::new("T", "b", 1), 7)]);
@@ -89,9 +111,20 @@ mod tests {
     }
 
     #[test]
+    fn one_file_has_one_consumer() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || LocalOffsets::open(Arc::new(OsDisk), dir.path(), "group");
+        let first = open().unwrap();
+        assert!(matches!(open(), Err(ClientError::OffsetFileInUse { .. })));
+        first.release();
+        assert!(open().is_ok());
+        assert!(matches!(first.store([]), Err(ClientError::Stopped)));
+    }
+
+    #[test]
     fn a_broken_file_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let offsets = LocalOffsets::new(Arc::new(OsDisk), dir.path(), "group");
+        let offsets = LocalOffsets::open(Arc::new(OsDisk), dir.path(), "group").unwrap();
         offsets.store([(MessageQueue::new("T", "b", 0), 1)]).unwrap();
         let file = OsDisk.open(&offsets.path, OpenMode::ReadWrite).unwrap();
         file.write_all_at(&[IoSlice::new(b"{")], 0).unwrap();

@@ -16,6 +16,7 @@ mod pull_loop;
 mod push;
 mod rebalance;
 mod start;
+mod subscriptions;
 
 pub use dispatch::{Consume, Handler};
 pub use lite_pull::LitePullConsumer;

@@ -13,8 +13,14 @@ use crate::error::ClientError;
 use crate::route_cache::Missing;
 
 /// Pause after a failed pull; doubles up to the second one.
-const PAUSE_MIN: Duration = Duration::from_millis(20);
+const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// The longest pause while an election may explain the failures: what is waited beyond it is a pause in consuming
+/// that the client makes itself.
+const ELECTION_PAUSE_MAX: Duration = Duration::from_millis(80);
+/// So many failures an election may explain: with the pauses between them and a broker's own waiting for a leader,
+/// some 3 s at least.
+const ELECTION_FAILURES: u32 = 40;
 
 /// What one pull leaves for the next.
 #[derive(Default)]
@@ -43,7 +49,8 @@ async fn step(engine: &Arc<Engine>, assigned: &Arc<Assigned>, memory: &mut Memor
         assigned.locked(|| engine.core.now()).await;
     }
     match pull(engine, assigned, memory).await {
-        Ok(result) => {
+        Ok(None) => {} // the subscription has changed
+        Ok(Some(result)) => {
             *memory = Memory { node_id: result.suggested_node, ..Memory::default() };
             assigned.activity.pulled_ms.store(engine.core.wall_ms(), Ordering::Relaxed);
             take(engine, assigned, result).await;
@@ -64,7 +71,12 @@ async fn step(engine: &Arc<Engine>, assigned: &Arc<Assigned>, memory: &mut Memor
     }
 }
 
-async fn pull(engine: &Engine, assigned: &Assigned, memory: &mut Memory) -> Result<PullResult, ClientError> {
+/// One pull; `None` if it was given up because the subscription has changed.
+async fn pull(
+    engine: &Engine,
+    assigned: &Assigned,
+    memory: &mut Memory,
+) -> Result<Option<PullResult>, ClientError> {
     let queue = &assigned.queue;
     let route = engine.core.route(&queue.topic).await?;
     let suggested = if memory.node_id == 0 { None } else { route.node(&queue.broker_name, memory.node_id) };
@@ -80,7 +92,11 @@ async fn pull(engine: &Engine, assigned: &Assigned, memory: &mut Memory) -> Resu
             return Err(error);
         }
     };
-    let filter = engine.filter(&queue.topic);
+    let mut subscriptions = engine.subscriptions.subscribe();
+    let subscribed = subscriptions.borrow_and_update().clone();
+    let Some(filter) = subscribed.filter(&queue.topic) else {
+        return std::future::pending().await; // the queue is about to be given up
+    };
     let offset = assigned.process().next_pull();
     let pull = Pull {
         group: &engine.group,
@@ -88,16 +104,24 @@ async fn pull(engine: &Engine, assigned: &Assigned, memory: &mut Memory) -> Resu
         offset,
         messages_max: engine.settings.pull_messages_max,
         expression: filter.expression(),
-        sub_version: engine.sub_version,
+        sub_version: subscribed.version(),
         hold: engine.settings.hold,
     };
-    let error = match pull.ask(&engine.core, &node).await {
+    let asked = tokio::select! {
+        biased;
+        asked = pull.ask(&engine.core, &node) => asked,
+        _ = subscriptions.changed() => return Ok(None),
+        () = engine.core.led_elsewhere(&queue.topic, &queue.broker_name, &node), if memory.node_id == 0 => {
+            Err(ClientError::NoLeader { broker_name: queue.broker_name.clone() })
+        }
+    };
+    let error = match asked {
         Ok(mut result) => {
             if memory.node_id == 0 && route.leader(&queue.broker_name) != Some(&node) {
                 engine.core.routes.doubt(&queue.topic);
             }
             result.messages.retain(|message| filter.passes(message));
-            return Ok(result);
+            return Ok(Some(result));
         }
         Err(error) => error,
     };
@@ -138,7 +162,8 @@ async fn take(engine: &Arc<Engine>, assigned: &Arc<Assigned>, result: PullResult
 }
 
 fn pause(failures: u32) -> Duration {
-    PAUSE_MIN.saturating_mul(1 << (failures - 1).min(10)).min(PAUSE_MAX)
+    let longest = if failures <= ELECTION_FAILURES { ELECTION_PAUSE_MAX } else { PAUSE_MAX };
+    PAUSE_MIN.saturating_mul(1 << (failures - 1).min(10)).min(longest)
 }
 
 #[cfg(test)]
@@ -147,7 +172,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_their_bound() {
-        let pauses: Vec<_> = [1, 2, 3, 7, 100].map(|failures| pause(failures).as_millis()).to_vec();
-        assert_eq!(pauses, [20, 40, 80, 1_000, 1_000]);
+        let pauses: Vec<_> = [1, 2, 3, 7, 40, 41, 100].map(|failures| pause(failures).as_millis()).to_vec();
+        assert_eq!(pauses, [10, 20, 40, 80, 80, 1_000, 1_000]);
     }
 }

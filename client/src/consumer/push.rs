@@ -16,6 +16,7 @@ use super::filter::Filter;
 use super::lite_pull::LitePullConsumer;
 use super::local_offsets::LocalOffsets;
 use super::start::ConsumeFrom;
+use super::subscriptions::Subscriptions;
 use crate::config::ClientConfig;
 use crate::core::{Core, Tasks};
 use crate::error::ClientError;
@@ -61,6 +62,8 @@ pub(super) struct Settings {
     pub(super) cached_bytes_max: usize,
     /// How long a broker may hold a pull while there is nothing.
     pub(super) hold: Duration,
+    /// How long the application may handle one message.
+    pub(super) consume_timeout: Duration,
     /// How often a message comes again; the broker's own bound if `None`, in order mode for ever.
     pub(super) reconsume_max: Option<i32>,
     /// Pause before a message comes again in order mode.
@@ -86,6 +89,7 @@ impl Default for Settings {
             cached_messages_max: 1_000,
             cached_bytes_max: 100 << 20,
             hold: Duration::from_secs(15),
+            consume_timeout: Duration::from_secs(15 * 60),
             reconsume_max: None,
             order_pause: Duration::from_secs(1),
             rebalance_interval: Duration::from_secs(20),
@@ -208,6 +212,15 @@ impl PushConsumerBuilder {
         self
     }
 
+    /// A handler may take so long for one message, 15 minutes without this; then it is dropped where it waits, and the
+    /// message comes again as if it had said [`Consume::Later`](crate::Consume::Later). Without a bound, one handler
+    /// that never ends would hold back the offset of its queue for ever.
+    #[must_use]
+    pub fn consume_timeout(mut self, patience: Duration) -> Self {
+        self.settings.consume_timeout = patience;
+        self
+    }
+
     /// Pause before a message comes again in order mode.
     #[must_use]
     pub fn order_pause(mut self, pause: Duration) -> Self {
@@ -229,8 +242,16 @@ impl PushConsumerBuilder {
         self
     }
 
-    /// Where a broadcasting consumer keeps its offsets; `.rocketmq_offsets` in the home directory if not set.
-    /// Two consumers of one group on one machine need a directory each.
+    /// Tells this consumer from others of its group on this machine; the same as [`ClientConfig::instance_name`].
+    #[must_use]
+    pub fn instance_name(mut self, name: impl Into<String>) -> Self {
+        self.config.instance_name = name.into();
+        self
+    }
+
+    /// Where a broadcasting consumer keeps its offsets; `.rocketmq_offsets` in the home directory if not set. Below it
+    /// each instance name and each group has a directory. Two consumers of one group on one machine need an
+    /// [instance name](Self::instance_name) or a directory each; the second one refuses to start otherwise.
     #[must_use]
     pub fn offsets_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.offsets_dir = Some(dir.as_ref().to_owned());
@@ -278,15 +299,17 @@ impl PushConsumerBuilder {
             filters.insert(retry_topic.clone(), Filter::new(&retry_topic, "*")?);
         }
         let local = if self.settings.is_broadcasting() {
-            let dir = self.offsets_dir.unwrap_or_else(default_offsets_dir);
-            Some(LocalOffsets::new(self.config.platform.disk.clone(), &dir, &self.group))
+            let dir = self.offsets_dir.unwrap_or_else(default_offsets_dir).join(&self.config.instance_name);
+            Some(LocalOffsets::open(self.config.platform.disk.clone(), &dir, &self.group)?)
         } else {
             None
         };
         let inbound = Inbound::new();
         let core = Core::start(self.config, Some(inbound.clone())).await?;
+        let subscriptions = Subscriptions::new(filters, core.wall_ms());
         let engine =
-            Arc::new(Engine::new(core, inbound.clone(), self.group, self.settings, filters, outlet, local));
+            Engine::new(core, inbound.clone(), self.group, self.settings, subscriptions, outlet, local);
+        let engine = Arc::new(engine);
         let as_inbox: Arc<dyn crate::inbound::Inbox> = engine.clone();
         inbound.deliver_to(Arc::downgrade(&as_inbox));
         Ok(PushConsumer { tasks: Tasks::new(spawn_tasks(&engine)), engine })
@@ -317,6 +340,23 @@ impl PushConsumer {
         &self.engine.core.client_id
     }
 
+    /// From now on also wants messages of `topic`, or others of it than before. What was pulled already is still handed
+    /// out. All members of a group must do the same.
+    ///
+    /// # Errors
+    /// A bad name or expression; nothing has changed then.
+    pub fn subscribe(&self, topic: &str, expression: &str) -> Result<(), ClientError> {
+        check_topic(topic)?;
+        let filter = Filter::new(topic, expression)?;
+        self.engine.subscribe_anew(|current, now_ms| current.with(topic.to_owned(), filter, now_ms));
+        Ok(())
+    }
+
+    /// From now on wants nothing of `topic`. Its queues are given up, their offsets stored.
+    pub fn unsubscribe(&self, topic: &str) {
+        self.engine.subscribe_anew(|current, now_ms| current.without(topic, now_ms));
+    }
+
     /// Stores the consumer offsets now, not only at the next interval.
     pub async fn store_offsets(&self) {
         self.engine.store_offsets().await;
@@ -329,6 +369,9 @@ impl PushConsumer {
         core.stop();
         self.tasks.ended().await;
         self.engine.give_up_all(SHUTDOWN_PATIENCE).await;
+        if let Some(local) = &self.engine.local {
+            local.release();
+        }
         membership::unregister(&core, None, Some(&self.engine.group)).await;
         core.shutdown().await;
     }
@@ -374,7 +417,7 @@ fn spawn_tasks(engine: &Arc<Engine>) -> Vec<JoinHandle<()>> {
 /// Tells the brokers of this consumer before its queues are divided: they make the retry topic of a new group
 /// with the first heartbeat.
 async fn start_up(engine: Arc<Engine>) {
-    for topic in engine.filters.keys() {
+    for topic in engine.subscribed().topics() {
         // A topic that is not there yet is looked for again by the rebalancing.
         let _ = engine.core.routes.get(topic, Missing::Fail).await;
     }
