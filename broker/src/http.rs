@@ -175,7 +175,7 @@ pub fn status_of(broker: &Broker) -> Value {
         "role": role_name(view.role),
         "term": view.term,
         "leader": view.leader.map(node_name),
-        "ready": view.ready,
+        "ready": unready(&view).is_none(),
         "fenced": view.fenced,
         "fatal": view.fatal,
         "lastLogIndex": view.last_log_index,
@@ -237,10 +237,9 @@ async fn healthz(State(broker): State<Arc<Broker>>) -> Response {
     }
 }
 
-/// The node serves clients: it leads and is ready, or it follows a leader that it knows.
-async fn readyz(State(broker): State<Arc<Broker>>) -> Response {
-    let view = broker.node.view();
-    let reason = match (&view.fatal, view.role) {
+/// Why the node does not serve clients. It does if it leads and is ready, or follows a leader that it knows.
+fn unready(view: &View) -> Option<String> {
+    match (&view.fatal, view.role) {
         (Some(fatal), _) => Some(fatal.clone()),
         (None, Role::Leader) if !view.ready => {
             Some("leads, but a majority has not confirmed it yet".to_owned())
@@ -249,7 +248,12 @@ async fn readyz(State(broker): State<Arc<Broker>>) -> Response {
         (None, _) if view.leader.is_none() => Some("no leader is known".to_owned()),
         (None, Role::Learner) => Some("has no vote yet".to_owned()),
         (None, _) => None,
-    };
+    }
+}
+
+async fn readyz(State(broker): State<Arc<Broker>>) -> Response {
+    let view = broker.node.view();
+    let reason = unready(&view);
     let code = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     web::json(
         code,
