@@ -135,9 +135,7 @@ fn deliver_record(view: &MessageView<'_>, level: i32, offset: i64, due: &mut Due
     let topic =
         view.property(properties::REAL_TOPIC).ok_or("a schedule record without REAL_TOPIC")?.to_owned();
     let queue_id = view.property(properties::REAL_QUEUE_ID).and_then(|id| id.parse().ok()).unwrap_or(0);
-    for name in [properties::DELAY_TIME_LEVEL, properties::REAL_TOPIC, properties::REAL_QUEUE_ID] {
-        properties::remove(&mut stored, name);
-    }
+    // Level, topic and queue stay in the properties, as on RocketMQ: consumers read the level there.
     properties::set(&mut stored, DELIVERY, &format!("{level},{offset}"));
     let fields = UnitFields {
         topic: &topic,
@@ -209,6 +207,6 @@ mod tests {
         assert_eq!((delivered.topic, delivered.queue_id, delivered.body), ("T", 1, &b"later"[..]));
         assert_eq!(delivery_of(&delivered), Some((2, 7)));
         assert_eq!(delivered.property("KEYS"), Some("k"));
-        assert_eq!(level(&delivered.properties), 0);
+        assert_eq!(level(&delivered.properties), 2, "as consumers of RocketMQ see it");
     }
 }

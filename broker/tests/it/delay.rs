@@ -28,6 +28,8 @@ async fn a_message_of_level_1_comes_once_after_a_second() {
     assert_eq!(bodies, [b"later".to_vec(), b"of the last level".to_vec()], "each once");
     let unit = &pulled.units()[0];
     assert_eq!((unit.property("TAGS"), unit.property("KEYS")), (Some("a"), Some("k")));
+    let told = ["DELAY", "REAL_TOPIC", "REAL_QID"].map(|name| unit.property(name));
+    assert_eq!(told, [Some("1"), Some("T"), Some("1")], "consumers read the level there");
     // Its tag counts again.
     let tagged = pull("CG", "T", 1, 0, 4, 0).with("subscription", "a");
     assert_eq!(Pulled(peer.ok(tagged).await).units().len(), 1);
