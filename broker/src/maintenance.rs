@@ -103,7 +103,7 @@ pub async fn housekeeping(broker: Arc<Broker>, shutdown: watch::Receiver<bool>) 
             flush(&broker).await;
         }
         prefer_leader(&broker).await;
-        broker.stats.sample(broker.monotonic().as_secs());
+        broker.stats.sample(broker.monotonic().as_secs(), broker.now_ms());
         drop_silent_clients(&broker);
         watch_disk(&broker);
         if let Err(error) = expire(&broker, false).await {

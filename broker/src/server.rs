@@ -15,7 +15,7 @@ use store::{KeyIndex, LogReader, Queues};
 use tokio::sync::watch;
 use tracing::info;
 
-use crate::clients::{ConnectionId, ConsumerGroups, ProducerGroups};
+use crate::clients::{ConnectionId, ConsumerGroups, ProducerGroups, PullOffsets};
 use crate::codec;
 use crate::config::{BrokerConfig, LiveConfig};
 use crate::consumer_offset::OffsetBuffer;
@@ -80,6 +80,8 @@ pub struct Clients {
     pub consumers: ConsumerGroups,
     /// Who produces.
     pub producers: ProducerGroups,
+    /// From where they pulled last.
+    pub pulled: PullOffsets,
     /// Consumer group -> fingerprint of its last heartbeat of the second kind.
     pub fingerprints: HashMap<String, i32>,
 }

@@ -2,9 +2,16 @@
 //!
 //! A counter is an atomic; a sampler (one call every 10 s) remembers where each stood. Time is passed in.
 
+mod days;
+mod put_times;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+pub use days::{Days, Totals};
+pub use put_times::PutTimes;
 
 /// How often [`Stats::sample`] is to be called, in seconds.
 pub const SAMPLE_SECS: u64 = 10;
@@ -14,6 +21,7 @@ const FINE_SAMPLES: usize = 61;
 const COARSE_SAMPLES: usize = 145;
 /// A coarse sample is taken with every so many fine ones.
 const FINE_A_COARSE: u64 = 60;
+const FINE_A_MINUTE: u64 = 60 / SAMPLE_SECS;
 
 /// Names of RocketMQ's statistics (`Stats` in `common`).
 pub mod name {
@@ -81,6 +89,12 @@ impl Counter {
     fn sample(&self, now_secs: u64, coarse: bool) {
         let point = (now_secs, self.total());
         let mut samples = self.samples.lock().expect("nothing panics while it holds this lock");
+        if samples.fine.is_empty() {
+            // Nothing was counted before: at the sample before this one there was no counter yet.
+            let before = (now_secs.saturating_sub(SAMPLE_SECS), 0);
+            samples.fine.push_back(before);
+            samples.coarse.push_back(before);
+        }
         push(&mut samples.fine, point, FINE_SAMPLES);
         if coarse {
             push(&mut samples.coarse, point, COARSE_SAMPLES);
@@ -113,14 +127,40 @@ fn push(samples: &mut VecDeque<(u64, u64)>, point: (u64, u64), most: usize) {
     samples.push_back(point);
 }
 
-/// All counters of a node, by statistic and key.
+/// All counters of a node, by statistic and key, and what is counted of the node as a whole.
 #[derive(Default)]
 pub struct Stats {
     counters: RwLock<HashMap<&'static str, HashMap<String, Arc<Counter>>>>,
     samples: AtomicU64,
+    /// Looks into a queue that found messages.
+    pub found: Counter,
+    /// Looks that found none.
+    pub missed: Counter,
+    /// Times of puts.
+    pub put_times: PutTimes,
+    longest_look_ms: AtomicU64,
+    days: Mutex<Days>,
 }
 
 impl Stats {
+    /// Counts one look into a queue.
+    pub fn looked(&self, has_found: bool, took: Duration) {
+        let counter = if has_found { &self.found } else { &self.missed };
+        counter.add(1);
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.longest_look_ms.fetch_max(took_ms, Ordering::Relaxed);
+    }
+
+    /// The longest look into a queue since the start.
+    pub fn longest_look_ms(&self) -> u64 {
+        self.longest_look_ms.load(Ordering::Relaxed)
+    }
+
+    /// What had been counted when the last two days began.
+    pub fn days(&self) -> Days {
+        *self.days.lock().expect("nothing panics while it holds this lock")
+    }
+
     /// The counter of `key`, made at the first call.
     pub fn counter(&self, name: &'static str, key: &str) -> Arc<Counter> {
         if let Some(counter) = self.find(name, key) {
@@ -150,9 +190,19 @@ impl Stats {
         }
     }
 
-    /// Remembers where every counter stands; to be called every [`SAMPLE_SECS`].
-    pub fn sample(&self, now_secs: u64) {
-        let coarse = self.samples.fetch_add(1, Ordering::Relaxed).is_multiple_of(FINE_A_COARSE);
+    /// Remembers where every counter stands; to be called every [`SAMPLE_SECS`], with the time since the start and
+    /// the wall time.
+    pub fn sample(&self, now_secs: u64, wall_ms: u64) {
+        let now = Totals { put: self.total(name::BROKER_PUT_NUMS), got: self.total(name::BROKER_GET_NUMS) };
+        self.days.lock().expect("nothing panics while it holds this lock").look(wall_ms, now);
+        let samples = self.samples.fetch_add(1, Ordering::Relaxed);
+        if samples.is_multiple_of(FINE_A_MINUTE) {
+            self.put_times.turn();
+        }
+        let coarse = samples.is_multiple_of(FINE_A_COARSE);
+        for counter in [&self.found, &self.missed] {
+            counter.sample(now_secs, coarse);
+        }
         let counters = self.counters.read().expect("nothing panics while it holds this lock");
         for counter in counters.values().flat_map(HashMap::values) {
             counter.sample(now_secs, coarse);
@@ -169,7 +219,7 @@ mod tests {
         let stats = Stats::default();
         let counter = stats.counter(name::TOPIC_PUT_NUMS, "T");
         for at in 0..20 {
-            stats.sample(at * SAMPLE_SECS);
+            stats.sample(at * SAMPLE_SECS, 0);
             counter.add(50);
         }
         let minute = counter.rates().minute;
@@ -178,6 +228,19 @@ mod tests {
         assert_eq!(counter.total(), 1_000);
         assert_eq!(counter.last(600).sum, 950);
         assert_eq!(counter.rates().hour.sum, 950);
+    }
+
+    #[test]
+    fn what_a_new_counter_counted_before_its_first_sample_counts() {
+        let stats = Stats::default();
+        stats.sample(10, 0);
+        stats.counter(name::TOPIC_PUT_NUMS, "T").add(12);
+        let counter = stats.counter(name::TOPIC_PUT_NUMS, "T");
+        assert_eq!(counter.rates(), Rates::default());
+        stats.sample(20, 0);
+        let rates = counter.rates();
+        assert_eq!((rates.minute.sum, rates.hour.sum, rates.day.sum), (12, 12, 12));
+        assert!((rates.minute.per_second - 1.2).abs() < 1e-9, "{rates:?}");
     }
 
     #[test]

@@ -6,11 +6,13 @@
 
 mod consumers;
 mod producers;
+mod pulled;
 
 use std::net::SocketAddr;
 
 pub use consumers::{ConsumerBeat, ConsumerGroups};
 pub use producers::ProducerGroups;
+pub use pulled::PullOffsets;
 
 /// Number of a connection on this node.
 pub type ConnectionId = u64;

@@ -16,6 +16,11 @@ use crate::maintenance;
 use crate::server::Broker;
 use crate::stats::{Counter, Rate, name as stat};
 
+/// RocketMQ's pools of threads and how many requests may wait for each there. Requests wait for no thread here, so
+/// that none of these queues ever holds one.
+const POOLS: [(&str, u32); 5] =
+    [("send", 10_000), ("pull", 100_000), ("litePull", 100_000), ("query", 20_000), ("ack", 100_000)];
+
 /// Code 28: everything that `clusterList`, `brokerStatus` and dashboards read by name.
 pub fn runtime_info(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
     let table = KvTable { table: runtime_table(broker) };
@@ -32,6 +37,7 @@ fn runtime_table(broker: &Broker) -> BTreeMap<String, String> {
     let (disk_ratio, capacity) = disk(broker);
     let earliest = maintenance::earliest_store_time(broker).unwrap_or(0);
     let average = if puts.total() == 0 { 0.0 } else { put_bytes as f64 / puts.total() as f64 };
+    let (stats, days) = (&broker.stats, broker.stats.days());
     let mut table = BTreeMap::new();
     let mut put = |name: &str, value: String| {
         table.insert(name.to_owned(), value);
@@ -42,20 +48,23 @@ fn runtime_table(broker: &Broker) -> BTreeMap<String, String> {
     put("brokerActive", view.ready.to_string());
     put("bootTimestamp", broker.started_ms.to_string());
     put("runtime", runtime(broker.now_ms().saturating_sub(broker.started_ms) / 1_000));
-    put("msgPutTotalYesterdayMorning", "0".into());
-    put("msgPutTotalTodayMorning", "0".into());
+    put("msgPutTotalYesterdayMorning", days.yesterday.put.to_string());
+    put("msgPutTotalTodayMorning", days.today.put.to_string());
     put("msgPutTotalTodayNow", puts.total().to_string());
-    put("msgGetTotalYesterdayMorning", "0".into());
-    put("msgGetTotalTodayMorning", "0".into());
+    put("msgGetTotalYesterdayMorning", days.yesterday.got.to_string());
+    put("msgGetTotalTodayMorning", days.today.got.to_string());
     put("msgGetTotalTodayNow", gets.total().to_string());
-    put("putTps", three_rates(&puts));
-    for name in ["getTotalTps", "getFoundTps", "getTransferredTps", "getTransferedTps"] {
-        put(name, three_rates(&gets));
+    put("putTps", three_rates(&[&puts]));
+    put("getTotalTps", three_rates(&[&stats.found, &stats.missed]));
+    put("getFoundTps", three_rates(&[&stats.found]));
+    put("getMissTps", three_rates(&[&stats.missed]));
+    // Tools of version 4 spell it with one r.
+    for name in ["getTransferredTps", "getTransferedTps"] {
+        put(name, three_rates(&[&gets]));
     }
-    put("getMissTps", "0.0 0.0 0.0".into());
-    for pool in ["send", "pull", "litePull", "query", "ack"] {
+    for (pool, capacity) in POOLS {
         put(&format!("{pool}ThreadPoolQueueSize"), "0".into());
-        put(&format!("{pool}ThreadPoolQueueCapacity"), "10000".into());
+        put(&format!("{pool}ThreadPoolQueueCapacity"), capacity.to_string());
         put(&format!("{pool}ThreadPoolQueueHeadWaitTimeMills"), "0".into());
     }
     put("EndTransactionQueueSize", "0".into());
@@ -74,16 +83,17 @@ fn runtime_table(broker: &Broker) -> BTreeMap<String, String> {
     put(&format!("commitLogDiskRatio_{}", broker.config.storage.commitlog.display()), disk_ratio.clone());
     put("consumeQueueDiskRatio", disk_ratio);
     put("commitLogDirCapacity", capacity);
-    put("putMessageEntireTimeMax", "0".into());
+    put("putMessageEntireTimeMax", stats.put_times.longest_ms().to_string());
     put("putMessageTimesTotal", puts.total().to_string());
     put("putMessageFailedTimes", "0".into());
     put("putMessageSizeTotal", put_bytes.to_string());
     put("putMessageAverageSize", format!("{average:.1}"));
-    put("putMessageDistributeTime", put_times());
-    put("getMessageEntireTimeMax", "0".into());
-    put("putLatency99", "0.00".into());
-    put("putLatency999", "0.00".into());
-    put("remainTransientStoreBufferNumbs", "0".into());
+    put("putMessageDistributeTime", stats.put_times.shown());
+    put("getMessageEntireTimeMax", stats.longest_look_ms().to_string());
+    put("putLatency99", format!("{}.00", stats.put_times.within_ms(990)));
+    put("putLatency999", format!("{}.00", stats.put_times.within_ms(999)));
+    // What RocketMQ says where it has no such pool: none can run out.
+    put("remainTransientStoreBufferNumbs", i32::MAX.to_string());
     put("remainHowManyDataToFlush", format!("{} B", ends.appended.0.saturating_sub(ends.flushed.0)));
     put("remainHowManyDataToCommit", "0 B".into());
     for name in ["timerReadBehind", "timerOffsetBehind", "timerCongestNum"] {
@@ -99,28 +109,9 @@ fn runtime_table(broker: &Broker) -> BTreeMap<String, String> {
     table
 }
 
-/// RocketMQ's thirteen buckets of put times; the tools only print them.
-fn put_times() -> String {
-    let buckets = [
-        "<=0ms",
-        "0~10ms",
-        "10~50ms",
-        "50~100ms",
-        "100~200ms",
-        "200~500ms",
-        "500ms~1s",
-        "1~2s",
-        "2~3s",
-        "3~4s",
-        "4~5s",
-        "5~10s",
-        "10s~",
-    ];
-    buckets.map(|bucket| format!("[{bucket}]:0")).join(" ")
-}
-
-fn three_rates(counter: &Counter) -> String {
-    let [short, middle, long] = [10, 60, 600].map(|secs| counter.last(secs).per_second);
+fn three_rates(counters: &[&Counter]) -> String {
+    let [short, middle, long] =
+        [10, 60, 600].map(|secs| counters.iter().map(|counter| counter.last(secs).per_second).sum::<f64>());
     format!("{short:.1} {middle:.1} {long:.1}")
 }
 

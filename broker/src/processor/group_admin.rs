@@ -76,6 +76,7 @@ pub fn delete(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: A
     let broker = Arc::clone(broker);
     tokio::spawn(async move {
         let (group, clean_offsets) = (header.group_name, header.clean_offset);
+        broker.clients().pulled.forget_group(&group);
         let change = Change::DeleteGroup { group, clean_offsets, now_ms: broker.now_ms() };
         answer.send(match broker.submit(change).await {
             Ok(_) => Command::response_to(&request, code::SUCCESS),

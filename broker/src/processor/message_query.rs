@@ -106,9 +106,20 @@ pub fn consume_queue(broker: &Arc<Broker>, _origin: Origin, request: Command, an
     let group = header.consumer_group.as_deref().filter(|group| !group.is_empty());
     let subscription =
         group.and_then(|group| broker.clients().consumers.subscription(group, &header.topic).cloned());
-    let from = header.index.max(queue.min().0 as i64) as u64;
+    let (min, max) = (queue.min().0 as i64, queue.max().0 as i64);
+    if !(min..max).contains(&header.index) {
+        let place = format!("{}@{}", header.queue_id, header.topic);
+        // The tool numbers what it gets from the index it asked for: what lies elsewhere would be misnamed.
+        let has = if min == max {
+            "It is empty.".into()
+        } else {
+            format!("It begins at {min} and ends before {max}.")
+        };
+        let remark = format!("Index {} of {place} is not exist! {has}", header.index);
+        return answer.send(refuse(&request, code::SYSTEM_ERROR, remark));
+    }
     let count = usize::try_from(header.count).unwrap_or(0).min(UNITS_MAX);
-    let units = if from < queue.max().0 { queue.read(QueueOffset(from), count) } else { Ok(Vec::new()) };
+    let units = queue.read(QueueOffset(header.index as u64), count);
     let units = match units {
         Ok(units) => units,
         Err(error) => return answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string())),
@@ -119,11 +130,15 @@ pub fn consume_queue(broker: &Arc<Broker>, _origin: Origin, request: Command, an
         physic_size: unit.size as i32,
         tags_code: unit.tag_hash,
     };
+    let filter_data = (group.is_some() && subscription.is_none())
+        .then(|| format!("{}@{} is not online!", group.unwrap_or_default(), header.topic));
+    let queue_data = units.into_iter().map(data).collect();
     let body = QueryConsumeQueueBody {
-        max_queue_index: queue.max().0 as i64,
-        min_queue_index: queue.min().0 as i64,
-        queue_data: units.into_iter().map(data).collect(),
-        ..QueryConsumeQueueBody::default()
+        filter_data,
+        max_queue_index: max,
+        min_queue_index: min,
+        queue_data,
+        subscription_data: subscription,
     };
     answer.send(Command::response_to(&request, code::SUCCESS).with_body(body.to_bytes()));
 }

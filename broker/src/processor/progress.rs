@@ -35,14 +35,19 @@ fn asked_topics(broker: &Broker, header: &GetConsumeStats) -> BTreeSet<String> {
         return list.split(';').filter(|topic| !topic.is_empty()).map(str::to_owned).collect();
     }
     match header.topic.as_deref().filter(|topic| !topic.is_empty()) {
-        Some(topic) => BTreeSet::from([topic.to_owned()]),
+        Some(topic) => subscribed(broker, &header.consumer_group, BTreeSet::from([topic.to_owned()])),
         None => topics_of(broker, &header.consumer_group),
     }
 }
 
 /// Topics that a group has offsets on; while it is online, those of them that it subscribes to.
 fn topics_of(broker: &Broker, group: &str) -> BTreeSet<String> {
-    let mut topics: BTreeSet<String> = broker.tables().topics_consumed_by(group).map(str::to_owned).collect();
+    let topics = broker.tables().topics_consumed_by(group).map(str::to_owned).collect();
+    subscribed(broker, group, topics)
+}
+
+/// Those of `topics` that a group subscribes to; all of them while it is offline.
+fn subscribed(broker: &Broker, group: &str, mut topics: BTreeSet<String>) -> BTreeSet<String> {
     let view = broker.clients().consumers.view(group);
     if let Some(view) = view {
         topics.retain(|topic| view.subscriptions.contains_key(topic));
@@ -58,8 +63,9 @@ fn of_topic(broker: &Broker, group: &str, topic: &str) -> ConsumeStats {
         let (_, broker_offset) = pull_read::ends(broker, topic, queue_id);
         let consumer_offset = stored(broker, group, topic, queue_id).unwrap_or(0);
         let last_timestamp = store_time_at(broker, topic, queue_id, consumer_offset - 1).unwrap_or(0);
-        let offsets =
-            OffsetWrapper { broker_offset, consumer_offset, last_timestamp, pull_offset: consumer_offset };
+        let pulled = broker.clients().pulled.get((group, topic, queue_id));
+        let pull_offset = pulled.unwrap_or(0).max(consumer_offset);
+        let offsets = OffsetWrapper { broker_offset, consumer_offset, last_timestamp, pull_offset };
         stats.offset_table.insert(broker.message_queue(topic, queue_id), offsets);
     }
     let gets = broker.stats.find(stat::GROUP_GET_NUMS, &format!("{topic}@{group}"));

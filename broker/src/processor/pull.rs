@@ -222,8 +222,11 @@ fn run(broker: &Arc<Broker>, pull: HeldPull, may_hold: bool) {
             return answer_reset(broker, pull, reset);
         }
         store_offset(broker, header);
+        let place = (header.consumer_group.as_str(), header.topic.as_str(), header.queue_id);
+        broker.clients().pulled.put(place, header.queue_offset);
     }
     let limits = Limits::of(broker, header.max_msg_nums);
+    let began = broker.monotonic();
     let look =
         pull_read::look(broker, &header.topic, header.queue_id, header.queue_offset, &pull.filter, &limits);
     let look = match look {
@@ -234,6 +237,7 @@ fn run(broker: &Arc<Broker>, pull: HeldPull, may_hold: bool) {
             return pull.answer.send(refuse(&pull.request, code::SYSTEM_ERROR, remark));
         }
     };
+    broker.stats.looked(look.found.count > 0, broker.monotonic().saturating_sub(began));
     let is_judgement = look.code() == code::PULL_OFFSET_MOVED;
     if is_judgement && !is_leader {
         let broker = Arc::clone(broker);

@@ -80,6 +80,7 @@ fn propose(
         Err(refusal) => return answer.send(refused(broker, &request, refusal)),
     };
     let Ready { units, count, bytes, topic, queue_id, unique_key } = ready;
+    let began = broker.monotonic();
     // Takes its place in the log's order here and now; only the waiting is left to the task.
     let proposed = broker.node.propose(Proposal::Units { payload: units, count });
     let broker = Arc::clone(broker);
@@ -88,6 +89,7 @@ fn propose(
         let reply = match tokio::time::timeout(within, proposed).await {
             Ok(Ok(receipt)) => {
                 count_put(&broker, &topic, u64::from(count), bytes);
+                broker.stats.put_times.record(broker.monotonic().saturating_sub(began));
                 sent(&broker, &request, &receipt, queue_id, unique_key.as_deref())
             }
             // It lost the lead between the check and the proposal: the new leader takes it.

@@ -17,14 +17,44 @@ use crate::server::Broker;
 use crate::stats::name as stat;
 use crate::tables::{Change, FilterType, TopicConfig};
 
-/// Attributes that a topic may have. Source: RocketMQ `TopicAttributes`; the two about layout may only be set to
-/// what we have.
-const ATTRIBUTES: [(&str, &[&str]); 4] = [
-    ("queue.type", &["SimpleCQ"]),
-    ("cleanup.policy", &["DELETE"]),
-    ("message.type", &["UNSPECIFIED", "NORMAL", "FIFO", "DELAY", "TRANSACTION"]),
-    ("reserve.time", &[]),
+/// An attribute that a topic may have.
+struct Attribute {
+    name: &'static str,
+    /// Whether it may be set once the topic is there.
+    is_changeable: bool,
+    /// Its values; empty stands for a time, a number from -1 on.
+    values: &'static [&'static str],
+}
+
+/// All of them. Source: RocketMQ `TopicAttributes`; the two about layout may only be set to what we have.
+const ATTRIBUTES: [Attribute; 4] = [
+    Attribute { name: "queue.type", is_changeable: false, values: &["SimpleCQ"] },
+    Attribute { name: "cleanup.policy", is_changeable: false, values: &["DELETE"] },
+    Attribute {
+        name: "message.type",
+        is_changeable: true,
+        values: &["UNSPECIFIED", "TRANSACTION", "FIFO", "DELAY", "NORMAL"],
+    },
+    Attribute { name: "reserve.time", is_changeable: true, values: &[] },
 ];
+
+impl Attribute {
+    fn check(&self, value: &str) -> Result<(), Refusal> {
+        let remark = if self.values.is_empty() {
+            if value.parse::<i64>().is_ok_and(|time| time >= -1) {
+                return Ok(());
+            }
+            format!("value is not in range(-1, {})", i64::MAX)
+        } else {
+            if self.values.contains(&value) {
+                return Ok(());
+            }
+            format!("value is not in set: [{}]", self.values.join(", "))
+        };
+        Err(Refusal::new(code::SYSTEM_ERROR, remark))
+    }
+}
+
 /// Permission bits that exist: 8 priority, 4 read, 2 write, 1 inherit.
 const PERM_BITS: i32 = 0xf;
 
@@ -123,25 +153,43 @@ fn wanted(broker: &Broker, header: CreateTopic, known: Option<&TopicConfig>) -> 
     })
 }
 
-/// `+key=value` adds or changes, `-key` removes.
+/// `+key=value` adds or changes, `-key` removes. The words of refusals are RocketMQ's (`AttributeUtil`).
 fn attributes(text: &str, known: Option<&TopicConfig>) -> Result<BTreeMap<String, String>, Refusal> {
     let refused = |remark: String| Err(Refusal::new(code::SYSTEM_ERROR, remark));
     let mut attributes = known.map(|topic| topic.attributes.clone()).unwrap_or_default();
+    let mut changes: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     for part in text.split(',').filter(|part| !part.is_empty()) {
-        if let Some((key, value)) = part.strip_prefix('+').and_then(|part| part.split_once('=')) {
-            let Some((_, values)) = ATTRIBUTES.iter().find(|(name, _)| *name == key) else {
-                return refused(format!("unsupported key: {key}"));
-            };
-            if !values.is_empty() && !values.contains(&value) {
-                return refused(format!("value {value} of {key} is not one of {}", values.join(", ")));
-            }
-            attributes.insert(key.to_owned(), value.to_owned());
-        } else if let Some(key) = part.strip_prefix('-') {
-            if attributes.remove(key).is_none() {
-                return refused(format!("attempt to delete a nonexistent key: {key}"));
-            }
-        } else {
+        let (signed, value) = part.split_once('=').unwrap_or((part, ""));
+        let Some(key) = signed.strip_prefix(['+', '-']) else {
             return refused(format!("attribute {part} is neither +key=value nor -key"));
+        };
+        let adds = signed.starts_with('+');
+        if key.is_empty() || key.contains(['+', '-']) {
+            return refused("kv string format wrong.".into());
+        }
+        if changes.insert(key, adds.then_some(value)).is_some() {
+            return refused(format!("alter duplication key. key: {key}"));
+        }
+        if !adds && known.is_none() {
+            return refused(format!("only add attribute is supported while creating topic. key: {key}"));
+        }
+        if !adds && !attributes.contains_key(key) {
+            return refused(format!("attempt to delete a nonexistent key: {key}"));
+        }
+    }
+    for (key, value) in changes {
+        let Some(attribute) = ATTRIBUTES.iter().find(|attribute| attribute.name == key) else {
+            return refused(format!("unsupported key: {key}"));
+        };
+        if known.is_some() && !attribute.is_changeable {
+            return refused(format!("attempt to update an unchangeable attribute. key: {key}"));
+        }
+        match value {
+            Some(value) => {
+                attribute.check(value)?;
+                attributes.insert(key.to_owned(), value.to_owned());
+            }
+            None => drop(attributes.remove(key)),
         }
     }
     Ok(attributes)
@@ -171,6 +219,7 @@ pub fn delete(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: A
         answer.send(match broker.submit(change).await {
             Ok(_) => {
                 broker.stats.forget_topic(&header.topic);
+                broker.clients().pulled.forget_topic(&header.topic);
                 Command::response_to(&request, code::SUCCESS)
             }
             Err(error) => super::not_submitted(&request, &error),

@@ -11,4 +11,5 @@ mod recording;
 mod replay;
 mod replay_clients;
 mod send;
+mod shown;
 mod support;

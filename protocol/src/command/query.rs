@@ -68,8 +68,8 @@ json_body! {
         /// The units.
         pub queue_data: Vec<ConsumeQueueData> => "queueData",
         /// The group's subscription.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        pub subscription_data: Vec<SubscriptionData> => "subscriptionData",
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub subscription_data: Option<SubscriptionData> => "subscriptionData",
     }
 
     /// One unit of a consume queue.
