@@ -1,11 +1,13 @@
-//! Receives messages for as long as it runs, as one member of a group. Start it twice to see the queues divided.
+//! Receives messages as one member of a group, until none has come for a while or Ctrl-C. Start it twice to see the
+//! queues divided, and the example `producer` beside it for something to receive.
 //!
-//! `cargo run -p client --example consumer [NAMESRV] [TOPIC] [TAGS]`, by default `127.0.0.1:9876`, `TopicTest` and
-//! `*`.
+//! `cargo run -p client --example consumer [NAMESRV] [TOPIC] [TAGS] [SECONDS]`, by default
+//! `127.0.0.1:9876 TopicTest '*' 10`.
 
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use client::{Consume, ConsumeFrom, PushConsumer, ReceivedMessage};
 
@@ -16,6 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let namesrv = args.next().unwrap_or_else(|| "127.0.0.1:9876".to_owned());
     let topic = args.next().unwrap_or_else(|| "TopicTest".to_owned());
     let tags = args.next().unwrap_or_else(|| "*".to_owned());
+    let patience = Duration::from_secs(args.next().map_or(Ok(10), |text| text.parse())?);
 
     let count = Arc::new(AtomicU64::new(0));
     let counted = count.clone();
@@ -33,7 +36,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         })
         .await?;
-    tokio::signal::ctrl_c().await?;
+    let mut before = 0;
+    loop {
+        tokio::select! {
+            stop = tokio::signal::ctrl_c() => break stop?,
+            () = tokio::time::sleep(patience) => {}
+        }
+        let now = count.load(Ordering::Relaxed);
+        if now == before {
+            break;
+        }
+        before = now;
+    }
     for (queue, offset) in consumer.queues() {
         println!("{queue} is consumed up to {offset}");
     }

@@ -1,7 +1,7 @@
-//! Sends messages for as long as it runs, and tells when a send failed, waited or was answered by a new leader.
+//! Sends fifty messages a second, and tells when a send failed, waited or was answered by a new leader.
 //!
-//! `cargo run -p client --example producer [NAMESRV] [TOPIC]`, by default `127.0.0.1:9876` and `TopicTest`. Start it
-//! against `trireme up`, kill the leader, and watch; `RUST_LOG=client=debug` shows each attempt.
+//! `cargo run -p client --example producer [NAMESRV] [TOPIC] [COUNT]`, by default `127.0.0.1:9876 TopicTest 500`. Start
+//! it against `trireme up`, kill the leader, and watch; `RUST_LOG=client=debug` shows each attempt.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let namesrv = args.next().unwrap_or_else(|| "127.0.0.1:9876".to_owned());
     let topic = args.next().unwrap_or_else(|| "TopicTest".to_owned());
+    let count: u64 = args.next().map_or(Ok(500), |text| text.parse())?;
 
     let producer =
         Producer::builder("example_producers", namesrv).send_timeout(Duration::from_secs(10)).start().await?;
@@ -25,7 +26,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut interval = tokio::time::interval(Duration::from_millis(20));
     let stop = tokio::signal::ctrl_c();
     tokio::pin!(stop); // one wait for all rounds: Ctrl-C may come while a message is being sent
-    for number in 0_u64.. {
+    let mut stored = 0;
+    for number in 0..count {
         tokio::select! {
             _ = interval.tick() => {}
             _ = &mut stop => break,
@@ -36,6 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let begun = Instant::now();
         match producer.send(message).await {
             Ok(sent) => {
+                stored += 1;
                 if sent.node != node || begun.elapsed() > SLOW {
                     println!("message {number} was answered by {} after {:?}", sent.node, begun.elapsed());
                     node.clone_from(&sent.node);
@@ -52,5 +55,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     producer.shutdown().await;
+    println!("{stored} messages stored");
     Ok(())
 }

@@ -229,11 +229,14 @@ impl Core {
     /// Resolves when another node than `node` leads a broker group. For whoever waits long for an answer of `node`,
     /// which may be dead without a word. Asks name servers only while nothing at all comes from `node`.
     pub(crate) async fn led_elsewhere(&self, topic: &str, broker_name: &str, node: &str) {
+        let mut pause = SILENCE;
         loop {
-            tokio::time::sleep(SILENCE).await;
-            if self.transport.has_answered_within(node, SILENCE) {
+            tokio::time::sleep(pause).await;
+            pause = SILENCE.saturating_sub(self.transport.silent_for(node));
+            if !pause.is_zero() {
                 continue;
             }
+            pause = SILENCE;
             if let Ok(route) = self.routes.recent(topic, SILENCE / 2).await
                 && route.leader(broker_name).is_some_and(|leader| leader != node)
             {
@@ -251,7 +254,7 @@ impl Core {
 /// Routes in doubt are asked for this often at most.
 const DOUBT_PAUSE: Duration = Duration::from_millis(50);
 /// A node that has been silent for this long may have been deposed.
-const SILENCE: Duration = Duration::from_secs(4);
+const SILENCE: Duration = Duration::from_secs(3);
 /// Pause before a question to a leader is asked again.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 

@@ -98,11 +98,11 @@ impl Transport {
         }
     }
 
-    /// Whether `addr` has answered anything within the last `time`.
-    pub(crate) fn has_answered_within(&self, addr: &str, time: Duration) -> bool {
+    /// How long nothing has come from `addr`; for ever if nothing ever came.
+    pub(crate) fn silent_for(&self, addr: &str) -> Duration {
         let now = self.clock.monotonic();
         let answered = self.answered.lock().expect("no panic while it is held");
-        answered.get(addr).is_some_and(|at| *at + time > now)
+        answered.get(addr).map_or(Duration::MAX, |at| now.saturating_sub(*at))
     }
 
     /// After a time-out, closes a connection on which nothing at all came in the meantime: behind a healed

@@ -111,7 +111,8 @@ mod tests {
     #[test]
     fn a_big_body_is_compressed_if_that_helps() {
         let text = "a".repeat(5_000);
-        let sent = single(Message::new("T", text.clone()), key, Some((Compression::Zlib, 4_096)), 10_000).unwrap();
+        let sent =
+            single(Message::new("T", text.clone()), key, Some((Compression::Zlib, 4_096)), 10_000).unwrap();
         assert!(sent.body.len() < 100);
         assert_eq!(sent.sys_flag & sys_flag::COMPRESSED, sys_flag::COMPRESSED);
         let plain = protocol::message::decompress(&sent.body, sent.sys_flag, 10_000).unwrap();

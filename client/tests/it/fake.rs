@@ -1,6 +1,6 @@
 //! A name server and broker nodes behind real sockets, answering from one table that the test changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -42,8 +42,10 @@ pub struct World {
     pub consumers: BTreeMap<String, Arc<Connection>>,
     /// Codes of requests, in the order they came in, with the node.
     pub seen: Vec<(String, i32)>,
-    /// Held pulls.
-    held: Vec<(Command, Responder)>,
+    /// Held pulls, with the node that holds them.
+    held: Vec<(String, Command, Responder)>,
+    /// Nodes that take everything in and say nothing.
+    frozen: BTreeSet<String>,
 }
 
 pub type Shared = Arc<Mutex<World>>;
@@ -94,11 +96,15 @@ impl Handler for Node {
         let addr = self.addr.lock().unwrap().clone();
         let mut world = lock(&self.world);
         world.seen.push((addr.clone(), request.code));
+        if world.frozen.contains(&addr) {
+            world.held.push((addr, request, responder));
+            return;
+        }
         let answer = match request.code {
             RequestCode::SEND_MESSAGE_V2 | RequestCode::SEND_BATCH_MESSAGE => {
                 match world.on_send.get(&addr).copied().unwrap_or(OnSend::Store) {
                     OnSend::Silent => {
-                        world.held.push((request, responder));
+                        world.held.push((addr, request, responder));
                         return;
                     }
                     OnSend::Refuse(code) => {
@@ -141,7 +147,7 @@ impl Handler for Node {
             }
             RequestCode::PULL_MESSAGE => {
                 let Some(answer) = pull(&world, &request) else {
-                    world.held.push((request, responder));
+                    world.held.push((addr, request, responder));
                     return;
                 };
                 answer
@@ -193,10 +199,10 @@ fn store(world: &mut World, request: &Command) -> Command {
     seal_unit(&mut unit, queue_offset, place, 1);
     queue.push(unit);
     let held = std::mem::take(&mut world.held);
-    for (request, responder) in held {
-        match pull(world, &request).filter(|_| request.code == RequestCode::PULL_MESSAGE) {
+    for (addr, request, responder) in held {
+        match pull(world, &request).filter(|_| !world.frozen.contains(&addr)) {
             Some(answer) => responder.send(answer),
-            None => world.held.push((request, responder)),
+            None => world.held.push((addr, request, responder)),
         }
     }
     Command::response_to(request, 0)
@@ -287,6 +293,11 @@ impl Cluster {
         let mut world = lock(&self.world);
         world.addrs.retain(|id, known| *known != addr && *id != 0);
         world.addrs.insert(0, addr);
+    }
+
+    /// From now on a node takes everything in and says nothing, its connections stay.
+    pub fn freeze(&self, node: usize) {
+        lock(&self.world).frozen.insert(self.nodes[node].clone());
     }
 
     pub fn on_send(&self, node: usize, what: OnSend) {

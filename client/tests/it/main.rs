@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test says by its panic where it failed")]
 
 mod fake;
+mod flow;
 mod producer;
 mod push;

@@ -6,6 +6,8 @@
     reason = "tests may panic, and write their own files"
 )]
 
+mod examples;
+
 use std::io::Read;
 use std::net::TcpListener;
 use std::path::Path;
