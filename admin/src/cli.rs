@@ -54,7 +54,7 @@ pub(crate) fn command() -> Command {
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .subcommand_value_name("VERB")
-        .subcommand_help_heading("Verbs, in any case")
+        .help_template(template())
         .arg(
             Arg::new("namesrv")
                 .short('n')
@@ -87,6 +87,24 @@ pub(crate) fn command() -> Command {
              Exit status: 0 done, 1 failed (the reason is on the standard error), 2 not understood.",
         )
         .subcommands(verbs::commands())
+}
+
+/// The help of the program: the verbs under their headings, which clap has no words for.
+fn template() -> String {
+    let width = verbs::commands().iter().map(|verb| verb.get_name().len()).max().unwrap_or(0);
+    let line = |verb: &Command| {
+        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        format!("  {:width$}  {about}\n", verb.get_name())
+    };
+    let mut text = String::from("{about}\n\n{usage-heading} {usage}\n\nVERB, in any case, is one of\n");
+    for (heading, verbs) in verbs::by_heading() {
+        text.push('\n');
+        text.push_str(heading);
+        text.push_str(":\n");
+        text.extend(verbs.iter().map(line));
+    }
+    text.push_str("\nOptions:\n{options}\n\n{after-help}");
+    text
 }
 
 /// The same command line as this program spells it: the verb in its own case, `help VERB` as a flag, and whole names

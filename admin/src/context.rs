@@ -75,16 +75,36 @@ impl Context {
         if text.is_empty() {
             return Ok(());
         }
-        match writeln!(std::io::stdout().lock(), "{text}") {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(ReaderGone.into()),
-            other => Ok(other?),
-        }
+        print_line(&text)
     }
 
     /// Prints one of several items: with a blank line behind it for people, a line of JSON each for programs.
     pub(crate) fn print_item(&self, item: &Report) -> anyhow::Result<()> {
         self.print(item)?;
-        if self.is_json { Ok(()) } else { self.print(&Report::Done(" ".to_owned())) }
+        if self.is_json || matches!(item, Report::Silence) { Ok(()) } else { print_line("") }
+    }
+
+    /// Does something at each of several nodes. One that fails does not keep the others from it.
+    ///
+    /// # Errors
+    /// The failures, once all nodes had their turn; the failure itself if there is one node.
+    pub(crate) async fn at_each(
+        &self,
+        nodes: &[String],
+        act: impl AsyncFn(&str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut failures = Vec::new();
+        for addr in nodes {
+            match act(addr).await {
+                Err(error) if nodes.len() == 1 || error.is::<ReaderGone>() => return Err(error),
+                Err(error) => failures.push(format!("{error:#}")),
+                Ok(()) => {}
+            }
+        }
+        if failures.is_empty() {
+            return Ok(());
+        }
+        bail!("{} of {} nodes failed: {}", failures.len(), nodes.len(), failures.join("; "))
     }
 
     pub(crate) async fn close(&self) {
@@ -115,6 +135,13 @@ impl Context {
             }
             (None, None) => bail!("neither a broker (-b) nor a cluster (-c) is given"),
         }
+    }
+}
+
+fn print_line(text: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(ReaderGone.into()),
+        other => Ok(other?),
     }
 }
 

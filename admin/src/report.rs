@@ -19,8 +19,8 @@ pub(crate) enum Report {
     Done(String),
     /// Several parts, one below the other. JSON: an object with the parts by name.
     Parts(Vec<(&'static str, Report)>),
-    /// Any JSON, which people get indented.
-    Json(Value),
+    /// What people see, and what programs get in its place.
+    Shown(Box<Report>, Value),
     /// Nothing left to say.
     Silence,
 }
@@ -83,7 +83,7 @@ impl Report {
     pub(crate) fn facts(value: Value) -> Self {
         match value {
             Value::Object(facts) => Self::Facts(facts),
-            other => Self::Json(other),
+            other => Self::Done(plain(&other)),
         }
     }
 
@@ -93,12 +93,12 @@ impl Report {
             Self::Table(table) => table.to_text(),
             Self::Facts(facts) => facts_text(facts),
             Self::Done(text) => text.clone(),
+            Self::Shown(report, _) => report.to_text(),
             Self::Parts(parts) => {
                 let parts: Vec<_> =
                     parts.iter().map(|(_, part)| part.to_text()).filter(|text| !text.is_empty()).collect();
                 parts.join("\n\n")
             }
-            Self::Json(value) => serde_json::to_string_pretty(value).expect("a JSON value has text keys"),
             Self::Silence => String::new(),
         }
     }
@@ -119,7 +119,7 @@ impl Report {
             Self::Parts(parts) => Value::Object(
                 parts.iter().map(|(name, part)| ((*name).to_owned(), part.to_value())).collect(),
             ),
-            Self::Json(value) => value.clone(),
+            Self::Shown(_, value) => value.clone(),
             Self::Silence => Value::Null,
         }
     }

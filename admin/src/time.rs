@@ -34,7 +34,7 @@ pub(crate) fn parse(text: &str, now_ms: i64) -> anyhow::Result<i64> {
     let wrong =
         || format!("{text:?} is no time: now, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS in UTC");
     let (date, rest) = text.split_once(['#', ' ', 'T', '_']).unwrap_or((text, ""));
-    let number = |part: &str| part.parse::<i64>().with_context(wrong);
+    let number = |part: &str| part.parse::<i64>().ok().with_context(wrong);
     let date: Vec<i64> = date.split('-').map(number).collect::<anyhow::Result<_>>()?;
     let rest: Vec<i64> = rest
         .trim_end_matches('Z')

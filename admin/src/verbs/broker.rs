@@ -22,15 +22,16 @@ impl Verb for BrokerStatus {
         let admin = context.admin().await?;
         let nodes = context.nodes(&self.target).await?;
         let is_one = nodes.len() == 1;
-        for addr in nodes {
-            let facts = admin.runtime_info_at(&addr).await?;
+        let show = async |addr: &str| {
+            let facts = admin.runtime_info_at(addr).await?;
             let mut facts: Map<String, Value> =
                 facts.into_iter().map(|(name, value)| (name, value.into())).collect();
             if !is_one {
                 facts.insert("addr".to_owned(), addr.into());
             }
-            context.print_item(&Report::Facts(facts))?;
-        }
+            context.print_item(&Report::Facts(facts))
+        };
+        context.at_each(&nodes, show).await?;
         Ok(Report::Silence)
     }
 }
@@ -57,9 +58,7 @@ macro_rules! chore {
             async fn run(self, context: &Context) -> anyhow::Result<Report> {
                 let admin = context.admin().await?;
                 let nodes = all_nodes(context, self.broker, self.cluster).await?;
-                for addr in &nodes {
-                    admin.$call(addr).await?;
-                }
+                context.at_each(&nodes, async |addr: &str| Ok(admin.$call(addr).await?)).await?;
                 Ok(Report::Done(format!("done at {}", nodes.join(", "))))
             }
         }

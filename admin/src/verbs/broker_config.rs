@@ -25,16 +25,17 @@ impl Verb for GetBrokerConfig {
         let admin = context.admin().await?;
         let nodes = context.nodes(&self.target.into()).await?;
         let is_one = nodes.len() == 1;
-        for addr in nodes {
-            let mut facts = properties(&admin.broker_config_at(&addr).await?);
+        let show = async |addr: &str| {
+            let mut facts = properties(&admin.broker_config_at(addr).await?);
             if let Some(key) = &self.key {
                 facts.retain(|name, _| name.to_ascii_lowercase().contains(&key.to_ascii_lowercase()));
             }
             if !is_one {
                 facts.insert("addr".to_owned(), addr.into());
             }
-            context.print_item(&Report::Facts(facts))?;
-        }
+            context.print_item(&Report::Facts(facts))
+        };
+        context.at_each(&nodes, show).await?;
         Ok(Report::Silence)
     }
 }
@@ -75,9 +76,10 @@ impl Verb for UpdateBrokerConfig {
         let admin = context.admin().await?;
         let target = Target::from(self.target);
         let nodes = if self.all.0 { context.nodes(&target).await? } else { context.leaders(&target).await? };
-        for addr in &nodes {
-            admin.update_broker_config_at(addr, &format!("{}={}\n", self.key, self.value)).await?;
-        }
+        let line = format!("{}={}\n", self.key, self.value);
+        context
+            .at_each(&nodes, async |addr: &str| Ok(admin.update_broker_config_at(addr, &line).await?))
+            .await?;
         Ok(Report::Done(format!("{}={} at {}", self.key, self.value, nodes.join(", "))))
     }
 }

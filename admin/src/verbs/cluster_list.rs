@@ -37,92 +37,130 @@ impl ClusterList {
     async fn list(&self, context: &Context) -> anyhow::Result<Report> {
         let admin = context.admin().await?;
         let info = admin.cluster_info().await?;
-        let mut table = Table::new(if self.more { MORE_COLUMNS } else { COLUMNS });
         if let Some(cluster) =
             self.cluster.as_ref().filter(|cluster| !info.cluster_addr_table.contains_key(*cluster))
         {
             return Err(ClientError::NoCluster { cluster: cluster.clone() }.into());
         }
         let wanted = |cluster: &&String| self.cluster.as_ref().is_none_or(|wanted| wanted == *cluster);
+        let mut nodes = Vec::new();
         for cluster in info.cluster_addr_table.keys().filter(wanted) {
             for (name, id, addr) in admin.nodes_of_cluster(cluster).await? {
-                let mut row: Vec<Value> =
-                    vec![cluster.as_str().into(), name.into(), id.into(), addr.as_str().into()];
-                let columns = if self.more { MORE_COLUMNS } else { COLUMNS };
                 // A node that does not answer is worth a row of its own.
-                row.extend(match (admin.runtime_info_at(&addr).await, self.more) {
+                let facts = admin.runtime_info_at(&addr).await;
+                let mut node = json!({"cluster": cluster, "brokerName": name, "brokerId": id, "addr": addr});
+                let told = match (facts, self.more) {
                     (Ok(facts), false) => load(&facts, context.now_ms()),
                     (Ok(facts), true) => totals(&facts),
-                    (Err(_), _) => not_reachable(columns.len() - row.len()),
-                });
-                table.push(row);
+                    (Err(error), _) => json!({ "error": error.to_string() }),
+                };
+                for (name, fact) in told.as_object().into_iter().flatten() {
+                    node[name] = fact.clone();
+                }
+                nodes.push(node);
             }
         }
-        Ok(Report::Table(table))
+        let table = if self.more { totals_table(&nodes) } else { load_table(&nodes) };
+        Ok(Report::Shown(Box::new(Report::Table(table)), Value::Array(nodes)))
     }
 }
 
-const COLUMNS: &[(&str, &str)] = &[
-    ("cluster", "Cluster"),
-    ("brokerName", "Broker"),
-    ("brokerId", "Id"),
-    ("addr", "Address"),
-    ("version", "Version"),
-    ("role", "Role"),
-    ("inTps", "In/s (queue)"),
-    ("outTps", "Out/s (queue)"),
-    ("earliestMessageHours", "Keeps h"),
-    ("diskRatio", "Disk"),
-    ("active", "Active"),
-];
-
-const MORE_COLUMNS: &[(&str, &str)] = &[
-    ("cluster", "Cluster"),
-    ("brokerName", "Broker"),
-    ("brokerId", "Id"),
-    ("addr", "Address"),
-    ("inTotalYesterday", "In yesterday"),
-    ("outTotalYesterday", "Out yesterday"),
-    ("inTotalToday", "In today"),
-    ("outTotalToday", "Out today"),
-];
-
-fn not_reachable(cells: usize) -> Vec<Value> {
-    std::iter::once(Value::from("no answer")).chain(std::iter::repeat_n(Value::Null, cells - 1)).collect()
+fn load_table(nodes: &[Value]) -> Table {
+    let mut table = Table::new(&[
+        ("cluster", "Cluster"),
+        ("brokerName", "Broker"),
+        ("brokerId", "Id"),
+        ("addr", "Address"),
+        ("version", "Version"),
+        ("role", "Role"),
+        ("inTps", "In/s (queue)"),
+        ("outTps", "Out/s (queue)"),
+        ("earliestMessageHours", "Keeps h"),
+        ("diskRatio", "Disk"),
+        ("active", "Active"),
+    ]);
+    for node in nodes {
+        let fact = |name: &str| node[name].clone();
+        let load = |tps: &str, queue: &str| {
+            let waiting = &node[format!("{queue}QueueSize")];
+            let head_ms = &node[format!("{queue}QueueHeadWaitMs")];
+            node[tps].as_f64().map(|tps| format!("{tps:.1} ({waiting}, {head_ms} ms)"))
+        };
+        let is_there = node["error"].is_null();
+        table.push(vec![
+            fact("cluster"),
+            fact("brokerName"),
+            fact("brokerId"),
+            fact("addr"),
+            if is_there { fact("version") } else { json!("no answer") },
+            fact("role"),
+            json!(load("inTps", "send")),
+            json!(load("outTps", "pull")),
+            fact("earliestMessageHours"),
+            json!(node["diskRatio"].as_f64().map(|ratio| format!("{:.1} %", ratio * 100.0))),
+            fact("active"),
+        ]);
+    }
+    table
 }
 
-fn load(facts: &BTreeMap<String, String>, now_ms: i64) -> Vec<Value> {
+fn totals_table(nodes: &[Value]) -> Table {
+    let mut table = Table::new(&[
+        ("cluster", "Cluster"),
+        ("brokerName", "Broker"),
+        ("brokerId", "Id"),
+        ("addr", "Address"),
+        ("inTotalYesterday", "In yesterday"),
+        ("outTotalYesterday", "Out yesterday"),
+        ("inTotalToday", "In today"),
+        ("outTotalToday", "Out today"),
+        ("error", "Error"),
+    ]);
+    for node in nodes {
+        let fact = |name: &str| node[name].clone();
+        table.push(vec![
+            fact("cluster"),
+            fact("brokerName"),
+            fact("brokerId"),
+            fact("addr"),
+            fact("inTotalYesterday"),
+            fact("outTotalYesterday"),
+            fact("inTotalToday"),
+            fact("outTotalToday"),
+            fact("error"),
+        ]);
+    }
+    table
+}
+
+/// What a node has to do, as numbers.
+fn load(facts: &BTreeMap<String, String>, now_ms: i64) -> Value {
     let text = |name: &str| facts.get(name).map_or("", String::as_str);
-    let rate = |names: &[&str], queue: &str| {
-        let rate = names.iter().map(|name| text(name)).find(|text| !text.is_empty()).unwrap_or_default();
-        let ten_seconds = rate.split(' ').next().and_then(|rate| rate.parse::<f64>().ok()).unwrap_or(0.0);
-        let (size, head_ms) = (
-            text(&format!("{queue}ThreadPoolQueueSize")),
-            text(&format!("{queue}ThreadPoolQueueHeadWaitTimeMills")),
-        );
-        json!(format!("{ten_seconds:.1} ({size}, {head_ms} ms)"))
+    let number = |name: &str| text(name).parse::<i64>().ok();
+    // Three numbers: of 10 s, a minute, ten minutes. The name has one r or two, by release.
+    let rate = |names: &[&str]| {
+        let rates = names.iter().map(|name| text(name)).find(|text| !text.is_empty()).unwrap_or_default();
+        rates.split(' ').next().and_then(|rate| rate.parse::<f64>().ok()).unwrap_or(0.0)
     };
-    let earliest_ms: i64 = text("earliestMessageTimeStamp").parse().unwrap_or(0);
-    let hours = if earliest_ms > 0 {
-        json!(((now_ms - earliest_ms).max(0) as f64 / 360_000.0).round() / 10.0)
-    } else {
-        Value::Null
-    };
-    let disk = text("commitLogDiskRatio")
-        .parse::<f64>()
-        .map_or(Value::Null, |ratio| json!(format!("{:.1} %", ratio * 100.0)));
-    vec![
-        json!(text("brokerVersionDesc")),
-        json!(text("raftRole")),
-        rate(&["putTps"], "send"),
-        rate(&["getTransferredTps", "getTransferedTps"], "pull"),
-        hours,
-        disk,
-        json!(text("brokerActive")),
-    ]
+    let earliest_ms = number("earliestMessageTimeStamp").filter(|ms| *ms > 0);
+    let hours = earliest_ms.map(|ms| ((now_ms - ms).max(0) as f64 / 360_000.0).round() / 10.0);
+    json!({
+        "version": text("brokerVersionDesc"),
+        "role": text("raftRole"),
+        "inTps": rate(&["putTps"]),
+        "sendQueueSize": number("sendThreadPoolQueueSize"),
+        "sendQueueHeadWaitMs": number("sendThreadPoolQueueHeadWaitTimeMills"),
+        "outTps": rate(&["getTransferredTps", "getTransferedTps"]),
+        "pullQueueSize": number("pullThreadPoolQueueSize"),
+        "pullQueueHeadWaitMs": number("pullThreadPoolQueueHeadWaitTimeMills"),
+        "earliestMessageHours": hours,
+        "diskRatio": text("commitLogDiskRatio").parse::<f64>().ok(),
+        "active": text("brokerActive") == "true",
+    })
 }
 
-fn totals(facts: &BTreeMap<String, String>) -> Vec<Value> {
+/// Messages of yesterday and of today.
+fn totals(facts: &BTreeMap<String, String>) -> Value {
     let number = |name: &str| facts.get(name).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
     let day = |what: &str| {
         let today = number(&format!("{what}TotalTodayMorning"));
@@ -132,7 +170,12 @@ fn totals(facts: &BTreeMap<String, String>) -> Vec<Value> {
         )
     };
     let ((in_yesterday, in_today), (out_yesterday, out_today)) = (day("msgPut"), day("msgGet"));
-    vec![json!(in_yesterday), json!(out_yesterday), json!(in_today), json!(out_today)]
+    json!({
+        "inTotalYesterday": in_yesterday,
+        "outTotalYesterday": out_yesterday,
+        "inTotalToday": in_today,
+        "outTotalToday": out_today,
+    })
 }
 
 #[cfg(test)]
@@ -140,20 +183,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_that_does_not_answer_has_a_full_row() {
-        assert_eq!(not_reachable(3), [json!("no answer"), Value::Null, Value::Null]);
+    fn a_node_that_does_not_answer_has_a_row() {
+        let nodes = [json!({"error": "refused", "addr": "a:1"})];
+        assert!(Report::Table(load_table(&nodes)).to_text().contains("no answer"));
+        assert!(Report::Table(totals_table(&nodes)).to_text().contains("refused"));
     }
 
     #[test]
     fn load_is_read_from_the_facts_of_either_release() {
-        let facts = |name: &str| {
-            BTreeMap::from([
+        for name in ["getTransferredTps", "getTransferedTps"] {
+            let facts = BTreeMap::from([
                 (name.to_owned(), "12.34 5.0 1.0".to_owned()),
                 ("pullThreadPoolQueueSize".to_owned(), "3".to_owned()),
-            ])
-        };
-        for name in ["getTransferredTps", "getTransferedTps"] {
-            assert_eq!(load(&facts(name), 0)[3], json!("12.3 (3,  ms)"));
+            ]);
+            let node = load(&facts, 0);
+            assert_eq!((&node["outTps"], &node["pullQueueSize"]), (&json!(12.34), &json!(3)));
         }
     }
 }

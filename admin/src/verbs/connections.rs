@@ -1,10 +1,10 @@
-//! `consumerConnection`, `consumerStatus`, `producerConnection`, `producer`: who is connected.
+//! `consumerConnection`, `producerConnection`, `producer`: who is connected.
 
 use client::protocol::command::admin::Connection;
 use client::protocol::version;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::cli::{JavaBool, Verb};
+use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::{Report, Table};
 use crate::time;
@@ -45,49 +45,6 @@ impl Verb for ConsumerConnection {
             ("subscriptions", Report::Table(subscriptions)),
             ("group", Report::facts(kind)),
         ]))
-    }
-}
-
-/// Flags of `consumerStatus`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct ConsumerStatus {
-    /// The consumer group
-    #[arg(short = 'g', long = "consumerGroup", value_name = "GROUP")]
-    group: String,
-    /// One member only
-    #[arg(short = 'i', long = "clientId", value_name = "ID")]
-    client: Option<String>,
-    /// Ask this broker which members there are
-    #[arg(short = 'b', long = "brokerAddr", value_name = "ADDR")]
-    broker: Option<String>,
-    /// Also its threads
-    #[arg(short = 's', long = "jstack", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
-    threads: JavaBool,
-}
-
-impl Verb for ConsumerStatus {
-    const NAME: &'static str = "consumerStatus";
-    const ABOUT: &'static str = "What each member of a consumer group says of itself";
-    const EXAMPLES: &'static [&'static str] = &["-g my_consumers", "-g my_consumers -i 10.0.0.1@4711"];
-
-    async fn run(self, context: &Context) -> anyhow::Result<Report> {
-        let admin = context.admin().await?;
-        let clients = match &self.client {
-            Some(client) => vec![client.clone()],
-            None => {
-                let connection = match &self.broker {
-                    Some(addr) => admin.consumer_connection_at(addr, &self.group).await?,
-                    None => admin.consumer_connection(&self.group).await?,
-                };
-                connection.connection_set.into_iter().map(|connection| connection.client_id).collect()
-            }
-        };
-        let mut all = serde_json::Map::new();
-        for client in clients {
-            let info = admin.consumer_running_info(&self.group, &client, self.threads.0).await?;
-            all.insert(client, client::protocol::json::parse(&info)?);
-        }
-        Ok(Report::Json(Value::Object(all)))
     }
 }
 

@@ -45,6 +45,10 @@ impl Verb for ConsumerProgress {
 
 async fn one(admin: &Admin, group: &str, topic: Option<&str>, show_client: bool) -> anyhow::Result<Report> {
     let stats = admin.consume_stats(group, topic).await?;
+    if topic.is_some() && stats.offset_table.values().all(|offsets| offsets.consumer_offset == 0) {
+        // Brokers answer for a group that does not exist as for one that has consumed nothing.
+        known(admin, group).await?;
+    }
     if stats.offset_table.is_empty() {
         // An empty answer has two reasons that an operator wants to know.
         let connection = admin.consumer_connection(group).await?;
@@ -84,6 +88,17 @@ async fn one(admin: &Admin, group: &str, topic: Option<&str>, show_client: bool)
         "inflightTotal": stats.offset_table.values().map(|offsets| offsets.pull_offset - offsets.consumer_offset).sum::<i64>(),
     });
     Ok(Report::Parts(vec![("queues", Report::Table(table)), ("total", Report::facts(total))]))
+}
+
+/// Fails if no broker group knows the consumer group.
+async fn known(admin: &Admin, group: &str) -> anyhow::Result<()> {
+    for data in admin.cluster_info().await?.broker_addr_table.values() {
+        let Some(addr) = data.leader_addr() else { continue };
+        if admin.group_configs_at(addr).await?.subscription_group_table.contains_key(group) {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("no broker group knows consumer group {group}")
 }
 
 fn waiting(stats: &ConsumeStats) -> i64 {

@@ -47,6 +47,16 @@ async fn followers(context: &Context, target: &Target) -> anyhow::Result<Report>
                 json!(one.transferred_byte_in_second),
             ]);
         }
+        if !status.master {
+            let facts = json!({
+                "addr": addr,
+                "master": false,
+                "commitLogMaxOffset": status.master_commit_log_max_offset,
+                "note": "a follower; the leader tells how all of them are",
+            });
+            context.print_item(&Report::facts(facts))?;
+            continue;
+        }
         let facts = json!({
             "addr": addr,
             "master": status.master,

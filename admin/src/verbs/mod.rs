@@ -11,6 +11,7 @@ mod connections;
 mod consume_message;
 mod consume_mode;
 mod consumer_progress;
+mod consumer_status;
 mod delete_topic;
 mod export;
 mod ha_status;
@@ -41,79 +42,96 @@ use crate::report::Report;
 
 /// Declares the list of verbs once, for help and for running them.
 macro_rules! verbs {
-    ($($verb:ty),+ $(,)?) => {
-        /// The commands of all verbs.
-        pub(crate) fn commands() -> Vec<Command> {
-            vec![$(<$verb as Verb>::command()),+]
+    ($($heading:literal: [$($verb:ty),+ $(,)?])+) => {
+        /// The commands of all verbs under their headings.
+        pub(crate) fn by_heading() -> Vec<(&'static str, Vec<Command>)> {
+            vec![$(($heading, vec![$(<$verb as Verb>::command()),+])),+]
         }
 
         /// Runs the verb of this name.
         pub(crate) async fn dispatch(name: &str, flags: &ArgMatches, context: &Context) -> anyhow::Result<Report> {
             match name {
-                $(<$verb as Verb>::NAME => <$verb>::from_arg_matches(flags)?.run(context).await,)+
+                $($(<$verb as Verb>::NAME => <$verb>::from_arg_matches(flags)?.run(context).await,)+)+
                 other => unreachable!("clap knows no verb {other}"),
             }
         }
     };
 }
 
-verbs![
-    cluster_list::ClusterList,
-    leader::Leader,
-    leader::Status,
-    leader::TransferLeader,
-    topic_list::TopicList,
-    topic_list::TopicClusterList,
-    topic_route::TopicRoute,
-    topic_status::TopicStatus,
-    update_topic::UpdateTopic,
-    update_topic::UpdateTopicPerm,
-    config_list::UpdateTopicList,
-    delete_topic::DeleteTopic,
-    allocate_mq::AllocateMq,
-    sub_group::UpdateSubGroup,
-    config_list::UpdateSubGroupList,
-    sub_group::DeleteSubGroup,
-    sub_group::GetConsumerConfig,
-    consume_mode::SetConsumeMode,
-    consumer_progress::ConsumerProgress,
-    broker_consume_stats::BrokerConsumeStats,
-    connections::ConsumerConnection,
-    connections::ConsumerStatus,
-    connections::ProducerConnection,
-    connections::Producers,
-    reset_offset::ResetOffsetByTime,
-    reset_offset::SkipAccumulatedMessage,
-    reset_offset::CloneGroupOffset,
-    send_message::SendMessage,
-    consume_message::ConsumeMessage,
-    consume_message::PrintMsg,
-    consume_message::PrintMsgByQueue,
-    query_msg::QueryMsgById,
-    query_msg::QueryMsgByKey,
-    query_msg::QueryMsgByUniqueKey,
-    query_msg::QueryMsgByOffset,
-    trace::QueryMsgTraceById,
-    query_cq::QueryCq,
-    send_rt::CheckMsgSendRt,
-    send_rt::ClusterRt,
-    send_rt::SendMsgStatus,
-    broker::BrokerStatus,
-    broker::CleanExpiredCq,
-    broker::CleanUnusedTopic,
-    broker::DeleteExpiredCommitLog,
-    broker_config::GetBrokerConfig,
-    broker_config::UpdateBrokerConfig,
-    ha_status::HaStatus,
-    stats_all::StatsAll,
-    export::ExportMetadata,
-    export::ExportConfigs,
-    export::ExportMetrics,
-    write_perm::WipeWritePerm,
-    write_perm::AddWritePerm,
-    kv_config::UpdateKvConfig,
-    kv_config::DeleteKvConfig,
-    kv_config::UpdateOrderConf,
-    namesrv_config::GetNamesrvConfig,
-    namesrv_config::UpdateNamesrvConfig,
-];
+/// The commands of all verbs.
+pub(crate) fn commands() -> Vec<Command> {
+    by_heading().into_iter().flat_map(|(_, verbs)| verbs).collect()
+}
+
+verbs! {
+    "Clusters and nodes": [
+        cluster_list::ClusterList,
+        leader::Leader,
+        leader::Status,
+        leader::TransferLeader,
+        ha_status::HaStatus,
+        broker::BrokerStatus,
+        broker_config::GetBrokerConfig,
+        broker_config::UpdateBrokerConfig,
+        write_perm::WipeWritePerm,
+        write_perm::AddWritePerm,
+        broker::CleanExpiredCq,
+        broker::CleanUnusedTopic,
+        broker::DeleteExpiredCommitLog,
+    ]
+    "Topics": [
+        topic_list::TopicList,
+        topic_list::TopicClusterList,
+        topic_route::TopicRoute,
+        topic_status::TopicStatus,
+        stats_all::StatsAll,
+        update_topic::UpdateTopic,
+        config_list::UpdateTopicList,
+        update_topic::UpdateTopicPerm,
+        delete_topic::DeleteTopic,
+        allocate_mq::AllocateMq,
+        query_cq::QueryCq,
+    ]
+    "Consumer groups and clients": [
+        consumer_progress::ConsumerProgress,
+        broker_consume_stats::BrokerConsumeStats,
+        connections::ConsumerConnection,
+        consumer_status::ConsumerStatus,
+        connections::ProducerConnection,
+        connections::Producers,
+        sub_group::UpdateSubGroup,
+        config_list::UpdateSubGroupList,
+        sub_group::DeleteSubGroup,
+        sub_group::GetConsumerConfig,
+        consume_mode::SetConsumeMode,
+        reset_offset::ResetOffsetByTime,
+        reset_offset::SkipAccumulatedMessage,
+        reset_offset::CloneGroupOffset,
+    ]
+    "Messages": [
+        send_message::SendMessage,
+        consume_message::ConsumeMessage,
+        consume_message::PrintMsg,
+        consume_message::PrintMsgByQueue,
+        query_msg::QueryMsgById,
+        query_msg::QueryMsgByKey,
+        query_msg::QueryMsgByUniqueKey,
+        query_msg::QueryMsgByOffset,
+        trace::QueryMsgTraceById,
+        send_rt::CheckMsgSendRt,
+        send_rt::ClusterRt,
+        send_rt::SendMsgStatus,
+    ]
+    "Name servers": [
+        namesrv_config::GetNamesrvConfig,
+        namesrv_config::UpdateNamesrvConfig,
+        kv_config::UpdateKvConfig,
+        kv_config::DeleteKvConfig,
+        kv_config::UpdateOrderConf,
+    ]
+    "Exports": [
+        export::ExportMetadata,
+        export::ExportConfigs,
+        export::ExportMetrics,
+    ]
+}

@@ -1,6 +1,6 @@
 //! `queryMsgById`, `queryMsgByKey`, `queryMsgByUniqueKey`, `queryMsgByOffset`: messages looked up.
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use client::{Admin, ClientError, MessageQueue, PullConsumer, PullOptions, ReceivedMessage, TimeRange};
 use serde_json::json;
 
@@ -67,19 +67,26 @@ impl Verb for QueryMsgById {
 
 impl QueryMsgById {
     async fn find(&self, admin: &Admin, id: &str) -> anyhow::Result<ReceivedMessage> {
-        match (admin.message_by_offset_id(id).await, &self.topic) {
-            (Ok(message), _) => Ok(message),
-            (Err(ClientError::Id { .. }), Some(topic)) => {
-                let found = admin.messages_by_unique_key(topic, id, TimeRange::ALL).await?;
-                let Some(message) = found.into_iter().next() else {
-                    bail!("no message {id} in topic {topic}")
-                };
-                Ok(message)
+        let error = match admin.message_by_offset_id(id).await {
+            Ok(mut message) => {
+                let group = admin.group_of_node(&message.store_host.to_string()).await.ok().flatten();
+                message.queue.broker_name = group.map(|group| group.broker_name).unwrap_or_default();
+                return Ok(message);
             }
-            (Err(error @ ClientError::Id { .. }), None) => {
-                Err(error).context("if this is a unique key, say its topic with -t")
-            }
-            (Err(error), _) => Err(error.into()),
+            Err(error) => error,
+        };
+        let is_unique_key = matches!(error, ClientError::Id { .. });
+        let Some(topic) = &self.topic else {
+            let error = anyhow::Error::from(error);
+            let hint = "if this is a unique key, say its topic with -t";
+            return Err(if is_unique_key { error.context(hint) } else { error });
+        };
+        // A unique key may happen to read as an offset id too.
+        let found = admin.messages_by_unique_key(topic, id, TimeRange::ALL).await?;
+        match found.into_iter().next() {
+            Some(message) => Ok(message),
+            None if is_unique_key => bail!("no message {id} in topic {topic}"),
+            None => Err(error.into()),
         }
     }
 }

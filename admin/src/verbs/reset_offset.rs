@@ -169,12 +169,19 @@ impl Verb for CloneGroupOffset {
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
         let admin = context.admin().await?;
-        let stats = admin.consume_stats(&self.source, Some(&self.topic)).await?;
+        let route = client::TopicRoute::new(&admin.topic_route(&self.topic).await?);
         let mut offsets = BTreeMap::new();
-        for (queue, places) in stats.offset_table {
-            let queue = MessageQueue::from(queue);
-            admin.store_offset(&self.destination, &queue, places.consumer_offset).await?;
-            offsets.insert(queue, places.consumer_offset);
+        for queue in route.read_queues(&self.topic) {
+            // A queue that the group never came to has no offset, which is not the same as 0.
+            if let Some(offset) = admin.stored_offset(&self.source, &queue).await? {
+                offsets.insert(queue, offset);
+            }
+        }
+        if offsets.is_empty() {
+            bail!("consumer group {} has no offset of topic {}", self.source, self.topic);
+        }
+        for (queue, offset) in &offsets {
+            admin.store_offset(&self.destination, queue, *offset).await?;
         }
         Ok(table(&offsets))
     }

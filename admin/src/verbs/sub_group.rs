@@ -1,14 +1,14 @@
 //! `updateSubGroup`, `deleteSubGroup` and `getConsumerConfig`: consumer groups made, changed, removed, shown.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use client::protocol::command::admin::SubscriptionGroupConfig;
 use client::protocol::names;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::update_topic::attributes;
 use crate::cli::{JavaBool, Verb};
 use crate::context::{Context, EitherTarget, Target};
-use crate::report::{Report, Table};
+use crate::report::Report;
 
 /// Flags of `updateSubGroup`. Defaults are those of RocketMQ's tool.
 #[derive(Debug, clap::Args)]
@@ -140,35 +140,22 @@ impl Verb for GetConsumerConfig {
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
         let admin = context.admin().await?;
-        let mut table = Table::new(&[
-            ("cluster", "Cluster"),
-            ("brokerName", "Broker"),
-            ("consumeEnable", "May consume"),
-            ("consumeBroadcastEnable", "May broadcast"),
-            ("consumeMessageOrderly", "In order"),
-            ("retryQueueNums", "Retry queues"),
-            ("retryMaxTimes", "Retries"),
-            ("brokerId", "Broker id"),
-            ("whichBrokerWhenConsumeSlowly", "When slow"),
-        ]);
         let info = admin.cluster_info().await?;
-        for group in info.broker_addr_table.values() {
-            let Some(addr) = group.leader_addr() else { continue };
-            let configs = admin.group_configs_at(addr).await?;
-            if let Some(config) = configs.subscription_group_table.get(&self.group) {
-                table.push(vec![
-                    json!(group.cluster),
-                    json!(group.broker_name),
-                    json!(config.consume_enable),
-                    json!(config.consume_broadcast_enable),
-                    json!(config.consume_message_orderly),
-                    json!(config.retry_queue_nums),
-                    json!(config.retry_max_times),
-                    json!(config.broker_id),
-                    json!(config.which_broker_when_consume_slowly),
-                ]);
+        let mut found = Vec::new();
+        for data in info.broker_addr_table.values() {
+            let Some(addr) = data.leader_addr() else { continue };
+            let mut configs = admin.group_configs_at(addr).await?.subscription_group_table;
+            if let Some(config) = configs.remove(&self.group) {
+                let mut config = serde_json::to_value(config)?;
+                config["cluster"] = json!(data.cluster);
+                config["brokerName"] = json!(data.broker_name);
+                found.push(config);
             }
         }
-        Ok(Report::Table(table))
+        if found.is_empty() {
+            bail!("no broker group knows consumer group {}", self.group);
+        }
+        let facts: Vec<_> = found.iter().map(|config| Report::facts(config.clone()).to_text()).collect();
+        Ok(Report::Shown(Box::new(Report::Done(facts.join("\n\n"))), Value::Array(found)))
     }
 }

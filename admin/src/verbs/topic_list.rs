@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use client::ClientError;
+use client::protocol::names;
 use serde_json::json;
 
 use crate::cli::Verb;
@@ -35,6 +36,9 @@ impl Verb for TopicList {
         }
         let mut table =
             Table::new(&[("cluster", "Cluster"), ("topic", "Topic"), ("consumerGroup", "Consumer group")]);
+        // Those of retries and dead letters belong to their groups, which are listed anyway.
+        topics
+            .retain(|topic| !topic.starts_with(names::RETRY_PREFIX) && !topic.starts_with(names::DLQ_PREFIX));
         for topic in topics {
             let clusters = clusters_of(context, &topic).await?;
             // A topic whose leader cannot be asked is still a topic.

@@ -1,5 +1,6 @@
 //! `topicStatus`: the ends of a topic's queues.
 
+use client::protocol::ResponseCode;
 use serde_json::json;
 
 use crate::cli::Verb;
@@ -28,9 +29,15 @@ impl Verb for TopicStatus {
         let stats = match &self.cluster {
             None => admin.topic_stats(&self.topic).await?,
             Some(cluster) => {
+                admin.topic_route(&self.topic).await?; // that it is there at all
                 let mut all = client::protocol::command::admin::TopicStatsTable::default();
                 for (_, addr) in admin.leaders_of_cluster(cluster).await? {
-                    let stats = admin.topic_stats_at(&addr, &self.topic).await?;
+                    let stats = match admin.topic_stats_at(&addr, &self.topic).await {
+                        Ok(stats) => stats,
+                        // Not every broker group of a cluster has every topic.
+                        Err(error) if error.code() == Some(ResponseCode::TOPIC_NOT_EXIST) => continue,
+                        Err(error) => return Err(error.into()),
+                    };
                     all.offset_table.extend(stats.offset_table);
                     all.topic_put_tps += stats.topic_put_tps;
                 }

@@ -69,7 +69,8 @@ impl Admin {
             Err(error) => error,
         };
         let group = self.group_of_node(&addr).await?;
-        for other in group.iter().flat_map(|group| group.broker_addrs.values()).filter(|other| **other != addr)
+        for other in
+            group.iter().flat_map(|group| group.broker_addrs.values()).filter(|other| **other != addr)
         {
             if let Ok(message) = self.view_message_at(other, offset).await {
                 return Ok(message);
@@ -80,7 +81,10 @@ impl Admin {
 
     /// The broker group that a node belongs to. It may have left the route; with one group there is no doubt which
     /// it belonged to.
-    async fn group_of_node(&self, addr: &str) -> Result<Option<BrokerData>, ClientError> {
+    ///
+    /// # Errors
+    /// If no name server answers.
+    pub async fn group_of_node(&self, addr: &str) -> Result<Option<BrokerData>, ClientError> {
         let mut groups = self.cluster_info().await?.broker_addr_table;
         let is_one = groups.len() == 1;
         let name = groups

@@ -53,7 +53,11 @@ impl Admin {
         for config in configs {
             check_topic(&config.topic_name)?;
         }
-        let list = CreateTopics { topic_config_list: configs.to_vec() };
+        let mut list = CreateTopics { topic_config_list: configs.to_vec() };
+        for config in &mut list.topic_config_list {
+            let attributes = std::mem::take(&mut config.attributes);
+            config.attributes = attributes.into_iter().map(|(key, value)| (with_sign(key), value)).collect();
+        }
         let code = RequestCode::UPDATE_AND_CREATE_TOPIC_LIST;
         self.call(addr, Command::request(code).with_body(list.to_bytes())).await.map(drop)
     }
@@ -156,6 +160,11 @@ fn signed(key: &str, value: &str) -> String {
     if key.starts_with('-') { key.to_owned() } else { format!("+{}={value}", key.trim_start_matches('+')) }
 }
 
+/// The key of an attribute in a list; one without a sign is to be set.
+fn with_sign(key: String) -> String {
+    if key.starts_with(['+', '-']) { key } else { format!("+{key}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,5 +174,7 @@ mod tests {
         assert_eq!(signed("message.type", "FIFO"), "+message.type=FIFO");
         assert_eq!(signed("+message.type", "FIFO"), "+message.type=FIFO");
         assert_eq!(signed("-message.type", ""), "-message.type");
+        assert_eq!(with_sign("message.type".to_owned()), "+message.type");
+        assert_eq!(with_sign("-message.type".to_owned()), "-message.type");
     }
 }

@@ -56,12 +56,15 @@ async fn user_groups(admin: &Admin, addr: &str) -> Result<SubscriptionGroupWrapp
 
 /// Source: RocketMQ `MixAll.isSysConsumerGroup`, `MixAll.isPredefinedGroup`.
 fn is_own_group(name: &str) -> bool {
-    const OWN: [&str; 5] = [
+    const OWN: [&str; 6] = [
         "DEFAULT_CONSUMER",
         "DEFAULT_PRODUCER",
+        names::CLIENT_INNER_PRODUCER_GROUP,
         "SCHEDULE_CONSUMER",
         "__MONITOR_CONSUMER",
         "SELF_TEST_P_GROUP",
     ];
-    name.starts_with(names::SYSTEM_GROUP_PREFIX) || names::is_system_group(name) || OWN.contains(&name)
+    name.starts_with(names::SYSTEM_GROUP_PREFIX)
+        || names::SYSTEM_GROUPS.contains(&name)
+        || OWN.contains(&name)
 }
