@@ -9,6 +9,7 @@ use protocol::route::DataVersion;
 use protocol::{Command, ResponseCode as code};
 use settings::Properties;
 
+use super::topic_create;
 use crate::exchange::{Answer, Origin, refuse};
 use crate::server::Broker;
 use crate::tables::Change;
@@ -45,11 +46,17 @@ pub fn update(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: A
     if properties.is_empty() {
         return answer.send(Command::response_to(&request, code::SUCCESS));
     }
+    let is_in_routes = properties.contains_key("brokerPermission");
     let broker = Arc::clone(broker);
     tokio::spawn(async move {
         let change = Change::SetProperties { properties, now_ms: broker.now_ms() };
         answer.send(match broker.submit(change).await {
-            Ok(_) => Command::response_to(&request, code::SUCCESS),
+            Ok(_) => {
+                if is_in_routes {
+                    topic_create::tell_name_servers(&broker).await;
+                }
+                Command::response_to(&request, code::SUCCESS)
+            }
             Err(error) => super::not_submitted(&request, &error),
         });
     });

@@ -146,3 +146,18 @@ async fn the_runtime_tells_what_was_found_and_how_long_it_took() {
     }
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_changed_permission_of_the_broker_is_in_the_routes_at_once() {
+    let name_server = NameServer::start().await;
+    let node = Node::start(&format!("namesrvAddr={}", name_server.addr)).await;
+    let peer = node.connect().await;
+    peer.create_topic("T", 1, 6).await;
+    assert_eq!(name_server.perm("T"), Some(6));
+    for permission in [4, 6] {
+        let text = format!("brokerPermission={permission}\n");
+        peer.ok(Command::request(code::UPDATE_BROKER_CONFIG).with_body(text)).await;
+        assert_eq!(name_server.perm("T"), Some(permission));
+    }
+    node.stop().await;
+}

@@ -293,22 +293,22 @@ pub fn json(body: &[u8]) -> Value {
     protocol::json::parse(body).unwrap()
 }
 
-/// A name server that takes every registration, and notes the topics of the last one.
+/// A name server that takes every registration, and notes the topics of the last one and their permissions.
 pub struct NameServer {
     pub addr: SocketAddr,
-    pub topics: Arc<Mutex<Vec<String>>>,
+    pub topics: Arc<Mutex<BTreeMap<String, i32>>>,
     _server: Server,
 }
 
-struct Notes(Arc<Mutex<Vec<String>>>);
+struct Notes(Arc<Mutex<BTreeMap<String, i32>>>);
 
 impl Handler for Notes {
     fn on_request(&self, _: &Arc<Connection>, request: Command, responder: Responder) {
         if request.code == code::REGISTER_BROKER {
             let header = RegisterBroker::read(&request).unwrap();
             let body = RegisterBrokerBody::decode(&request.body, &header).unwrap();
-            *self.0.lock().unwrap() =
-                body.topic_config_serialize_wrapper.topic_config_table.into_keys().collect();
+            let table = body.topic_config_serialize_wrapper.topic_config_table;
+            *self.0.lock().unwrap() = table.into_iter().map(|(topic, config)| (topic, config.perm)).collect();
         }
         responder.send(Command::response_to(&request, 0));
     }
@@ -325,7 +325,11 @@ impl NameServer {
     }
 
     pub fn knows(&self, topic: &str) -> bool {
-        self.topics.lock().unwrap().iter().any(|known| known == topic)
+        self.perm(topic).is_some()
+    }
+
+    pub fn perm(&self, topic: &str) -> Option<i32> {
+        self.topics.lock().unwrap().get(topic).copied()
     }
 }
 
