@@ -16,6 +16,7 @@ import org.apache.rocketmq.client.consumer.PullResult;
 import org.apache.rocketmq.client.consumer.PullStatus;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
+import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendCallback;
 import org.apache.rocketmq.client.producer.SendResult;
@@ -33,6 +34,7 @@ public final class Client {
     private static final String PROPERTY = "city";
     private static final String PROPERTY_VALUE = "上海";
     private static final long RETRY_PAUSE_MS = 100;
+    private static final int START_TRIES = 3;
     private static final PrintStream OUT = new PrintStream(System.out, false, StandardCharsets.UTF_8);
     private static final BufferedReader IN =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -230,6 +232,33 @@ public final class Client {
     }
 
     private void push() throws Exception {
+        DefaultMQPushConsumer consumer = startPush();
+        say("READY");
+        waitForStop();
+        consumer.shutdown();
+    }
+
+    /**
+     * A running push consumer. The client's start() asks one name server for the route and throws if that one is dead,
+     * though it knows of others; its users start it again, and so does this.
+     */
+    private DefaultMQPushConsumer startPush() throws Exception {
+        for (int tries = 1; ; tries++) {
+            DefaultMQPushConsumer consumer = newPush();
+            try {
+                consumer.start();
+                return consumer;
+            } catch (MQClientException error) {
+                consumer.shutdown();
+                if (tries == START_TRIES) {
+                    throw error;
+                }
+                say("FAIL", -1, oneLine(error));
+            }
+        }
+    }
+
+    private DefaultMQPushConsumer newPush() throws MQClientException {
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(text("group"));
         consumer.setNamesrvAddr(text("namesrv"));
         consumer.setPollNameServerInterval(number("poll-ms"));
@@ -241,10 +270,7 @@ public final class Client {
         });
         // Without it shutdown() interrupts the listener's threads, and what they had just consumed comes again.
         consumer.setAwaitTerminationMillisWhenShutdown(10_000);
-        consumer.start();
-        say("READY");
-        waitForStop();
-        consumer.shutdown();
+        return consumer;
     }
 
     /** The older pull consumer: queue by queue, offsets kept by the caller. */
