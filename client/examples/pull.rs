@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             break;
         }
         polled += messages.len();
-        member.commit().await; // what is not committed comes again
+        member.commit().await?; // what is not committed comes again
     }
     println!("{polled} messages polled; the next run begins behind them");
     member.shutdown().await;

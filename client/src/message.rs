@@ -68,7 +68,7 @@ impl Message {
         )
     }
 
-    /// Delivers at `epoch_ms`, milliseconds since the epoch.
+    /// Delivers at `epoch_ms`, milliseconds since the epoch. For brokers of RocketMQ 5; Trireme refuses it.
     #[must_use]
     pub fn with_delivery_at(self, epoch_ms: u64) -> Self {
         self.with_property(properties::TIMER_DELIVER_MS, epoch_ms.to_string())

@@ -119,6 +119,15 @@ impl Transport {
     }
 }
 
+impl Drop for Transport {
+    /// A client that was dropped without a shutdown leaves no open connection behind.
+    fn drop(&mut self) {
+        for addr in self.answered.get_mut().expect("no panic while it is held").keys() {
+            self.remoting.close_addr(addr);
+        }
+    }
+}
+
 /// The error for an answer with another code than 0.
 pub(crate) fn refused(addr: &str, request: i32, answer: &Command) -> ClientError {
     ClientError::Refused {

@@ -350,60 +350,70 @@ impl Engine {
             offsets.remove(&assigned.queue)
         };
         if let Some(offset) = unstored {
-            self.store_offset(&assigned.queue, offset).await;
+            // It was told; there is no later round for this queue.
+            let _ = self.store_offset(&assigned.queue, offset).await;
         }
     }
 
-    /// Goes on at `offset` in a queue in hand, whatever was consumed of it: the broker or an operator wants it so.
-    pub(super) async fn restart(self: Arc<Self>, queue: MessageQueue, offset: i64) {
-        let Some(assigned) = self.leave(&queue) else { return };
+    /// Goes on at `offset` in a queue in hand, whatever was consumed of it: the broker, an operator or the application
+    /// wants it so. Whether it was in hand.
+    pub(super) async fn restart(self: Arc<Self>, queue: MessageQueue, offset: i64) -> bool {
+        let Some(assigned) = self.leave(&queue) else { return false };
         let locked_until = assigned.locked_until();
         self.offsets().remove(&queue); // what is still being handled counts no more
         assigned.ended(FAREWELL_PATIENCE).await;
-        self.store_offset(&queue, offset).await;
+        // What is not stored now is with the next round.
+        let _ = self.store_offset(&queue, offset).await;
         if self.core.is_stopped() {
             self.queues().leaving.remove(&queue);
-            return;
+            return true;
         }
         // Until here the queue counted as being left, so that nobody else took it up.
         self.begin(queue, offset, None).lock_until(locked_until);
         self.wish.notify_one(); // it may belong to another member by now
+        true
     }
 
-    /// Stores all offsets that have moved.
-    pub(super) async fn store_offsets(self: &Arc<Self>) {
+    /// Stores all offsets that have moved. The error is the first of those that could not be stored.
+    pub(super) async fn store_offsets(self: &Arc<Self>) -> Result<(), ClientError> {
         if let Some(local) = &self.local {
             let table: Vec<_> =
                 self.offsets().iter().map(|(queue, offset)| (queue.clone(), offset)).collect();
-            store_locally(local, table).await;
-            return;
+            return store_locally(local, table).await;
         }
         let mut stores = JoinSet::new();
         for (queue, offset) in self.offsets().unstored() {
             let engine = self.clone();
             stores.spawn(async move { engine.store_offset(&queue, offset).await });
         }
-        while stores.join_next().await.is_some() {}
+        let mut first_error = None;
+        while let Some(stored) = stores.join_next().await {
+            if let Ok(Err(error)) = stored {
+                first_error.get_or_insert(error);
+            }
+        }
+        first_error.map_or(Ok(()), Err)
     }
 
-    /// Stores one offset. A failure is told and mended by the next round.
-    async fn store_offset(&self, queue: &MessageQueue, offset: i64) {
+    /// Stores one offset. A failure is logged, and mended by the next round.
+    async fn store_offset(&self, queue: &MessageQueue, offset: i64) -> Result<(), ClientError> {
         if let Some(local) = &self.local {
-            store_locally(local, vec![(queue.clone(), offset)]).await;
-            return;
+            return store_locally(local, vec![(queue.clone(), offset)]).await;
         }
-        match self.core.store_offset(&self.group, queue, offset, STORE_PATIENCE).await {
+        let stored = self.core.store_offset(&self.group, queue, offset, STORE_PATIENCE).await;
+        match &stored {
             Ok(()) => self.offsets().stored(queue, offset),
             Err(error) => {
                 let queue = queue.to_string();
                 tracing::warn!(
                     queue,
                     offset,
-                    error = &error as &dyn std::error::Error,
+                    error = error as &dyn std::error::Error,
                     "consumer offset not stored"
                 );
             }
         }
+        stored
     }
 
     /// Renews the locks of all queues in hand.
@@ -504,10 +514,13 @@ async fn load_locally(local: &Arc<LocalOffsets>) -> Result<BTreeMap<MessageQueue
     tokio::task::spawn_blocking(move || local.load()).await.unwrap_or(Err(ClientError::Stopped))
 }
 
-async fn store_locally(local: &Arc<LocalOffsets>, offsets: Vec<(MessageQueue, i64)>) {
+async fn store_locally(
+    local: &Arc<LocalOffsets>,
+    offsets: Vec<(MessageQueue, i64)>,
+) -> Result<(), ClientError> {
     let local = local.clone();
     let stored = tokio::task::spawn_blocking(move || local.store(offsets)).await;
-    if let Err(error) = stored.unwrap_or(Err(ClientError::Stopped)) {
-        tracing::warn!(error = &error as &dyn std::error::Error, "consumer offsets not stored");
-    }
+    stored.unwrap_or(Err(ClientError::Stopped)).inspect_err(|error| {
+        tracing::warn!(error = error as &dyn std::error::Error, "consumer offsets not stored");
+    })
 }

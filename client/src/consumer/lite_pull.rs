@@ -34,7 +34,7 @@ const POLL_MESSAGES_MAX: usize = 32;
 /// for message in consumer.poll(Duration::from_secs(5)).await? {
 ///     println!("{}: {:?}", message.queue, message.body);
 /// }
-/// consumer.commit().await;
+/// consumer.commit().await?;
 /// consumer.shutdown().await;
 /// # Ok(())
 /// # }
@@ -94,9 +94,26 @@ impl LitePullConsumer {
     }
 
     /// Everything that was returned is consumed; stores the offsets at the broker.
-    pub async fn commit(&mut self) {
+    ///
+    /// # Errors
+    /// The first failure; the other queues were tried all the same, and all that failed are tried again every 5 s and
+    /// at the end.
+    pub async fn commit(&mut self) -> Result<(), ClientError> {
         self.consume_open();
-        self.consumer.store_offsets().await;
+        self.consumer.store_offsets().await
+    }
+
+    /// Goes on at `offset` in one of this member's queues, and stores that. What was polled of the queue and not
+    /// committed counts for nothing.
+    ///
+    /// # Errors
+    /// If the queue is another member's.
+    pub async fn seek(&mut self, queue: &MessageQueue, offset: i64) -> Result<(), ClientError> {
+        if self.consumer.engine.clone().restart(queue.clone(), offset).await {
+            Ok(())
+        } else {
+            Err(ClientError::NotAssigned { queue: queue.clone() })
+        }
     }
 
     /// The queues that are this member's at the moment, each with the next message to consume.

@@ -408,7 +408,16 @@ async fn pull_once(
         sub_version: 0,
         hold: options.hold,
     };
-    match pull.ask(core, &node).await {
+    // A node of the caller's own choice need not lead.
+    let may_be_deposed = options.via.is_none() && !options.hold.is_zero();
+    let asked = tokio::select! {
+        biased;
+        asked = pull.ask(core, &node) => asked,
+        () = core.led_elsewhere(&queue.topic, &queue.broker_name, &node), if may_be_deposed => {
+            Err(ClientError::NoLeader { broker_name: queue.broker_name.clone() })
+        }
+    };
+    match asked {
         Ok(mut result) => {
             result.messages.retain(|message| filter.passes(message));
             Ok(result)

@@ -358,8 +358,12 @@ impl PushConsumer {
     }
 
     /// Stores the consumer offsets now, not only at the next interval.
-    pub async fn store_offsets(&self) {
-        self.engine.store_offsets().await;
+    ///
+    /// # Errors
+    /// The first failure; the other queues were tried all the same, and those that failed are tried again with the
+    /// next interval.
+    pub async fn store_offsets(&self) -> Result<(), ClientError> {
+        self.engine.store_offsets().await
     }
 
     /// Hands out no more messages, waits up to 10 s for those being handled, stores the offsets, takes leave of
@@ -402,7 +406,10 @@ fn spawn_tasks(engine: &Arc<Engine>) -> Vec<JoinHandle<()>> {
     let storing = engine.clone();
     tasks.push(core.spawn_periodic(engine.settings.store_interval, move || {
         let engine = storing.clone();
-        async move { engine.store_offsets().await }
+        async move {
+            // What failed was logged, and is tried again in the next round.
+            let _ = engine.store_offsets().await;
+        }
     }));
     if engine.settings.locks_queues() {
         let locking = engine.clone();

@@ -100,7 +100,8 @@ impl Producer {
         ProducerBuilder::new(group.into(), config.into())
     }
 
-    /// Sends a message, round robin over the topic's queues, and waits until it is stored.
+    /// Sends a message, round robin over the topic's queues, and waits until it is stored. Giving the wait up, by
+    /// dropping the future, leaves it open whether it was.
     ///
     /// # Errors
     /// After the last attempt; [`SendError::outcome`] tells whether the message may have been stored.

@@ -44,6 +44,8 @@ pub struct World {
     pub seen: Vec<(String, i32)>,
     /// Held pulls, with the node that holds them.
     held: Vec<(String, Command, Responder)>,
+    /// Open connections to nodes.
+    pub connections: usize,
     /// Nodes that take everything in and say nothing.
     frozen: BTreeSet<String>,
 }
@@ -92,6 +94,14 @@ struct Node {
 }
 
 impl Handler for Node {
+    fn on_open(&self, _connection: &Arc<Connection>) {
+        lock(&self.world).connections += 1;
+    }
+
+    fn on_close(&self, _connection: &Arc<Connection>) {
+        lock(&self.world).connections -= 1;
+    }
+
     fn on_request(&self, connection: &Arc<Connection>, request: Command, responder: Responder) {
         let addr = self.addr.lock().unwrap().clone();
         let mut world = lock(&self.world);
@@ -302,6 +312,10 @@ impl Cluster {
 
     pub fn on_send(&self, node: usize, what: OnSend) {
         lock(&self.world).on_send.insert(self.nodes[node].clone(), what);
+    }
+
+    pub fn connections(&self) -> usize {
+        lock(&self.world).connections
     }
 
     pub fn stored(&self) -> usize {

@@ -141,3 +141,47 @@ async fn a_changed_subscription_counts_from_the_next_message_on() {
     producer.shutdown().await;
     cluster.stop().await;
 }
+
+#[tokio::test]
+async fn a_member_that_polls_goes_back_where_it_wants() {
+    let cluster = Cluster::start(1, 1).await;
+    let producer = Producer::builder("pg", cluster.config()).start().await.unwrap();
+    for number in 0..5 {
+        producer.send(message(number)).await.unwrap();
+    }
+    let mut member = PushConsumer::builder("cg", cluster.config())
+        .subscribe("T", "*")
+        .consume_from(ConsumeFrom::First)
+        .start_polled()
+        .await
+        .unwrap();
+    let wait = Duration::from_secs(5);
+    let mut offsets = Vec::new();
+    while offsets.len() < 5 {
+        offsets.extend(member.poll(wait).await.unwrap().iter().map(|message| message.queue_offset));
+    }
+    let (queue, _) = member.queues().into_iter().find(|(queue, _)| queue.topic == "T").unwrap();
+    member.seek(&queue, 3).await.unwrap();
+    while offsets.len() < 7 {
+        offsets.extend(member.poll(wait).await.unwrap().iter().map(|message| message.queue_offset));
+    }
+    assert_eq!(offsets, [0, 1, 2, 3, 4, 3, 4]);
+    member.commit().await.unwrap();
+    assert_eq!(lock(&cluster.world).offsets[&("cg".to_owned(), "T".to_owned(), 0)], 5);
+    let other = client::MessageQueue::new("T", "group", 9);
+    assert!(matches!(member.seek(&other, 0).await, Err(ClientError::NotAssigned { .. })));
+    member.shutdown().await;
+    producer.shutdown().await;
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_dropped_client_leaves_no_connection_behind() {
+    let cluster = Cluster::start(1, 1).await;
+    let producer = Producer::builder("pg", cluster.config()).start().await.unwrap();
+    producer.send(message(0)).await.unwrap();
+    wait_for("its connection", || (cluster.connections() == 1).then_some(())).await;
+    drop(producer);
+    wait_for("its end", || (cluster.connections() == 0).then_some(())).await;
+    cluster.stop().await;
+}

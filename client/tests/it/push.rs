@@ -277,7 +277,7 @@ async fn a_polled_member_has_its_messages_in_order_and_what_it_does_not_commit_c
     polled.set_auto_commit(false);
     let first = polled.poll(Duration::from_secs(5)).await.unwrap();
     assert!(!first.is_empty());
-    polled.commit().await;
+    polled.commit().await.unwrap();
     let committed = lock(&cluster.world).offsets[&key];
     assert!(committed > first.last().unwrap().queue_offset);
     assert!(!polled.poll(Duration::from_secs(5)).await.unwrap().is_empty());
@@ -291,7 +291,7 @@ async fn a_polled_member_has_its_messages_in_order_and_what_it_does_not_commit_c
         assert!(!messages.is_empty(), "{} of 50 messages", offsets.len());
         offsets.extend(messages.iter().map(|message| message.queue_offset));
     }
-    again.commit().await;
+    again.commit().await.unwrap();
     assert_eq!(offsets, (0..50).map(|number| number * 2).collect::<Vec<i64>>());
     assert_eq!(lock(&cluster.world).offsets[&key], 100);
     again.shutdown().await;

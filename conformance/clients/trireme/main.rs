@@ -41,7 +41,7 @@ fn told(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text += &format!(": {error}");
+        text.extend([": ", &error.to_string()]);
         cause = error.source();
     }
     text
@@ -218,7 +218,7 @@ async fn lite(options: &Options) -> Done {
     while let Some(messages) = unless(stop.as_mut(), consumer.poll(POLL_WAIT)).await {
         messages?.iter().for_each(|message| report(message));
     }
-    consumer.commit().await;
+    consumer.commit().await?;
     consumer.shutdown().await;
     Ok(())
 }

@@ -209,7 +209,7 @@ impl Odd {
                     messages.iter().map(|message| String::from_utf8_lossy(&message.body).into_owned()),
                 );
             }
-            consumer.commit().await;
+            consumer.commit().await?;
             consumer.shutdown().await;
             expect(
                 bodies.len() >= least && bodies.contains(&"10".to_owned()),
