@@ -12,6 +12,9 @@ use crate::verbs;
 /// Where a name server is looked for when nothing says otherwise.
 const NAMESRV_DEFAULT: &str = "127.0.0.1:9876";
 
+/// Where the flags that every verb has stand in its help: behind its own.
+const LAST: usize = 1_000;
+
 /// How alike a word and a verb have to be for the one to be a slip of the other; 1 is the same.
 const NEAR: f64 = 0.8;
 
@@ -63,14 +66,16 @@ pub(crate) fn command() -> Command {
                 .env("NAMESRV_ADDR")
                 .default_value(NAMESRV_DEFAULT)
                 .global(true)
-                .help("Name servers, host:port separated by semicolons"),
+                .help("Name servers, host:port separated by semicolons")
+                .display_order(LAST),
         )
         .arg(
             Arg::new("json")
                 .long("json")
                 .action(ArgAction::SetTrue)
                 .global(true)
-                .help("Print JSON instead of tables"),
+                .help("Print JSON instead of tables")
+                .display_order(LAST),
         )
         .arg(
             Arg::new("timeout")
@@ -79,7 +84,8 @@ pub(crate) fn command() -> Command {
                 .default_value("5000")
                 .value_parser(value_parser!(u64).range(1..))
                 .global(true)
-                .help("Time for each request, in milliseconds"),
+                .help("Time for each request, in milliseconds")
+                .display_order(LAST),
         )
         .after_help(
             "mqadmin VERB --help tells the flags of a verb and gives examples.\n\
@@ -103,7 +109,7 @@ fn template() -> String {
         text.push_str(":\n");
         text.extend(verbs.iter().map(line));
     }
-    text.push_str("\nOptions:\n{options}\n\n{after-help}");
+    text.push_str("\nOptions:\n{options}{after-help}");
     text
 }
 

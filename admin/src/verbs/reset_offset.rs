@@ -169,19 +169,21 @@ impl Verb for CloneGroupOffset {
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
         let admin = context.admin().await?;
-        let route = client::TopicRoute::new(&admin.topic_route(&self.topic).await?);
         let mut offsets = BTreeMap::new();
-        for queue in route.read_queues(&self.topic) {
-            // A queue that the group never came to has no offset, which is not the same as 0.
-            if let Some(offset) = admin.stored_offset(&self.source, &queue).await? {
-                offsets.insert(queue, offset);
+        for (_, addr) in admin.leaders_of_topic(&self.topic).await? {
+            // Brokers tell 0 for a group that has no offset, and for one that does not exist; nobody wants those.
+            if !admin.topics_of_group_at(&addr, &self.source).await?.contains(&self.topic) {
+                continue;
+            }
+            let stats = admin.consume_stats_at(&addr, &self.source, Some(&self.topic)).await?;
+            for (queue, places) in stats.offset_table {
+                let queue = MessageQueue::from(queue);
+                admin.store_offset(&self.destination, &queue, places.consumer_offset).await?;
+                offsets.insert(queue, places.consumer_offset);
             }
         }
         if offsets.is_empty() {
             bail!("consumer group {} has no offset of topic {}", self.source, self.topic);
-        }
-        for (queue, offset) in &offsets {
-            admin.store_offset(&self.destination, queue, *offset).await?;
         }
         Ok(table(&offsets))
     }
