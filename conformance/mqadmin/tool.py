@@ -1,11 +1,13 @@
-"""RocketMQ's own mqadmin in one version: fetched by Maven into the suite's cache, one Java process a verb."""
+"""RocketMQ's own mqadmin in one version: fetched by Maven into the suite's cache, all verbs in one Java process."""
 
 import dataclasses
 import hashlib
 import os
 import pathlib
+import queue
 import re
 import subprocess
+import threading
 import time
 
 from suite.clients import CACHE, DEPENDENCY_PLUGIN, NotInstalled, tool
@@ -13,16 +15,19 @@ from suite.clients import CACHE, DEPENDENCY_PLUGIN, NotInstalled, tool
 HERE = pathlib.Path(__file__).resolve().parent
 VERSIONS = ["5.3.3", "4.9.8"]
 VERB_WITHIN_S = 60
-MAIN = "org.apache.rocketmq.tools.command.MQAdminStartup"
+END_WITHIN_S = 10
+# What `Resident` says after each verb.
+DONE = b"\x04\n"
 # What a user must never see; the tool prints what it caught and ends with status 0 all the same.
-STACK_TRACE = re.compile(r"Exception|^\s+at (org|java|com|io)\.", re.MULTILINE)
+STACK_TRACE = re.compile(r"Exception(?!\s+:)|^\s+at (org|java|com|io)\.", re.MULTILINE)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Output:
     """What one verb did."""
 
     words: tuple
+    # Of the process, where the verb ended it; else 0, as the tool has it for everything it caught.
     status: int
     text: str
     seconds: float
@@ -59,47 +64,91 @@ class Tool:
         self.home = CACHE / f"mqadmin-{version}"
         self.directory = pathlib.Path(directory)
         self.namesrv = None
-
-    @property
-    def is_5(self):
-        return self.version.startswith("5.")
+        self.process = None
+        self.lines = None
 
     def prepare(self):
         """Fetches it unless it is there."""
-        pom = HERE / "pom.xml"
-        stamp = hashlib.sha256(f"{self.version} {CACHE}".encode() + pom.read_bytes()).hexdigest()
+        pom, resident = HERE / "pom.xml", HERE / "Resident.java"
+        stamp = hashlib.sha256(f"{self.version} {CACHE}".encode() + pom.read_bytes() + resident.read_bytes()).hexdigest()
         done = self.home / "prepared"
         if done.exists() and done.read_text() == stamp:
             return
         self.home.mkdir(parents=True, exist_ok=True)
-        log = self.home / "install.log"
-        command = [tool("mvn"), "-q", "-B", f"-Dmaven.repo.local={CACHE / 'maven'}", f"-Dtools.version={self.version}",
-                   f"-DoutputDirectory={self.home / 'lib'}", DEPENDENCY_PLUGIN]
-        with open(log, "ab") as sink:
-            status = subprocess.call(command, cwd=HERE, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT)
-        if status:
-            raise NotInstalled(f"mqadmin {self.version}: `{' '.join(command)}` ended with status {status}, see {log}")
+        self.build(tool("mvn"), "-q", "-B", f"-Dmaven.repo.local={CACHE / 'maven'}", f"-Dtools.version={self.version}",
+                   f"-DoutputDirectory={self.home / 'lib'}", DEPENDENCY_PLUGIN)
+        self.build(tool("javac"), "-encoding", "UTF-8", "-cp", self.home / "lib" / "*", "-d", self.home / "classes", resident)
         done.write_text(stamp)
 
-    def run(self, *words):
-        """Runs one verb to its end; everything it says goes to its log as well."""
+    def build(self, *command):
+        """Runs one command of the installation."""
+        log = self.home / "install.log"
+        with open(log, "ab") as sink:
+            status = subprocess.call([str(word) for word in command], cwd=HERE, stdin=subprocess.DEVNULL, stdout=sink,
+                                     stderr=subprocess.STDOUT)
+        if status:
+            raise NotInstalled(f"mqadmin {self.version}: `{' '.join(map(str, command))}` ended with status {status}, see {log}")
+
+    def start(self):
+        """Starts the Java process that runs the verbs."""
         conf = self.directory / "conf"
         conf.mkdir(parents=True, exist_ok=True)
         # Version 4.9 wants one; in RocketMQ's archive it says where the tool logs to.
         (conf / "logback_tools.xml").write_text("<configuration/>\n")
-        command = [tool("java"), "-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8",
-                   f"-Duser.home={self.directory}", f"-Drocketmq.home.dir={self.directory}",
-                   f"-Drocketmq.namesrv.addr={self.namesrv}", "-cp", f"{self.home / 'lib'}/*", MAIN, *map(str, words)]
+        command = [tool("java"), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8",
+                   "-Dstdout.encoding=UTF-8", "-Dstderr.encoding=UTF-8", f"-Duser.home={self.directory}", f"-Djava.io.tmpdir={self.directory}",
+                   f"-Drocketmq.home.dir={self.directory}", f"-Drocketmq.namesrv.addr={self.namesrv}",
+                   "-cp", f"{self.home / 'classes'}:{self.home / 'lib'}/*", "Resident"]
+        # A home of its own: the tool logs there and looks there for credentials.
+        self.process = subprocess.Popen(command, cwd=self.directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, env=dict(os.environ, ROCKETMQ_HOME=str(self.directory)))
+        self.lines = queue.SimpleQueue()
+        threading.Thread(target=read_lines, args=(self.process, self.lines), daemon=True).start()
+
+    def run(self, *words, within_s=VERB_WITHIN_S):
+        """Runs one verb to its end; everything it says goes to the tool's log as well."""
+        if self.process is None:
+            self.start()
         began = time.monotonic()
-        try:
-            # A home of its own: the tool logs there and looks there for credentials.
-            done = subprocess.run(command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, timeout=VERB_WITHIN_S, check=False,
-                                  env=dict(os.environ, ROCKETMQ_HOME=str(self.directory)))
-            status, said = done.returncode, done.stdout
-        except subprocess.TimeoutExpired as late:
-            status, said = -1, (late.stdout or b"") + f"\nnot done within {VERB_WITHIN_S} s".encode()
-        output = Output(words, status, said.decode("utf-8", errors="replace"), time.monotonic() - began)
+        self.process.stdin.write("\t".join(map(str, words)).encode() + b"\n")
+        self.process.stdin.flush()
+        said, status = self.read_until_done(began + within_s)
+        text = said.decode("utf-8", errors="replace")
+        output = Output(words, status, text, time.monotonic() - began)
         with open(self.directory / "mqadmin.log", "a", encoding="utf-8") as log:
             log.write(f"$ mqadmin {' '.join(map(str, words))}\n{output.text}\n[status {status}, {output.seconds:.1f} s]\n\n")
         return output
+
+    def read_until_done(self, deadline):
+        """What the verb says, and its status. The process is gone after a verb that ended it or did not end in time."""
+        said = b""
+        while True:
+            try:
+                line = self.lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                self.end()
+                return said + b"\nnot done in time\n", -1
+            if line is None:
+                status = self.process.wait()
+                self.end()
+                return said, status
+            if line.endswith(DONE):
+                return said + line.removesuffix(DONE), 0
+            said += line
+
+    def end(self):
+        """Ends the Java process, if there is one."""
+        if self.process is None:
+            return
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process = None
+
+
+def read_lines(process, lines):
+    """Passes on what `process` says, line by line, and None at its end."""
+    with process.stdout as stream:
+        for line in stream:
+            lines.put(line)
+    lines.put(None)

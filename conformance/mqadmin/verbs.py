@@ -1,256 +1,617 @@
-"""The verbs that are tried, in order: each with its words, and with what its output must show.
+"""The verbs that are tried, in order. Each leaves the group as the ones after it need it."""
 
-A check gets the output and the story so far, and returns a complaint or None. The numbers are known because everything
-in the group was put there by the verbs before.
-"""
+import json
 
-import dataclasses
-import re
-import time
+from verb import (BROKER, CLUSTER, GROUP, KEY, QUEUES, SENT, TOPIC, Verb, both, counted, in_an_hour, key_rows, lag,
+                  nodes, on_leader, remember_client, remember_offset_id, remember_place, rows, says, says_not, sent,
+                  sends, topic_total)
 
-TOPIC = "AdminTopic"
-QUEUES = 8
-GROUP = "AdminGroup"
-SENT = 12
-KEY = "order-7"
-CLUSTER = "RaftCluster"
-BROKER = "RaftNode00"
-# Longer where the tool's machine has an IPv6 address only.
-UNIQUE_KEY = "[0-9A-Fa-f]{32,56}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Verb:
-    """One call of mqadmin."""
-
-    name: str
-    words: object  # a list, or a function of the story that gives one
-    check: object = None
-    versions: tuple = ("5", "4")
-    # For a verb that must be refused: what the tool then shows beside the stack trace it prints of every refusal.
-    refused: str = ""
-    # Tried again until the check passes, at most so long: what the tool shows may lag by a heartbeat.
-    within_s: float = 0
-
-    def words_for(self, story):
-        """The command line."""
-        return self.words(story) if callable(self.words) else self.words
+ABSENT_TOPIC = "AdminAbsent"
+ABSENT_GROUP = "AdminNobody"
+FLAGS = "AdminFlags"
+# Nothing listens there.
+NOWHERE = "127.0.0.1:9"
+ABSENT_ID = "7F000001000138AF3C3D5E6F70810000"
+FIXED_DELAYS = '{"type":"CUSTOMIZED","customizedRetryPolicy":{"next":[1000,5000]}}'
+GROWING_DELAYS = '{"type":"EXPONENTIAL","exponentialRetryPolicy":{"initial":5000,"max":7200000,"multiplier":2}}'
+FIVE = ("5",)
+FOUR = ("4",)
 
 
-def says(*parts):
-    """The output holds each of these."""
-    def check(output, _story):
-        missing = [part for part in parts if part not in output.text]
-        return f"{missing} not in: {output.tail()}" if missing else None
-    return check
+def story_file(name, value):
+    """Words that end with the path of a file of JSON."""
+    def words(story, *given):
+        path = story.directory / name
+        path.write_text(json.dumps(value))
+        return [*given, path]
+    return words
 
 
-def says_not(*parts):
-    """The output holds none of these."""
-    def check(output, _story):
-        found = [part for part in parts if part in output.text]
-        return f"{found} in: {output.tail()}" if found else None
-    return check
+def topics_file(story):
+    config = [{"topicName": name, "readQueueNums": 3, "writeQueueNums": 3, "perm": 6, "order": False, "topicSysFlag": 0,
+               "topicFilterType": "SINGLE_TAG"} for name in ("AdminListA", "AdminListB")]
+    return story_file("topics.json", config)(story, "updateTopicList", "-c", CLUSTER, "-f")
 
 
-def both(*checks):
-    """All of these hold."""
-    def check(output, story):
-        return next((complaint for complaint in (one(output, story) for one in checks) if complaint), None)
-    return check
+def groups_file(story):
+    config = [{"groupName": name, "retryMaxTimes": 4, "consumeEnable": True} for name in ("AdminListGroupA", "AdminListGroupB")]
+    return story_file("groups.json", config)(story, "updateSubGroupList", "-c", CLUSTER, "-f")
 
 
-def rows(matching, count):
-    """So many lines hold this."""
-    def check(output, _story):
-        found = [line for line in output.text.splitlines() if re.search(matching, line)]
-        return None if len(found) == count else f"{len(found)} lines with {matching!r}, not {count}: {output.tail()}"
-    return check
+def exports(*words):
+    return lambda story: [*words, "-f", story.directory / "export"]
 
 
-def nodes(output, story):
-    """`clusterList` shows three nodes, the leader as number 0."""
-    shown = {line[2]: line[3] for line in output.rows() if len(line) > 4 and line[0] == CLUSTER}
-    if len(shown) != 3:
-        return f"{len(shown)} nodes: {output.tail()}"
-    return None if shown.get("0") == story.leader() else f"leader is {story.leader()}, shown {shown}"
-
-
-def topic_total(output, _story):
-    """`topicStatus` adds up to what was sent."""
-    queues = [line for line in output.rows() if line[0] == BROKER]
-    total = sum(int(line[3]) for line in queues)
-    if len(queues) != QUEUES or total != SENT:
-        return f"{len(queues)} queues with {total} messages, not {QUEUES} with {SENT}: {output.tail()}"
-    return None
-
-
-def lag(expected):
-    """`consumerProgress -g` shows this difference in all."""
-    def check(output, _story):
-        total = output.number_after("Consume Diff Total") or output.number_after("Diff Total")
-        shown = 0 if total is None else total
-        return None if shown == expected else f"difference {shown}, not {expected}: {output.tail()}"
-    return check
-
-
-def remember_place(output, story):
-    """Keeps where the message lies that was found by its key."""
-    story.queue = output.number_after("Queue ID")
-    story.queue_offset = output.number_after("Queue Offset")
-    return f"no place in: {output.tail()}" if None in (story.queue, story.queue_offset) else None
-
-
-def remember_offset_id(output, story):
-    """Keeps its other id."""
-    found = re.search(r"OffsetID:\s+([0-9A-F]{32})", output.text)
-    if not found:
-        return f"no offset id in: {output.tail()}"
-    story.offset_id = found.group(1)
-    return None
-
-
-def key_rows(output, story):
-    """`queryMsgByKey` lists one message, by its unique key."""
-    found = [line for line in output.rows() if re.fullmatch(UNIQUE_KEY, line[0])]
-    if len(found) != 1:
-        return f"{len(found)} messages with key {KEY}: {output.tail()}"
-    story.unique_key = found[0][0]
-    return None
-
-
-def sent(output, story):
-    """`sendMessage` says SEND_OK with an id."""
-    found = re.search(rf"SEND_OK\s+({UNIQUE_KEY})", output.text)
-    if not found:
-        return f"not sent: {output.tail()}"
-    story.ids.append(found.group(1))
-    return None
-
-
-def on_leader(*words):
-    """`words` with the leader's address behind `-b`."""
-    return lambda story: [*words, "-b", story.leader()]
-
-
-def sends():
-    """Messages over all queues, one of them with a key."""
-    for number in range(SENT):
-        key = ["-k", KEY] if number == 7 else []
-        yield Verb("sendMessage", ["sendMessage", "-t", TOPIC, "-p", f"body {number}", "-c", "TagA", *key], sent)
-
-
-def in_an_hour():
-    """A time after every message, as the tools take it."""
-    return str(int((time.time() + 3600) * 1000))
-
-
-VERBS = [
-    Verb("clusterList", ["clusterList"], nodes, within_s=30),
-    Verb("clusterList -m", ["clusterList", "-m"], says(BROKER)),
-    Verb("updateTopic", ["updateTopic", "-c", CLUSTER, "-t", TOPIC, "-r", QUEUES, "-w", QUEUES], says("success", TOPIC)),
+CLUSTER_VERBS = [
+    Verb("clusterList", ["clusterList"], nodes, within_s=30, shape="words"),
+    Verb("clusterList -m", ["clusterList", "-m"], says(BROKER), shape="words"),
+    Verb("clusterList -c", ["clusterList", "-c", CLUSTER], nodes, versions=FIVE, shape="words"),
+    Verb("clusterList, absent", ["clusterList", "-c", "NoCluster"], versions=FIVE),
+    Verb("updateTopic", ["updateTopic", "-c", CLUSTER, "-t", TOPIC, "-r", QUEUES, "-w", QUEUES],
+         says("success", TOPIC)),
     Verb("updateTopic, one broker", on_leader("updateTopic", "-t", "AdminOther", "-r", 2, "-w", 2), says("success")),
+    Verb("updateTopic, all flags",
+         ["updateTopic", "-c", CLUSTER, "-t", FLAGS, "-r", 4, "-w", 3, "-p", 6, "-o", "true", "-u", "true", "-s",
+          "true"], says("success")),
+    Verb("topicRoute after all flags", ["topicRoute", "-t", FLAGS], within_s=3),
+    Verb("updateTopic, attribute", ["updateTopic", "-c", CLUSTER, "-t", "AdminTyped", "-a", "+message.type=NORMAL"],
+         versions=FIVE),
+    Verb("updateTopic, unknown attribute", ["updateTopic", "-c", CLUSTER, "-t", "AdminTyped", "-a", "+no.such=1"],
+         versions=FIVE, refused="CODE: 1  DESC: unsupported key: no.such"),
+    Verb("updateTopic, unknown attribute value",
+         ["updateTopic", "-c", CLUSTER, "-t", "AdminTyped", "-a", "+message.type=ODD"], versions=FIVE,
+         refused="CODE: 1  DESC: value is not in set: [UNSPECIFIED, TRANSACTION, FIFO, DELAY, NORMAL]"),
+    Verb("updateTopic, mixed", ["updateTopic", "-c", CLUSTER, "-t", "AdminTyped", "-a", "+message.type=MIXED"],
+         versions=FIVE, refused="CODE: 29  DESC: MIXED message type is not supported."),
+    Verb("updateTopic, attribute without sign",
+         ["updateTopic", "-c", CLUSTER, "-t", "AdminTyped", "-a", "message.type=FIFO"], versions=FIVE,
+         refused="RuntimeException: add/alter attribute format is wrong: message.type"),
+    Verb("updateTopic, attribute twice",
+         ["updateTopic", "-c", CLUSTER, "-t", "AdminTyped", "-a", "+message.type=FIFO,+message.type=DELAY"],
+         versions=FIVE, refused="RuntimeException: key duplication: +message.type"),
+    Verb("updateTopic, attribute removed", ["updateTopic", "-c", CLUSTER, "-t", "AdminTyped", "-a", "-message.type"],
+         versions=FIVE),
+    Verb("updateTopic, absent attribute removed",
+         ["updateTopic", "-c", CLUSTER, "-t", "AdminTyped", "-a", "-queue.type"], versions=FIVE,
+         refused="CODE: 1  DESC: attempt to delete a nonexistent key: queue.type"),
+    Verb("updateTopic, absent attribute of a new topic",
+         ["updateTopic", "-c", CLUSTER, "-t", "AdminTypedNew", "-a", "-queue.type"], versions=FIVE,
+         refused="CODE: 1  DESC: only add attribute is supported while creating topic. key: queue.type"),
     Verb("updateTopic, illegal name", ["updateTopic", "-c", CLUSTER, "-t", "bad name"],
          refused="CODE: 29  DESC: The specified topic contains illegal characters"),
-    Verb("topicList", ["topicList"], says(TOPIC, "AdminOther", "TBW102")),
+    Verb("updateTopic, long name", ["updateTopic", "-c", CLUSTER, "-t", "x" * 128],
+         refused="CODE: 29  DESC: The specified topic is longer than topic max length."),
+    Verb("updateTopic, system topic", ["updateTopic", "-c", CLUSTER, "-t", "TBW102"],
+         refused="CODE: 29  DESC: The topic[TBW102] is conflict with system topic."),
+    Verb("updateTopic, cluster's name", ["updateTopic", "-c", CLUSTER, "-t", CLUSTER],
+         refused="CODE: 29  DESC: The topic[RaftCluster] is conflict with system topic."),
+    Verb("updateTopic, broker's name", ["updateTopic", "-c", CLUSTER, "-t", BROKER],
+         refused="CODE: 29  DESC: The topic[RaftNode00] is conflict with system topic."),
+    Verb("updateTopic, perm 9", ["updateTopic", "-c", CLUSTER, "-t", "AdminPerm", "-p", 9], versions=FIVE,
+         refused="CODE: 16  DESC: topicPermission value: 9 is invalid."),
+    Verb("updateTopic, perm 9", ["updateTopic", "-c", CLUSTER, "-t", "AdminPerm", "-p", 9], versions=FOUR),
+    Verb("updateTopic, perm 2", ["updateTopic", "-c", CLUSTER, "-t", "AdminPerm", "-p", 2]),
+    Verb("updateTopic, no queues", ["updateTopic", "-c", CLUSTER, "-t", "AdminNone", "-r", 0, "-w", 0]),
+    Verb("updateTopic, queues below 0", ["updateTopic", "-c", CLUSTER, "-t", "AdminMinus", "-r", -1, "-w", -1],
+         refused="CODE: 29  DESC: readQueueNums -1 is not in 0..=65536"),
+    Verb("updateTopic, no number", ["updateTopic", "-c", CLUSTER, "-t", "AdminMinus", "-r", "x"],
+         refused="NumberFormatException: For input string: \"x\""),
+    Verb("updateTopic, absent cluster", ["updateTopic", "-c", "NoCluster", "-t", "AdminX"]),
+    Verb("updateTopic, absent broker", ["updateTopic", "-b", NOWHERE, "-t", "AdminX"],
+         refused="RemotingConnectException: connect to"),
+    Verb("updateTopicList", topics_file, versions=FIVE),
+    Verb("topicList", ["topicList"], says(TOPIC, "AdminOther", "TBW102"), within_s=3),
     Verb("topicList -c", ["topicList", "-c"], says(TOPIC, CLUSTER)),
     Verb("topicClusterList", ["topicClusterList", "-t", TOPIC], says(CLUSTER)),
+    Verb("topicClusterList, absent", ["topicClusterList", "-t", ABSENT_TOPIC],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: AdminAbsent"),
     Verb("topicRoute", ["topicRoute", "-t", TOPIC], both(says(BROKER, '"readQueueNums":8'), says('"perm":6'))),
-    Verb("topicRoute -l", ["topicRoute", "-t", TOPIC, "-l"], says(BROKER), versions=("5",)),
+    Verb("topicRoute -l", ["topicRoute", "-t", TOPIC, "-l"], says(BROKER), versions=FIVE),
+    Verb("topicRoute, absent", ["topicRoute", "-t", ABSENT_TOPIC],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: AdminAbsent"),
     Verb("updateTopicPerm", ["updateTopicPerm", "-c", CLUSTER, "-t", "AdminOther", "-p", 4], says("success")),
+    Verb("updateTopicPerm, same", ["updateTopicPerm", "-c", CLUSTER, "-t", "AdminOther", "-p", 4]),
     Verb("topicRoute after updateTopicPerm", ["topicRoute", "-t", "AdminOther"], says('"perm":4')),
+    Verb("updateTopicPerm -b", on_leader("updateTopicPerm", "-t", "AdminOther", "-p", 6)),
+    Verb("updateTopicPerm, perm 9", ["updateTopicPerm", "-c", CLUSTER, "-t", "AdminOther", "-p", 9], versions=FIVE,
+         refused="CODE: 16  DESC: topicPermission value: 9 is invalid."),
+    Verb("updateTopicPerm, perm 9", ["updateTopicPerm", "-c", CLUSTER, "-t", "AdminOther", "-p", 9], versions=FOUR),
+    Verb("updateTopicPerm, absent", ["updateTopicPerm", "-c", CLUSTER, "-t", ABSENT_TOPIC, "-p", 4],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: AdminAbsent"),
+    Verb("updateTopicPerm, follower",
+         lambda story: ["updateTopicPerm", "-b", story.follower(), "-t", "AdminOther", "-p", 4]),
     Verb("updateOrderConf", ["updateOrderConf", "-t", TOPIC, "-m", "put", "-v", f"{BROKER}:8"], says("success")),
     Verb("updateOrderConf get", ["updateOrderConf", "-t", TOPIC, "-m", "get"], says(f"{BROKER}:8")),
+    Verb("topicRoute with an order", ["topicRoute", "-t", TOPIC]),
     Verb("updateOrderConf delete", ["updateOrderConf", "-t", TOPIC, "-m", "delete"], says("success")),
+    Verb("updateOrderConf get, absent", ["updateOrderConf", "-t", TOPIC, "-m", "get"],
+         refused="CODE: 22  DESC: No config item, Namespace: ORDER_TOPIC_CONFIG Key: AdminTopic"),
+    Verb("updateOrderConf delete, absent", ["updateOrderConf", "-t", ABSENT_TOPIC, "-m", "delete"]),
+    Verb("updateOrderConf, no value", ["updateOrderConf", "-t", TOPIC, "-m", "put"],
+         refused="Exception: please set orderConf with option -v."),
+    Verb("updateOrderConf, no method", ["updateOrderConf", "-t", TOPIC, "-m", "turn"]),
     Verb("allocateMQ", ["allocateMQ", "-t", TOPIC, "-i", "10.0.0.1,10.0.0.2"], says("10.0.0.2", '"queueId":7')),
+    Verb("allocateMQ, absent", ["allocateMQ", "-t", ABSENT_TOPIC, "-i", "10.0.0.1"],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: AdminAbsent"),
+    Verb("topicStatus, absent", ["topicStatus", "-t", ABSENT_TOPIC],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: AdminAbsent"),
+    Verb("topicStatus, empty", ["topicStatus", "-t", "AdminOther"]),
+]
+
+MESSAGE_VERBS = [
     *sends(),
     Verb("sendMessage to a queue", ["sendMessage", "-t", "AdminQueue", "-p", "one", "-b", BROKER, "-i", "0"]),
+    Verb("sendMessage to an absent topic", ["sendMessage", "-t", "AdminAuto", "-p", "one"]),
+    Verb("topicRoute of what a send made", ["topicRoute", "-t", "AdminAuto"], within_s=3),
+    Verb("sendMessage to an absent queue", ["sendMessage", "-t", TOPIC, "-p", "one", "-b", BROKER, "-i", "99"],
+         refused="CODE: 29  DESC: request queueId[99] is illegal, topic AdminTopic has 8 queues"),
+    Verb("sendMessage to an absent broker", ["sendMessage", "-t", TOPIC, "-p", "one", "-b", "NoBroker", "-i", "0"],
+         refused="MQClientException: The broker[NoBroker] not exist"),
+    Verb("sendMessage, empty", ["sendMessage", "-t", TOPIC, "-p", ""],
+         refused="CODE: 13  DESC: the message body length is zero"),
+    Verb("sendMessage, illegal topic", ["sendMessage", "-t", "bad name", "-p", "one"],
+         refused="MQClientException: The specified topic[bad name] contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$"),
+    Verb("sendMessage, system topic", ["sendMessage", "-t", "SCHEDULE_TOPIC_XXXX", "-p", "one"],
+         refused="MQClientException: Sending message to topic[SCHEDULE_TOPIC_XXXX] is forbidden."),
+    Verb("sendMessage, read-only topic", ["sendMessage", "-t", "AdminReadOnly", "-p", "one"]),
+    Verb("updateTopic, read-only", ["updateTopic", "-c", CLUSTER, "-t", "AdminReadOnly", "-r", 1, "-w", 1, "-p", 4]),
+    Verb("sendMessage, read-only topic again", ["sendMessage", "-t", "AdminReadOnly", "-p", "one"],
+         refused="MQClientException: No route info of this topic: AdminReadOnly"),
     Verb("topicStatus", ["topicStatus", "-t", TOPIC], topic_total),
-    Verb("topicStatus -c", ["topicStatus", "-t", TOPIC, "-c", CLUSTER], says(BROKER), versions=("5",)),
-    Verb("queryMsgByKey", ["queryMsgByKey", "-t", TOPIC, "-k", KEY], key_rows),
+    Verb("topicStatus -c", ["topicStatus", "-t", TOPIC, "-c", CLUSTER], says(BROKER), versions=FIVE),
+    Verb("queryMsgByKey", ["queryMsgByKey", "-t", TOPIC, "-k", KEY], key_rows, within_s=3),
+    Verb("queryMsgByKey -m", ["queryMsgByKey", "-t", TOPIC, "-k", KEY, "-m", 1], key_rows, versions=FIVE),
+    Verb("queryMsgByKey -b -e", ["queryMsgByKey", "-t", TOPIC, "-k", KEY, "-b", 0, "-e", "4102444800000"], key_rows,
+         versions=FIVE),
+    Verb("queryMsgByKey, before", ["queryMsgByKey", "-t", TOPIC, "-k", KEY, "-b", 0, "-e", 1000], versions=FIVE,
+         refused="CODE: 208  DESC: query message by key finished, but no message."),
+    Verb("queryMsgByKey, absent", ["queryMsgByKey", "-t", TOPIC, "-k", "no-such-key"],
+         refused="CODE: 208  DESC: query message by key finished, but no message."),
+    Verb("queryMsgByKey, absent topic", ["queryMsgByKey", "-t", ABSENT_TOPIC, "-k", KEY],
+         refused="CODE: 17  DESC: The topic[AdminAbsent] not matched route info"),
+    Verb("queryMsgByKey -c", ["queryMsgByKey", "-t", TOPIC, "-k", KEY, "-c", CLUSTER], versions=FIVE),
     Verb("queryMsgByUniqueKey", lambda story: ["queryMsgByUniqueKey", "-t", TOPIC, "-i", story.unique_key],
          both(says(TOPIC, KEY), remember_place)),
+    Verb("queryMsgByUniqueKey -a", lambda story: ["queryMsgByUniqueKey", "-t", TOPIC, "-i", story.unique_key, "-a"]),
+    Verb("queryMsgByUniqueKey, absent", ["queryMsgByUniqueKey", "-t", TOPIC, "-i", ABSENT_ID],
+         refused="CODE: 208  DESC: query message by key finished, but no message."),
+    Verb("queryMsgByUniqueKey, absent topic", ["queryMsgByUniqueKey", "-t", ABSENT_TOPIC, "-i", ABSENT_ID],
+         refused="CODE: 17  DESC: The topic[AdminAbsent] not matched route info"),
     Verb("queryMsgByOffset",
          lambda story: ["queryMsgByOffset", "-t", TOPIC, "-b", BROKER, "-i", story.queue, "-o", story.queue_offset],
          both(says(TOPIC, KEY), remember_offset_id)),
+    Verb("queryMsgByOffset, beyond the end", ["queryMsgByOffset", "-t", TOPIC, "-b", BROKER, "-i", 0, "-o", 9999]),
+    Verb("queryMsgByOffset, below 0", ["queryMsgByOffset", "-t", TOPIC, "-b", BROKER, "-i", 0, "-o", "-1"],
+         refused="MQClientException: offset < 0"),
+    Verb("queryMsgByOffset, absent queue", ["queryMsgByOffset", "-t", TOPIC, "-b", BROKER, "-i", 99, "-o", 0],
+         refused="CODE: 29  DESC: queueId[99] is illegal, topic:[AdminTopic] topicConfig.readQueueNums:[8]"),
+    Verb("queryMsgByOffset, absent broker", ["queryMsgByOffset", "-t", TOPIC, "-b", "NoBroker", "-i", 0, "-o", 0],
+         refused="MQClientException: The broker[NoBroker] not exist"),
+    Verb("queryMsgByOffset, absent topic", ["queryMsgByOffset", "-t", ABSENT_TOPIC, "-b", BROKER, "-i", 0, "-o", 0],
+         refused="MQClientException: The broker[RaftNode00] not exist"),
     Verb("queryMsgById", lambda story: ["queryMsgById", "-t", TOPIC, "-i", story.offset_id], says(TOPIC, KEY),
-         versions=("5",)),
-    Verb("queryMsgById", lambda story: ["queryMsgById", "-i", story.offset_id], says(TOPIC, KEY), versions=("4",)),
+         versions=FIVE),
+    Verb("queryMsgById", lambda story: ["queryMsgById", "-i", story.offset_id], says(TOPIC, KEY), versions=FOUR),
+    Verb("queryMsgById -f", lambda story: ["queryMsgById", "-t", TOPIC, "-i", story.offset_id, "-f", "UTF-8"],
+         versions=FIVE),
+    Verb("queryMsgById, unique key", lambda story: ["queryMsgById", "-t", TOPIC, "-i", story.unique_key],
+         versions=FIVE),
+    Verb("queryMsgById, beyond the end",
+         lambda story: ["queryMsgById", "-t", TOPIC, "-i", story.offset_id[:16] + "00000000FFFFFF00"], versions=FIVE,
+         refused="CODE: 208  DESC: query message by key finished, but no message."),
+    Verb("queryMsgById, beyond the end",
+         lambda story: ["queryMsgById", "-i", story.offset_id[:16] + "00000000FFFFFF00"], versions=FOUR,
+         refused="CODE: 1  DESC: can not find message by the offset, 4294967040"),
+    Verb("queryMsgById, within a message",
+         lambda story: ["queryMsgById", "-t", TOPIC, "-i", shifted(story.offset_id, 3)], versions=FIVE,
+         refused="CODE: 208  DESC: query message by key finished, but no message."),
+    Verb("queryMsgById, of a follower", lambda story: ["queryMsgById", "-t", TOPIC, "-i", on_follower(story)],
+         versions=FIVE),
+    Verb("queryMsgById, no id", ["queryMsgById", "-t", TOPIC, "-i", "xyz"], versions=FIVE,
+         refused="CODE: 208  DESC: query message by key finished, but no message."),
+    Verb("queryMsgById, other topic", lambda story: ["queryMsgById", "-t", "AdminOther", "-i", story.offset_id],
+         versions=FIVE),
+    Verb("queryMsgTraceById -t", lambda story: ["queryMsgTraceById", "-i", story.ids[-1], "-t", TOPIC],
+         refused="CODE: 208  DESC: query message by key finished, but no message."),
     Verb("printMsg", ["printMsg", "-t", TOPIC, "-d", "true"], rows("MSGID|body \\d+", SENT)),
+    Verb("printMsg -s", ["printMsg", "-t", TOPIC, "-s", "TagB || TagC", "-d", "true"]),
+    Verb("printMsg -b -e", ["printMsg", "-t", TOPIC, "-b", "0", "-e", "4102444800000", "-d", "true"]),
+    Verb("printMsg, before", ["printMsg", "-t", TOPIC, "-b", "0", "-e", "1000", "-d", "true"]),
+    Verb("printMsg, day", ["printMsg", "-t", TOPIC, "-b", "2020-01-01#00:00:00:000", "-c", "UTF-8"]),
+    Verb("printMsg, absent", ["printMsg", "-t", ABSENT_TOPIC],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: AdminAbsent"),
     Verb("printMsgByQueue",
          lambda story: ["printMsgByQueue", "-t", TOPIC, "-a", BROKER, "-i", story.queue, "-p", "true", "-d", "true"],
          says("body ")),
+    Verb("printMsgByQueue -f",
+         lambda story: ["printMsgByQueue", "-t", TOPIC, "-a", BROKER, "-i", story.queue, "-f", "true"]),
+    Verb("printMsgByQueue -s -b -e",
+         lambda story: ["printMsgByQueue", "-t", TOPIC, "-a", BROKER, "-i", story.queue, "-p", "true", "-s", "TagA",
+                        "-b", "0", "-e", "4102444800000"]),
+    Verb("printMsgByQueue, absent queue", ["printMsgByQueue", "-t", TOPIC, "-a", BROKER, "-i", 99, "-p", "true"]),
     Verb("consumeMessage", ["consumeMessage", "-t", TOPIC, "-g", "AdminPull"], says("body ")),
     Verb("consumeMessage, one queue",
-         lambda story: ["consumeMessage", "-t", TOPIC, "-b", BROKER, "-i", story.queue, "-o", story.queue_offset, "-c", 1,
-                        "-g", "AdminPull"],
-         says("Consume ok")),
+         lambda story: ["consumeMessage", "-t", TOPIC, "-b", BROKER, "-i", story.queue, "-o", story.queue_offset, "-c",
+                        1, "-g", "AdminPull"], says("Consume ok")),
+    Verb("consumeMessage -s -e", ["consumeMessage", "-t", TOPIC, "-s", "0", "-e", "4102444800000", "-g", "AdminPull"]),
+    Verb("consumeMessage -c", ["consumeMessage", "-t", TOPIC, "-c", 5, "-g", "AdminPull"]),
+    Verb("consumeMessage, absent topic", ["consumeMessage", "-t", ABSENT_TOPIC, "-g", "AdminPull"],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: AdminAbsent"),
+    Verb("consumeMessage, beyond the end",
+         ["consumeMessage", "-t", TOPIC, "-b", BROKER, "-i", 0, "-o", 9999, "-g", "AdminPull"]),
+    Verb("consumeMessage, absent queue", ["consumeMessage", "-t", TOPIC, "-b", BROKER, "-i", 99, "-g", "AdminPull"],
+         refused="CODE: 29  DESC: queueId[99] is illegal, topic:[AdminTopic] topicConfig.readQueueNums:[8]"),
+    Verb("checkMsgSendRT", ["checkMsgSendRT", "-t", "AdminRT", "-a", 3, "-s", 10], shape="words"),
+]
+
+GROUP_VERBS = [
     Verb("updateSubGroup", ["updateSubGroup", "-c", CLUSTER, "-g", GROUP, "-r", 5], says("success")),
-    Verb("getConsumerConfig", ["getConsumerConfig", "-g", GROUP], both(says(GROUP), says("retryMaxTimes")),
-         versions=("5",)),
+    Verb("updateSubGroup, all flags",
+         ["updateSubGroup", "-c", CLUSTER, "-g", "AdminGroupFlags", "-s", "true", "-m", "true", "-d", "true", "-q", 2,
+          "-r", 3, "-i", 0, "-w", 1, "-a", "false"]),
+    Verb("updateSubGroup, orderly and retry policy",
+         on_leader("updateSubGroup", "-g", "AdminGroupRetry", "-o", "true", "-p", FIXED_DELAYS), versions=FIVE),
+    Verb("updateSubGroup, exponential",
+         on_leader("updateSubGroup", "-g", "AdminGroupExp", "-p", GROWING_DELAYS), versions=FIVE),
+    Verb("updateSubGroup, bad policy", on_leader("updateSubGroup", "-g", "AdminGroupBad", "-p", "{x"), versions=FIVE,
+         refused="JSONException: not match : - \u001a, info : pos 2, line 1, column 3{x"),
+    Verb("updateSubGroup, attribute",
+         ["updateSubGroup", "-c", CLUSTER, "-g", "AdminGroupAttr", "--attributes", "+no.such=1"], versions=FIVE,
+         refused="CODE: 1  DESC: unsupported key: no.such"),
+    Verb("updateSubGroup, off", ["updateSubGroup", "-c", CLUSTER, "-g", "AdminGroupOff", "-s", "false"]),
+    Verb("updateSubGroup, illegal name", ["updateSubGroup", "-c", CLUSTER, "-g", "bad name"],
+         refused="CODE: 29  DESC: The specified group contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$"),
+    Verb("updateSubGroup, long name", ["updateSubGroup", "-c", CLUSTER, "-g", "x" * 256],
+         refused="CODE: 29  DESC: The specified group is longer than group max length."),
+    Verb("updateSubGroup, absent cluster", ["updateSubGroup", "-c", "NoCluster", "-g", "AdminX"]),
+    Verb("updateSubGroupList", groups_file, versions=FIVE),
+    Verb("getConsumerConfig", ["getConsumerConfig", "-g", GROUP], both(says(GROUP), says("retryMaxTimes"))),
+    Verb("getConsumerConfig, all flags", ["getConsumerConfig", "-g", "AdminGroupFlags"]),
+    Verb("getConsumerConfig, retry policy", ["getConsumerConfig", "-g", "AdminGroupRetry"], versions=FIVE),
+    Verb("getConsumerConfig, exponential", ["getConsumerConfig", "-g", "AdminGroupExp"], versions=FIVE),
+    Verb("getConsumerConfig, off", ["getConsumerConfig", "-g", "AdminGroupOff"]),
+    Verb("getConsumerConfig, of a list", ["getConsumerConfig", "-g", "AdminListGroupA"], versions=FIVE),
+    Verb("getConsumerConfig, absent", ["getConsumerConfig", "-g", ABSENT_GROUP]),
+    Verb("getConsumerConfig, illegal name", ["getConsumerConfig", "-g", "bad name"]),
+    Verb("setConsumeMode POP", ["setConsumeMode", "-c", CLUSTER, "-t", TOPIC, "-g", "AdminPop", "-m", "POP", "-q", 2],
+         versions=FIVE, refused="CODE: 29  DESC: mode POP is not supported by this broker, PULL is"),
     Verb("setConsumeMode PULL", ["setConsumeMode", "-c", CLUSTER, "-t", TOPIC, "-g", GROUP, "-m", "PULL"],
-         says("success"), versions=("5",)),
+         says("success"), versions=FIVE),
+    Verb("setConsumeMode, no mode", ["setConsumeMode", "-c", CLUSTER, "-t", TOPIC, "-g", GROUP, "-m", "PUSH"],
+         versions=FIVE,
+         refused="IllegalArgumentException: No enum constant org.apache.rocketmq.common.message.MessageRequestMode.PUSH"),
+    Verb("setConsumeMode, retry topic",
+         ["setConsumeMode", "-c", CLUSTER, "-t", f"%RETRY%{GROUP}", "-g", GROUP, "-m", "POP"], versions=FIVE,
+         refused="CODE: 16  DESC: retry topic is not allowed to set mode"),
+    Verb("setConsumeMode, absent topic",
+         ["setConsumeMode", "-c", CLUSTER, "-t", ABSENT_TOPIC, "-g", GROUP, "-m", "PULL"], versions=FIVE,
+         refused="CODE: 17  DESC: topic[AdminAbsent] not exist"),
     # As in RocketMQ: a group's retry topic is made when its first consumer comes.
     Verb("consumerProgress, never online", ["consumerProgress", "-g", GROUP],
          refused=f"CODE: 17  DESC: No topic route info in name server for the topic: %RETRY%{GROUP}"),
+    Verb("consumerProgress -t, never online", ["consumerProgress", "-g", GROUP, "-t", TOPIC], versions=FIVE),
+    Verb("consumerConnection, absent", ["consumerConnection", "-g", ABSENT_GROUP],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: %RETRY%AdminNobody"),
+    Verb("consumerConnection, never online", ["consumerConnection", "-g", GROUP],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: %RETRY%AdminGroup"),
+    Verb("consumerConnection -b, never online", on_leader("consumerConnection", "-g", GROUP),
+         refused="CODE: 206  DESC: the consumer group[AdminGroup] not online"),
+    Verb("consumerStatus, absent", ["consumerStatus", "-g", ABSENT_GROUP],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: %RETRY%AdminNobody"),
+    Verb("producerConnection, absent", ["producerConnection", "-g", "NoProducer", "-t", TOPIC],
+         refused="CODE: 1  DESC: the producer group[NoProducer] not exist"),
+    Verb("producerConnection, absent topic", ["producerConnection", "-g", "NoProducer", "-t", ABSENT_TOPIC],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: AdminAbsent"),
     # From here on a consumer of the group is online and has consumed everything.
     Verb("START A CONSUMER", None),
     Verb("consumerConnection", ["consumerConnection", "-g", GROUP],
-         says("CONSUME_PASSIVELY", "CLUSTERING", TOPIC, "127.0.0.1:"), within_s=40),
+         both(says("CONSUME_PASSIVELY", "CLUSTERING", TOPIC, "127.0.0.1:"), remember_client), within_s=40),
+    Verb("consumerConnection -b", on_leader("consumerConnection", "-g", GROUP), says(TOPIC)),
     Verb("consumerProgress", ["consumerProgress", "-g", GROUP], both(lag(0), rows(f"^{TOPIC} ", QUEUES)), within_s=40),
     # The tool leaves out queues that nothing was consumed of.
     Verb("brokerConsumeStats", on_leader("brokerConsumeStats"), says("#Topic", TOPIC, GROUP, "Diff Total: 0")),
+    Verb("brokerConsumeStats -l", on_leader("brokerConsumeStats", "-l", 5, "-t", 3000)),
+    Verb("brokerConsumeStats -o", on_leader("brokerConsumeStats", "-o", "true")),
     Verb("consumerProgress -s", ["consumerProgress", "-g", GROUP, "-s", "true"], says(TOPIC)),
-    Verb("consumerProgress, all", ["consumerProgress"], says(GROUP)),
+    Verb("consumerProgress -t", ["consumerProgress", "-g", GROUP, "-t", TOPIC], versions=FIVE),
+    Verb("consumerProgress -t, other topic", ["consumerProgress", "-g", GROUP, "-t", "AdminOther"], versions=FIVE),
+    Verb("consumerProgress -t, absent topic", ["consumerProgress", "-g", GROUP, "-t", ABSENT_TOPIC], versions=FIVE),
+    Verb("consumerProgress -c", ["consumerProgress", "-g", GROUP, "-c", CLUSTER], versions=FIVE),
+    Verb("consumerProgress, all", ["consumerProgress"], says(GROUP), shape="words"),
+    Verb("consumerProgress, absent", ["consumerProgress", "-g", ABSENT_GROUP],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: %RETRY%AdminNobody"),
     Verb("consumerStatus", ["consumerStatus", "-g", GROUP], says("V5_3_3", "Rebalance OK"), within_s=20),
-    Verb("producer", on_leader("producer"), says("producer group"), versions=("5",)),
-    Verb("producerConnection", ["producerConnection", "-g", "CLIENT_INNER_PRODUCER", "-t", TOPIC],
-         says("127.0.0.1:"), within_s=40),
+    Verb("consumerStatus -i",
+         lambda story: ["consumerStatus", "-g", GROUP, "-i", story.client_id, "-b", story.leader()],
+         says(TOPIC), shape="keys"),
+    Verb("consumerStatus -i -s", lambda story: ["consumerStatus", "-g", GROUP, "-i", story.client_id, "-s"],
+         shape="status"),
+    Verb("consumerStatus -i, absent", ["consumerStatus", "-g", GROUP, "-i", "10.9.9.9@1"],
+         refused="CODE: 1  DESC: The Consumer <AdminGroup> <10.9.9.9@1> not online"),
+    Verb("consumerStatus -s", ["consumerStatus", "-g", GROUP, "-s"], shape="status"),
+    Verb("queryMsgByUniqueKey -g -d, consumes it",
+         lambda story: ["queryMsgByUniqueKey", "-t", TOPIC, "-i", story.unique_key, "-g", GROUP, "-d",
+                        story.client_id]),
+    Verb("queryMsgByUniqueKey -g -d, absent",
+         lambda story: ["queryMsgByUniqueKey", "-t", TOPIC, "-i", story.unique_key, "-g", GROUP, "-d", "10.9.9.9@1"],
+         versions=FIVE),
+    Verb("queryMsgByUniqueKey -g -d, absent",
+         lambda story: ["queryMsgByUniqueKey", "-t", TOPIC, "-i", story.unique_key, "-g", GROUP, "-d", "10.9.9.9@1"],
+         versions=FOUR, refused="CODE: 1  DESC: The Consumer <AdminGroup> <10.9.9.9@1> not online"),
+    Verb("queryMsgById -g, consumes it",
+         lambda story: ["queryMsgById", "-t", TOPIC, "-i", story.offset_id, "-g", GROUP, "-d", story.client_id],
+         versions=FIVE),
+    Verb("producer", on_leader("producer"), says("producer group")),
+    Verb("producerConnection", ["producerConnection", "-g", "CLIENT_INNER_PRODUCER", "-t", TOPIC], says("127.0.0.1:"),
+         within_s=40),
     Verb("resetOffsetByTime", ["resetOffsetByTime", "-g", GROUP, "-t", TOPIC, "-s", "-1"], says(BROKER)),
+    Verb("resetOffsetByTime, now", ["resetOffsetByTime", "-g", GROUP, "-t", TOPIC, "-s", "now"], says(BROKER)),
+    Verb("resetOffsetByTime, ms", ["resetOffsetByTime", "-g", GROUP, "-t", TOPIC, "-s", "1500000000000", "-f", "true"],
+         says(BROKER)),
+    Verb("resetOffsetByTime, later", lambda story: ["resetOffsetByTime", "-g", GROUP, "-t", TOPIC, "-s", in_an_hour()],
+         says(BROKER)),
+    Verb("resetOffsetByTime, day", ["resetOffsetByTime", "-g", GROUP, "-t", TOPIC, "-s", "2020-01-01#00:00:00:000"],
+         says(BROKER)),
+    Verb("resetOffsetByTime, no time", ["resetOffsetByTime", "-g", GROUP, "-t", TOPIC, "-s", "yesterday"],
+         refused="NullPointerException"),
+    Verb("resetOffsetByTime, -b -q",
+         lambda story: ["resetOffsetByTime", "-g", GROUP, "-t", TOPIC, "-s", "0", "-b", story.leader(), "-q", 0],
+         versions=FIVE),
+    Verb("resetOffsetByTime, -b -q -o",
+         lambda story: ["resetOffsetByTime", "-g", GROUP, "-t", TOPIC, "-s", "0", "-b", story.leader(), "-q",
+                        story.queue, "-o", 1], versions=FIVE),
+    Verb("resetOffsetByTime, -o beyond",
+         lambda story: ["resetOffsetByTime", "-g", GROUP, "-t", TOPIC, "-s", "0", "-b", story.leader(), "-q", 0, "-o",
+                        9999], versions=FIVE,
+         refused="CODE: 1  DESC: CODE: 1  DESC: Target offset 9999 not in consume queue range [0-2]"),
+    Verb("resetOffsetByTime, absent queue",
+         lambda story: ["resetOffsetByTime", "-g", GROUP, "-t", TOPIC, "-s", "0", "-b", story.leader(), "-q", 99, "-o",
+                        0], versions=FIVE),
+    Verb("resetOffsetByTime, absent topic", ["resetOffsetByTime", "-g", GROUP, "-t", ABSENT_TOPIC, "-s", "now"],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: AdminAbsent"),
+    Verb("resetOffsetByTime, other topic", ["resetOffsetByTime", "-g", GROUP, "-t", "AdminOther", "-s", "now"]),
+    Verb("resetOffsetByTime, absent group", ["resetOffsetByTime", "-g", ABSENT_GROUP, "-t", TOPIC, "-s", "now"],
+         refused="CODE: 26  DESC: Group AdminNobody does not exist"),
     Verb("skipAccumulatedMessage", ["skipAccumulatedMessage", "-g", GROUP, "-t", TOPIC], says(BROKER)),
+    Verb("deleteSubGroup, online", ["deleteSubGroup", "-c", CLUSTER, "-g", "AdminGroupExp"], versions=FIVE),
     Verb("STOP THE CONSUMER", None),
+    Verb("consumerConnection, offline", ["consumerConnection", "-g", GROUP], within_s=10,
+         refused="CODE: 206  DESC: the consumer group[AdminGroup] not online"),
     Verb("resetOffsetByTime, offline", ["resetOffsetByTime", "-g", GROUP, "-t", TOPIC, "-s", "0"], says(BROKER)),
     Verb("consumerProgress after a reset", ["consumerProgress", "-g", GROUP], lag(SENT)),
+    Verb("resetOffsetByTime, offline, now", ["resetOffsetByTime", "-g", GROUP, "-t", TOPIC, "-s", "now"], says(BROKER)),
+    Verb("resetOffsetByTime, offline, -b -q -o",
+         lambda story: ["resetOffsetByTime", "-g", GROUP, "-t", TOPIC, "-s", "0", "-b", story.leader(), "-q",
+                        story.queue, "-o", 0], versions=FIVE),
+    Verb("consumerProgress after resets", ["consumerProgress", "-g", GROUP]),
+    Verb("skipAccumulatedMessage, offline", ["skipAccumulatedMessage", "-g", GROUP, "-t", TOPIC]),
+    Verb("skipAccumulatedMessage, absent group", ["skipAccumulatedMessage", "-g", ABSENT_GROUP, "-t", TOPIC],
+         refused="CODE: 26  DESC: Group AdminNobody does not exist"),
+    Verb("skipAccumulatedMessage, absent topic", ["skipAccumulatedMessage", "-g", GROUP, "-t", ABSENT_TOPIC],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: AdminAbsent"),
     Verb("updateSubGroup, clone's target", ["updateSubGroup", "-c", CLUSTER, "-g", "AdminClone"], says("success")),
     Verb("cloneGroupOffset", ["cloneGroupOffset", "-s", GROUP, "-d", "AdminClone", "-t", TOPIC], says("success")),
-    Verb("statsAll", ["statsAll", "-t", TOPIC], says(TOPIC, GROUP)),
+    Verb("cloneGroupOffset, absent source", ["cloneGroupOffset", "-s", ABSENT_GROUP, "-d", "AdminClone", "-t", TOPIC],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: %RETRY%AdminNobody"),
+    Verb("cloneGroupOffset, absent target", ["cloneGroupOffset", "-s", GROUP, "-d", "AdminNoClone", "-t", TOPIC],
+         refused="CODE: 26  DESC: Group AdminNoClone not exist!"),
+    Verb("consumerProgress of a clone", ["consumerProgress", "-g", "AdminClone"],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: %RETRY%AdminClone"),
+]
+
+BROKER_VERBS = [
+    # What was counted shows at the next of the broker's samples.
+    Verb("statsAll", ["statsAll", "-t", TOPIC], counted, within_s=25, shape="words"),
     Verb("statsAll -a", ["statsAll", "-a"], says(TOPIC)),
+    Verb("statsAll, all", ["statsAll"], says(TOPIC), shape="words"),
+    Verb("statsAll, absent", ["statsAll", "-t", ABSENT_TOPIC]),
     Verb("brokerStatus", on_leader("brokerStatus"),
-         says("brokerVersionDesc", "putTps", "getTransferredTps", "commitLogDirCapacity", "raftTerm")),
-    Verb("brokerStatus -c", ["brokerStatus", "-c", CLUSTER], says("brokerActive")),
-    Verb("getBrokerConfig", on_leader("getBrokerConfig"), says("brokerClusterName", "maxMessageSize")),
-    Verb("getBrokerConfig -c", ["getBrokerConfig", "-c", CLUSTER], rows("^brokerName", 3)),
+         says("brokerVersionDesc", "putTps", "getTransferredTps", "commitLogDirCapacity", "raftTerm"), shape="keys"),
+    Verb("brokerStatus -c", ["brokerStatus", "-c", CLUSTER], says("brokerActive"), shape="keys"),
+    Verb("brokerStatus, follower", lambda story: ["brokerStatus", "-b", story.follower()], shape="keys"),
+    Verb("brokerStatus, absent", ["brokerStatus", "-b", NOWHERE], refused="RemotingConnectException: connect to"),
+    Verb("brokerStatus, absent cluster", ["brokerStatus", "-c", "NoCluster"]),
+    Verb("getBrokerConfig", on_leader("getBrokerConfig"), says("brokerClusterName", "maxMessageSize"), shape="keys"),
+    Verb("getBrokerConfig -c", ["getBrokerConfig", "-c", CLUSTER], rows("^brokerName", 3), shape="keys"),
+    Verb("getBrokerConfig, absent", ["getBrokerConfig", "-b", NOWHERE], refused="RemotingConnectException: connect to"),
     Verb("updateBrokerConfig", ["updateBrokerConfig", "-c", CLUSTER, "-k", "fileReservedTime", "-v", "48"],
          says("success")),
-    Verb("getBrokerConfig after it", ["getBrokerConfig", "-c", CLUSTER], rows(r"^fileReservedTime\s+=\s+48", 3)),
+    Verb("getBrokerConfig after it", ["getBrokerConfig", "-c", CLUSTER], rows(r"^fileReservedTime\s+=\s+48", 3),
+         shape="keys"),
+    Verb("updateBrokerConfig, no writes", on_leader("updateBrokerConfig", "-k", "brokerPermission", "-v", 4),
+         says("success")),
+    Verb("topicRoute without writes", ["topicRoute", "-t", TOPIC], says('"perm":4'), within_s=3),
+    # As in RocketMQ: clients that ask for a route are kept off, others are refused for ordered topics only.
+    Verb("sendMessage without writes", ["sendMessage", "-t", "AdminQueue", "-p", "one", "-b", BROKER, "-i", 0], sent),
+    Verb("updateBrokerConfig, writes again", on_leader("updateBrokerConfig", "-k", "brokerPermission", "-v", 6),
+         says("success")),
+    Verb("topicRoute with writes again", ["topicRoute", "-t", TOPIC], says('"perm":6'), within_s=3),
+    # RocketMQ takes it, and registers with the wrong address from then on.
     Verb("updateBrokerConfig, not while it runs", on_leader("updateBrokerConfig", "-k", "listenPort", "-v", "1"),
-         refused="listenPort cannot be changed while the broker runs"),
-    Verb("haStatus", on_leader("haStatus"), both(says("#SlaveNum\t2"), rows(" OK ", 2)), versions=("5",), within_s=10),
-    Verb("haStatus -c", ["haStatus", "-c", CLUSTER], says("#MasterAddr"), versions=("5",)),
+         refused="listenPort cannot be changed while the broker runs", shape="nothing"),
+    Verb("updateBrokerConfig, unknown", on_leader("updateBrokerConfig", "-k", "noSuchName", "-v", "1"),
+         refused="CODE: 1  DESC: noSuchName is no known property"),
+    Verb("updateBrokerConfig, bad value", on_leader("updateBrokerConfig", "-k", "fileReservedTime", "-v", "long"),
+         refused='fileReservedTime = "long" is refused'),
+    Verb("updateBrokerConfig, black list", on_leader("updateBrokerConfig", "-k", "brokerConfigPath", "-v", "/x"),
+         refused="CODE: 16  DESC: Can not update config in black list."),
+    Verb("haStatus", on_leader("haStatus"), both(says("#SlaveNum\t2"), rows(" OK ", 2)), versions=FIVE, within_s=10),
+    Verb("haStatus -c", ["haStatus", "-c", CLUSTER], says("#MasterAddr"), versions=FIVE),
     Verb("queryCq",
-         lambda story: ["queryCq", "-t", TOPIC, "-q", story.queue, "-i", story.queue_offset, "-c", 1, "-b", story.leader()],
-         lambda output, story: says(f"idx: {story.queue_offset}")(output, story)),
+         lambda story: ["queryCq", "-t", TOPIC, "-q", story.queue, "-i", story.queue_offset, "-c", 1, "-b",
+                        story.leader()], lambda output, story: says(f"idx: {story.queue_offset}")(output, story)),
+    Verb("queryCq -g",
+         lambda story: ["queryCq", "-t", TOPIC, "-q", story.queue, "-i", story.queue_offset, "-c", 1, "-b",
+                        story.leader(), "-g", GROUP]),
+    Verb("queryCq without -b", lambda story: ["queryCq", "-t", TOPIC, "-q", story.queue, "-i", 0, "-c", 2]),
+    Verb("queryCq, beyond the end", ["queryCq", "-t", TOPIC, "-q", 0, "-i", 9999],
+         refused="CODE: 1  DESC: Index 9999 of 0@AdminTopic is not exist!"),
+    Verb("queryCq, below 0", ["queryCq", "-t", TOPIC, "-q", 0, "-i", -5],
+         refused="CODE: 1  DESC: Index -5 of 0@AdminTopic is not exist!"),
+    Verb("queryCq, absent queue", ["queryCq", "-t", TOPIC, "-q", 99, "-i", 0],
+         refused="CODE: 1  DESC: 99@AdminTopic is not exist!"),
+    Verb("queryCq, absent topic", on_leader("queryCq", "-t", ABSENT_TOPIC, "-q", 0, "-i", 0),
+         refused="CODE: 1  DESC: 0@AdminAbsent is not exist!"),
     Verb("cleanExpiredCQ", ["cleanExpiredCQ", "-c", CLUSTER], says("success")),
+    Verb("cleanExpiredCQ -b", on_leader("cleanExpiredCQ"), says("success")),
     Verb("cleanUnusedTopic", ["cleanUnusedTopic", "-c", CLUSTER], says("success")),
-    Verb("deleteExpiredCommitLog", ["deleteExpiredCommitLog", "-c", CLUSTER], says("success"), versions=("5",)),
-    Verb("getNamesrvConfig", ["getNamesrvConfig"], says("listenPort")),
+    Verb("cleanUnusedTopic -b", on_leader("cleanUnusedTopic"), says("success")),
+    Verb("cleanUnusedTopic, absent cluster", ["cleanUnusedTopic", "-c", "NoCluster"]),
+    Verb("deleteExpiredCommitLog", ["deleteExpiredCommitLog", "-c", CLUSTER], says("success"), versions=FIVE),
+    Verb("deleteExpiredCommitLog -b", on_leader("deleteExpiredCommitLog"), says("success"), versions=FIVE),
+    Verb("getNamesrvConfig", ["getNamesrvConfig"], says("listenPort"), shape="keys"),
     Verb("updateNamesrvConfig", ["updateNamesrvConfig", "-k", "orderMessageEnable", "-v", "false"], says("success")),
+    Verb("updateNamesrvConfig, unknown", ["updateNamesrvConfig", "-k", "noSuchName", "-v", "false"],
+         refused="CODE: 1  DESC: noSuchName is no known property"),
+    Verb("updateNamesrvConfig, bad value", ["updateNamesrvConfig", "-k", "scanNotActiveBrokerInterval", "-v", "soon"],
+         refused="CODE: 1  DESC: scanNotActiveBrokerInterval is read at start only: set it in the file and restart"),
+    Verb("updateNamesrvConfig, black list", ["updateNamesrvConfig", "-k", "kvConfigPath", "-v", "/x"],
+         refused="CODE: 16  DESC: Can not update config in black list."),
     Verb("updateKvConfig", ["updateKvConfig", "-s", "AdminSpace", "-k", "a", "-v", "1"], says("success")),
     Verb("deleteKvConfig", ["deleteKvConfig", "-s", "AdminSpace", "-k", "a"], says("success")),
-    Verb("wipeWritePerm", ["wipeWritePerm", "-b", BROKER], says(BROKER)),
+    Verb("deleteKvConfig, absent", ["deleteKvConfig", "-s", "AdminNoSpace", "-k", "a"]),
+    Verb("wipeWritePerm", ["wipeWritePerm", "-b", BROKER], says(BROKER), shape="words"),
     Verb("topicRoute after wipeWritePerm", ["topicRoute", "-t", TOPIC], says('"perm":4')),
-    Verb("addWritePerm", ["addWritePerm", "-b", BROKER], says(BROKER)),
+    Verb("sendMessage after wipeWritePerm", ["sendMessage", "-t", TOPIC, "-p", "one"],
+         refused="No route info of this topic"),
+    Verb("addWritePerm", ["addWritePerm", "-b", BROKER], says(BROKER), shape="words"),
     Verb("topicRoute after addWritePerm", ["topicRoute", "-t", TOPIC], says('"perm":6')),
-    Verb("sendMsgStatus", ["sendMsgStatus", "-b", BROKER, "-s", 10, "-c", 2], says("rt=")),
-    Verb("exportMetadata", lambda story: ["exportMetadata", "-c", CLUSTER, "-f", story.directory], says("success")),
-    Verb("exportConfigs", lambda story: ["exportConfigs", "-c", CLUSTER, "-f", story.directory], says("success")),
-    Verb("exportMetrics", lambda story: ["exportMetrics", "-c", CLUSTER, "-f", story.directory], says("success")),
-    Verb("deleteSubGroup", ["deleteSubGroup", "-c", CLUSTER, "-g", "AdminClone", "-r", "true"], says("success")),
-    Verb("deleteTopic", ["deleteTopic", "-c", CLUSTER, "-t", "AdminOther"], says("success")),
-    Verb("topicList after deleteTopic", ["topicList"], both(says(TOPIC), says_not("AdminOther"))),
+    Verb("wipeWritePerm, absent", ["wipeWritePerm", "-b", "NoBroker"]),
+    Verb("addWritePerm, absent", ["addWritePerm", "-b", "NoBroker"]),
+    Verb("sendMsgStatus", ["sendMsgStatus", "-b", BROKER, "-s", 10, "-c", 2], says("rt="), shape="words"),
+    Verb("exportMetadata", exports("exportMetadata", "-c", CLUSTER), says("success"), files="export/metadata.json",
+         shape="json"),
+    Verb("exportMetadata -t", exports("exportMetadata", "-c", CLUSTER, "-t"), files="export/topic.json", shape="json"),
+    Verb("exportMetadata -g", exports("exportMetadata", "-c", CLUSTER, "-g"), files="export/subscriptionGroup.json",
+         shape="json"),
+    Verb("exportMetadata -s", exports("exportMetadata", "-c", CLUSTER, "-s"), files="export/metadata.json",
+         shape="json"),
+    Verb("exportMetadata -b", lambda story: exports("exportMetadata", "-b", story.leader(), "-t")(story),
+         files="export/topic.json", shape="json"),
+    Verb("exportConfigs", exports("exportConfigs", "-c", CLUSTER), says("success"), files="export/configs.json",
+         shape="json"),
+    Verb("exportMetrics", exports("exportMetrics", "-c", CLUSTER), says("success"), files="export/metrics.json",
+         shape="json"),
 ]
+
+# What Trireme does not have, as a DLedger group of RocketMQ does not have most of it either.
+OTHER_VERBS = [
+    Verb("getBrokerEpoch", ["getBrokerEpoch", "-b", BROKER], versions=FIVE,
+         refused="CODE: 3  DESC:  request type 1007 not supported"),
+    Verb("getBrokerEpoch -c", ["getBrokerEpoch", "-c", CLUSTER], versions=FIVE,
+         refused="CODE: 3  DESC:  request type 1007 not supported"),
+    Verb("resetMasterFlushOffset", on_leader("resetMasterFlushOffset", "-o", 0), versions=FIVE,
+         refused="CODE: 3  DESC:  request type 908 not supported"),
+    Verb("getSyncStateSet", lambda story: ["getSyncStateSet", "-a", story.leader(), "-b", BROKER], versions=FIVE,
+         refused="CODE: 3  DESC:  request type 1005 not supported"),
+    Verb("getControllerMetaData", lambda story: ["getControllerMetaData", "-a", story.leader()], versions=FIVE,
+         refused="CODE: 3  DESC:  request type 1005 not supported"),
+    Verb("getControllerConfig", lambda story: ["getControllerConfig", "-a", story.leader()], versions=FIVE,
+         refused="CODE: 3  DESC:  request type 1010 not supported"),
+    Verb("updateControllerConfig", lambda story: ["updateControllerConfig", "-a", story.leader(), "-k", "x", "-v", "1"],
+         versions=FIVE, refused="CODE: 3  DESC:  request type 1009 not supported"),
+    Verb("electMaster", lambda story: ["electMaster", "-a", story.leader(), "-b", 1, "-bn", BROKER, "-c", CLUSTER],
+         versions=FIVE, refused="CODE: 3  DESC:  request type 1005 not supported"),
+    Verb("cleanBrokerMetadata",
+         lambda story: ["cleanBrokerMetadata", "-a", story.leader(), "-bn", BROKER, "-c", CLUSTER, "-l"], versions=FIVE,
+         refused="CODE: 3  DESC:  request type 1005 not supported"),
+    Verb("addBroker", lambda story: ["addBroker", "-c", story.leader(), "-b", "/x/broker.conf"], versions=FIVE,
+         refused="CODE: 3  DESC:  request type 902 not supported"),
+    Verb("removeBroker", lambda story: ["removeBroker", "-c", story.leader(), "-b", f"{CLUSTER}:{BROKER}:1"],
+         versions=FIVE, refused="CODE: 3  DESC:  request type 903 not supported"),
+    Verb("getColdDataFlowCtrInfo", on_leader("getColdDataFlowCtrInfo"), versions=FIVE,
+         refused="CODE: 3  DESC:  request type 2003 not supported"),
+    Verb("getColdDataFlowCtrInfo -c", ["getColdDataFlowCtrInfo", "-c", CLUSTER], versions=FIVE,
+         refused="CODE: 3  DESC:  request type 2003 not supported"),
+    Verb("updateColdDataFlowCtrGroupConfig", on_leader("updateColdDataFlowCtrGroupConfig", "-g", GROUP, "-v", 1000),
+         versions=FIVE, refused="CODE: 3  DESC:  request type 2001 not supported"),
+    Verb("removeColdDataFlowCtrGroupConfig", on_leader("removeColdDataFlowCtrGroupConfig", "-g", GROUP), versions=FIVE,
+         refused="CODE: 3  DESC:  request type 2002 not supported"),
+    Verb("setCommitLogReadAheadMode", on_leader("setCommitLogReadAheadMode", "-m", 0), versions=FIVE,
+         refused="CODE: 3  DESC:  request type 2004 not supported"),
+    Verb("setCommitLogReadAheadMode, no mode", on_leader("setCommitLogReadAheadMode", "-m", 7), versions=FIVE),
+    Verb("createUser", on_leader("createUser", "-u", "alice", "-p", "secret"), versions=FIVE,
+         refused="CODE: 3  DESC:  request type 3001 not supported"),
+    Verb("getUser", on_leader("getUser", "-u", "alice"), versions=FIVE,
+         refused="CODE: 3  DESC:  request type 3004 not supported"),
+    Verb("listUser", on_leader("listUser"), versions=FIVE, refused="CODE: 3  DESC:  request type 3005 not supported"),
+    Verb("updateUser", on_leader("updateUser", "-u", "alice", "-p", "other"), versions=FIVE,
+         refused="CODE: 3  DESC:  request type 3002 not supported"),
+    Verb("copyUser", lambda story: ["copyUser", "-f", story.leader(), "-t", story.follower()], versions=FIVE,
+         refused="CODE: 3  DESC:  request type 3005 not supported"),
+    Verb("createAcl", on_leader("createAcl", "-s", "User:alice", "-r", "Topic:*", "-a", "PUB", "-d", "ALLOW"),
+         versions=FIVE, refused="CODE: 3  DESC:  request type 3006 not supported"),
+    Verb("getAcl", on_leader("getAcl", "-s", "User:alice"), versions=FIVE,
+         refused="CODE: 3  DESC:  request type 3009 not supported"),
+    Verb("listAcl", on_leader("listAcl"), versions=FIVE, refused="CODE: 3  DESC:  request type 3010 not supported"),
+    Verb("updateAcl", on_leader("updateAcl", "-s", "User:alice", "-r", "Topic:*", "-a", "SUB", "-d", "ALLOW"),
+         versions=FIVE, refused="CODE: 3  DESC:  request type 3007 not supported"),
+    Verb("deleteAcl", on_leader("deleteAcl", "-s", "User:alice"), versions=FIVE,
+         refused="CODE: 3  DESC:  request type 3008 not supported"),
+    Verb("copyAcl", lambda story: ["copyAcl", "-f", story.leader(), "-t", story.follower()], versions=FIVE,
+         refused="CODE: 3  DESC:  request type 3010 not supported"),
+    Verb("deleteUser", on_leader("deleteUser", "-u", "alice"), versions=FIVE,
+         refused="CODE: 3  DESC:  request type 3003 not supported"),
+    Verb("rocksDBConfigToJson", on_leader("rocksDBConfigToJson", "-t", "topics"), versions=FIVE,
+         refused="CODE: 3  DESC:  request type 355 not supported"),
+    Verb("checkRocksdbCqWriteProgress",
+         lambda story: ["checkRocksdbCqWriteProgress", "-c", CLUSTER, "-n", story.namesrv(), "-t", TOPIC],
+         versions=FIVE, refused="CODE: 3  DESC:  request type 354 not supported"),
+    Verb("exportPopRecord", on_leader("exportPopRecord", "-d", "true"), versions=FIVE,
+         refused="CODE: 3  DESC:  request type 200056 not supported"),
+    Verb("updateStaticTopic", ["updateStaticTopic", "-c", CLUSTER, "-t", "AdminStatic", "-qn", 4], versions=FIVE,
+         refused="CODE: 3  DESC:  request type 513 not supported"),
+    Verb("remappingStaticTopic", ["remappingStaticTopic", "-c", CLUSTER, "-t", "AdminStatic"], versions=FIVE,
+         refused="RuntimeException: No topic route to do the remapping"),
+    Verb("updateAclConfig", on_leader("updateAclConfig", "-a", "alice", "-s", "secret1234"), versions=FOUR,
+         refused="CODE: 3  DESC:  request type 50 not supported"),
+    Verb("deleteAclConfig", on_leader("deleteAclConfig", "-a", "alice"), versions=FOUR,
+         refused="CODE: 3  DESC:  request type 51 not supported"),
+    Verb("clusterAclConfigVersion", on_leader("clusterAclConfigVersion"), versions=FOUR,
+         refused="CODE: 3  DESC:  request type 52 not supported"),
+    Verb("updateGlobalWhiteAddr", on_leader("updateGlobalWhiteAddr", "-g", "10.0.0.1"), versions=FOUR,
+         refused="CODE: 3  DESC:  request type 53 not supported"),
+]
+
+LAST_VERBS = [
+    Verb("getNamesrvConfig, absent", ["getNamesrvConfig", "-n", NOWHERE], refused="connect to"),
+    Verb("queryMsgById, sent again", lambda story: ["queryMsgById", "-t", TOPIC, "-i", story.offset_id, "-s", "true"],
+         says("SEND_OK"), versions=FIVE, shape="words"),
+    Verb("queryMsgById, sent again", lambda story: ["queryMsgById", "-i", story.offset_id, "-s", "true"],
+         says("SEND_OK"), versions=FOUR, shape="words"),
+    Verb("queryMsgByKey of both", ["queryMsgByKey", "-t", TOPIC, "-k", KEY], rows(r"^[0-9A-F]{32}", 2), within_s=5,
+         shape="words"),
+    Verb("deleteSubGroup", ["deleteSubGroup", "-c", CLUSTER, "-g", "AdminClone", "-r", "true"], says("success")),
+    Verb("deleteSubGroup, absent", ["deleteSubGroup", "-c", CLUSTER, "-g", ABSENT_GROUP]),
+    Verb("deleteSubGroup -b", on_leader("deleteSubGroup", "-g", "AdminGroupFlags"), says("success")),
+    Verb("deleteTopic", ["deleteTopic", "-c", CLUSTER, "-t", "AdminOther"], says("success")),
+    Verb("topicRoute after deleteTopic", ["topicRoute", "-t", "AdminOther"],
+         refused="CODE: 17  DESC: No topic route info in name server for the topic: AdminOther"),
+    Verb("deleteTopic, absent", ["deleteTopic", "-c", CLUSTER, "-t", ABSENT_TOPIC]),
+    Verb("deleteTopic, system topic", ["deleteTopic", "-c", CLUSTER, "-t", "TBW102"],
+         refused="CODE: 29  DESC: The topic[TBW102] is conflict with system topic."),
+    Verb("deleteTopic, absent cluster", ["deleteTopic", "-c", "NoCluster", "-t", TOPIC]),
+    Verb("topicList after deleteTopic", ["topicList"], both(says(TOPIC), says_not("AdminOther"))),
+    Verb("sendMessage -m", ["sendMessage", "-t", "AdminTraced", "-p", "one", "-m", "true"], sent),
+    Verb("an unknown verb", ["noSuchVerb"]),
+    Verb("a verb without its words", ["updateTopic"], refused="usage: mqadmin updateTopic"),
+]
+
+VERBS = [*CLUSTER_VERBS, *MESSAGE_VERBS, *GROUP_VERBS, *BROKER_VERBS, *OTHER_VERBS, *LAST_VERBS]
 
 
 def verbs_of(version):
     """The verbs of one version, in order."""
     return [verb for verb in VERBS if version[0] in verb.versions]
+
+
+def shifted(offset_id, by):
+    """The offset id that lies so many bytes behind."""
+    return offset_id[:16] + f"{int(offset_id[16:], 16) + by:016X}"
+
+
+def on_follower(story):
+    """The same place in a follower's log."""
+    host, _, port = story.follower().rpartition(":")
+    address = "".join(f"{int(part):02X}" for part in host.split("."))
+    return f"{address}{int(port):08X}" + story.offset_id[16:]
