@@ -1,8 +1,7 @@
 //! Two members of a broadcasting group: each of them gets every message, and remembers in a file of its own how far
 //! it has come.
 //!
-//! `cargo run -p client --example broadcast [NAMESRV] [TOPIC]`, by default `127.0.0.1:9876 BroadcastTest`. Run it again:
-//! each member goes on where it was.
+//! `cargo run -p client --example broadcast [NAMESRV] [TOPIC]`, by default `127.0.0.1:9876 BroadcastTest`.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -28,6 +27,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     producer.shutdown().await;
 
+    // A directory for this run only. A real consumer keeps its own, or it begins from the first message each time.
+    let offsets_dir = std::env::temp_dir().join(format!("example-offsets-{}", std::process::id()));
     let (heard, mut news) = mpsc::unbounded_channel();
     let mut members = Vec::new();
     for name in ["first", "second"] {
@@ -37,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .consume_from(ConsumeFrom::First)
             .model(MessageModel::Broadcasting)
             .instance_name(name)
-            .offsets_dir(std::env::temp_dir().join("trireme-example-offsets"))
+            .offsets_dir(&offsets_dir)
             .start(move |message: Arc<ReceivedMessage>| {
                 if message.property("run") == Some(&run) {
                     let _ = heard.send(name); // nobody listens any more: the program is ending
@@ -58,5 +59,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for member in members {
         member.shutdown().await;
     }
+    std::fs::remove_dir_all(offsets_dir)?;
     Ok(())
 }
