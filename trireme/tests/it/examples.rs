@@ -25,15 +25,15 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
 ];
 
 /// `trireme up` in a directory of its own; ended when dropped.
-struct Group {
+pub(crate) struct Group {
     up: Child,
-    namesrv: String,
+    pub(crate) namesrv: String,
     _dir: tempfile::TempDir,
 }
 
 impl Group {
     /// Tries other ports where some are taken.
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         (7_000..9_000).step_by(211).find_map(Self::start_at).expect("free ports")
     }
 

@@ -6,6 +6,7 @@
     reason = "tests may panic, and write their own files"
 )]
 
+mod admin;
 mod examples;
 
 use std::io::Read;
