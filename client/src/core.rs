@@ -11,6 +11,7 @@ use rand::Rng;
 use remoting::Handler;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::config::ClientConfig;
 use crate::error::ClientError;
@@ -229,19 +230,24 @@ impl Core {
     /// Resolves when another node than `node` leads a broker group. For whoever waits long for an answer of `node`,
     /// which may be dead without a word. Asks name servers only while nothing at all comes from `node`.
     pub(crate) async fn led_elsewhere(&self, topic: &str, broker_name: &str, node: &str) {
-        let mut pause = SILENCE;
+        let begun = Instant::now();
+        let (mut patience, mut looked_after) = (SILENCE_MIN, Duration::ZERO);
         loop {
-            tokio::time::sleep(pause).await;
-            pause = SILENCE.saturating_sub(self.transport.silent_for(node));
-            if !pause.is_zero() {
+            let silent = self.transport.silent_for(node).min(begun.elapsed());
+            if silent < looked_after {
+                (patience, looked_after) = (SILENCE_MIN, Duration::ZERO); // it has said something
+            }
+            if silent < patience {
+                tokio::time::sleep(patience.saturating_sub(silent)).await;
                 continue;
             }
-            pause = SILENCE;
-            if let Ok(route) = self.routes.recent(topic, SILENCE / 2).await
+            if let Ok(route) = self.routes.recent(topic, SILENCE_MIN / 2, Missing::Fail).await
                 && route.leader(broker_name).is_some_and(|leader| leader != node)
             {
                 return;
             }
+            looked_after = silent;
+            patience = silent + silent.min(SILENCE_MAX);
         }
     }
 
@@ -253,8 +259,10 @@ impl Core {
 
 /// Routes in doubt are asked for this often at most.
 const DOUBT_PAUSE: Duration = Duration::from_millis(50);
-/// A node that has been silent for this long may have been deposed.
-const SILENCE: Duration = Duration::from_secs(3);
+/// A node that has been silent for this long may have been deposed. The next look is after twice the time, and so on.
+const SILENCE_MIN: Duration = Duration::from_millis(500);
+/// The longest time between two looks.
+const SILENCE_MAX: Duration = Duration::from_secs(4);
 /// Pause before a question to a leader is asked again.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 

@@ -88,7 +88,8 @@
 //!
 //! Routes are asked for every 30 s, and *at once* after anything failed: while a broker group elects a new leader,
 //! sends and pulls wait for the election and for nothing else. A leader that falls silent without closing its
-//! connections is left as soon as another one leads: sends ask after 250 ms, held pulls after 3 s.
+//! connections is left as soon as another one leads: sends ask after 250 ms, held pulls after half a second and then
+//! at growing intervals of up to 4 s.
 //!
 //! # Operating
 //!

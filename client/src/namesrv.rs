@@ -22,7 +22,7 @@ pub(crate) struct NameServers {
     transport: Arc<Transport>,
     /// Index of the one to ask first.
     current: AtomicUsize,
-    /// Until when each of them is asked last.
+    /// Of each that did not answer when last asked, until when it is asked after the others.
     avoided: Mutex<Vec<Option<Instant>>>,
 }
 
@@ -74,10 +74,18 @@ impl NameServers {
         self.avoided.lock().expect("no panic while it is held")[index] = until;
     }
 
-    /// Moves on to the next name server, because the current one told something that proved wrong.
-    pub(crate) fn doubt_current(&self) {
-        let current = self.current.load(Ordering::Relaxed);
-        self.current.store((current + 1) % self.addrs.len(), Ordering::Relaxed);
+    /// Moves on to the next name server, because the current one told something that proved wrong. Not to one that did
+    /// not answer when last asked: a time-out would only lengthen what is already an outage. Whether there was another.
+    pub(crate) fn doubt_current(&self) -> bool {
+        let (current, count) = (self.current.load(Ordering::Relaxed), self.addrs.len());
+        let next = {
+            let avoided = self.avoided.lock().expect("no panic while it is held");
+            (1..count).map(|step| (current + step) % count).find(|index| avoided[*index].is_none())
+        };
+        if let Some(next) = next {
+            self.current.store(next, Ordering::Relaxed);
+        }
+        next.is_some()
     }
 
     /// The route of a topic; `None` if the topic has none.

@@ -113,7 +113,12 @@ impl RouteCache {
 
     /// The route at hand if it is no older than `age`, or as a name server tells it now. Many who look again and again
     /// ask together no more often than one.
-    pub(crate) async fn recent(&self, name: &str, age: Duration) -> Result<Arc<TopicRoute>, ClientError> {
+    pub(crate) async fn recent(
+        &self,
+        name: &str,
+        age: Duration,
+        missing: Missing,
+    ) -> Result<Arc<TopicRoute>, ClientError> {
         let at_hand = {
             let topic = self.topic(name);
             let state = topic.state.lock().expect("no panic while it is held");
@@ -121,7 +126,7 @@ impl RouteCache {
         };
         match at_hand {
             Some(route) => Ok(route),
-            None => self.refresh(name, Missing::Fail).await,
+            None => self.refresh(name, missing).await,
         }
     }
 
@@ -151,10 +156,10 @@ impl RouteCache {
     ) -> Result<Arc<TopicRoute>, ClientError> {
         let mut route = self.refresh(topic, missing).await?;
         for _ in 1..self.namesrv.addrs().len() {
-            if route.leader(broker_name).is_some_and(|leader| leader != failed) {
+            let is_news = route.leader(broker_name).is_some_and(|leader| leader != failed);
+            if is_news || !self.namesrv.doubt_current() {
                 break;
             }
-            self.namesrv.doubt_current();
             route = self.refresh(topic, missing).await?;
         }
         Ok(route)

@@ -18,6 +18,8 @@ use crate::route::TopicRoute;
 
 /// A send unanswered for this long makes the producer ask whether the leader is still the same.
 const DOUBT_AFTER: Duration = Duration::from_millis(250);
+/// A leader that lives, and hands the lead over, answers within this time of the handover. It asks again as often.
+const HANDOVER: Duration = Duration::from_millis(100);
 
 /// The queue of the last attempt, and its node if that is of no use for the moment.
 struct Failed {
@@ -228,15 +230,17 @@ impl Sender {
         result::read(&answer, code, &target.node, &target.queue, &prepared.msg_id, attempt)
     }
 
-    /// Resolves when another node has led for a while: what an old leader has not answered by then it may never
-    /// answer, and waiting for it would lengthen the outage. The while is for an old leader that lives, and hands
-    /// what it has over to the new one.
+    /// Resolves when another node has led for [`HANDOVER`]: what an old leader has not answered by then it may never
+    /// answer, and waiting for it would lengthen the outage.
     async fn deposed(&self, topic: &str, target: &Target) -> Duration {
         let begun = self.core.now();
-        let mut was_deposed = false;
+        let (mut pause, mut was_deposed) = (DOUBT_AFTER, false);
         loop {
-            tokio::time::sleep(DOUBT_AFTER).await;
-            let Ok(route) = self.core.routes.refresh(topic, self.missing()).await else { continue };
+            tokio::time::sleep(pause).await;
+            pause = HANDOVER;
+            // Many sends may wait like this one; together they ask no more often than one.
+            let asked = self.core.routes.recent(topic, HANDOVER / 2, self.missing()).await;
+            let Ok(route) = asked else { continue };
             let leader = route.leader(&target.queue.broker_name);
             let is_deposed = leader.is_some_and(|leader| leader != target.node);
             if is_deposed && was_deposed {

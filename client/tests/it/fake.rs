@@ -88,6 +88,23 @@ impl Handler for Namesrv {
     }
 }
 
+/// Takes everything in and says nothing.
+#[derive(Default)]
+struct Swallow(Mutex<Vec<Responder>>);
+
+impl Handler for Swallow {
+    fn on_request(&self, _connection: &Arc<Connection>, _request: Command, responder: Responder) {
+        self.0.lock().unwrap().push(responder);
+    }
+}
+
+/// A server that answers nothing.
+pub async fn silent_server() -> Server {
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let handler = Arc::new(Swallow::default());
+    Server::start(&*Platform::os().net, any, handler, ServerConfig::default()).await.unwrap()
+}
+
 struct Node {
     world: Shared,
     addr: Mutex<String>,

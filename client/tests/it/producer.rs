@@ -155,6 +155,24 @@ async fn a_dead_name_server_beside_a_live_one_does_not_matter() {
 }
 
 #[tokio::test]
+async fn a_name_server_that_swallows_questions_does_not_lengthen_an_outage() {
+    let mut cluster = Cluster::start(3, 1).await;
+    let silent = crate::fake::silent_server().await;
+    let mut config = cluster.config();
+    config.namesrv.insert(0, silent.local_addr().to_string());
+    let producer = Producer::builder("pg", config).start().await.unwrap();
+    producer.send(message()).await.unwrap();
+    cluster.kill(0).await;
+    cluster.elect(1);
+    // One question to the silent one would take a second.
+    let sent = tokio::time::timeout(Duration::from_millis(700), producer.send(message())).await;
+    assert_eq!(sent.unwrap().unwrap().node, cluster.nodes[1]);
+    producer.shutdown().await;
+    silent.shutdown().await;
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn a_oneway_send_arrives_without_an_answer() {
     let cluster = Cluster::start(1, 1).await;
     let producer = Producer::builder("pg", cluster.config()).start().await.unwrap();
