@@ -9,6 +9,8 @@ mod charset;
 mod cli;
 mod context;
 mod file;
+#[cfg(test)]
+mod flags;
 mod http;
 mod report;
 mod time;

@@ -133,7 +133,7 @@ pub(crate) struct PrintMsgByQueue {
     #[arg(short = 'e', long = "endTimestamp", value_name = "TIME")]
     end: Option<String>,
     /// Whether messages are printed; if not given, unless they are counted
-    #[arg(short = 'p', long = "print", value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(short = 'p', long = "print", alias = "print msg", value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     print: Option<JavaBool>,
     /// Whether the body is printed
     #[arg(short = 'd', long = "printBody", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false")]

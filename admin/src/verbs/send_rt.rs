@@ -148,10 +148,16 @@ pub(crate) struct ClusterRt {
     #[arg(short = 'c', long = "cluster", value_name = "CLUSTER")]
     cluster: Option<String>,
     /// Whether lines are printed in place of a table: time|room|cluster|broker|average in ms
-    #[arg(short = 'p', long = "print", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    #[arg(short = 'p', long = "print", alias = "print log", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
     lines: JavaBool,
     /// What those lines call this machine's place
-    #[arg(short = 'm', long = "machine", value_name = "ROOM", default_value = "noname")]
+    #[arg(
+        short = 'm',
+        long = "machine",
+        alias = "machine room",
+        value_name = "ROOM",
+        default_value = "noname"
+    )]
     room: String,
     /// Seconds between two rounds
     #[arg(short = 'i', long = "interval", value_name = "SECONDS", default_value_t = 10)]
