@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import re
 import time
 
 from . import remoting
@@ -20,10 +21,16 @@ OFFSETS_WITHIN_S = 30
 ODD_WITHIN_S = 600
 ROUTE_WITHIN_S = 10
 WARM_UP = 10
+# How the clients say that an answer did not come in time.
+TIMED_OUT = re.compile(r"time ?d? ?out", re.IGNORECASE)
 
 
 class Failed(Exception):
     """A case did not come to its end; the text says at which step."""
+
+
+class Late(str):
+    """A complaint of time alone: a machine that was busy for seconds is enough for it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,10 +55,17 @@ class Result:
     seconds: float
     logs: str = ""
     skipped: str = ""
+    # Whether this is the second run of a case that was late the first time.
+    again: bool = False
 
     @property
     def ok(self):
         return not self.complaints
+
+    @property
+    def late(self):
+        """Whether time is all that is wrong: no message is missing, doubled, moved or damaged."""
+        return bool(self.complaints) and all(isinstance(complaint, Late) for complaint in self.complaints)
 
 
 class Stage:
@@ -286,8 +300,11 @@ def arrived(sender):
 
 def failures_of(sender):
     """A complaint when a send failed where nothing was disturbed."""
-    failures = sender.of("FAIL")
-    return [f"{len(failures)} sends failed, the first: {' '.join(failures[0].words)}"] if failures else []
+    failures = [" ".join(event.words) for event in sender.of("FAIL")]
+    if not failures:
+        return []
+    complaint = f"{len(failures)} sends failed, the first: {failures[0]}"
+    return [Late(complaint) if all(TIMED_OUT.search(failure) for failure in failures) else complaint]
 
 
 def cases_of(client):

@@ -9,7 +9,11 @@ HEADINGS = ("client", "case", "result", "sent", "acked", "received", "missing", 
 
 def verdict(result):
     """The word in the table."""
-    return "skipped" if result.skipped else "ok" if result.ok else "FAILED"
+    if result.skipped:
+        return "skipped"
+    if not result.ok:
+        return "FAILED"
+    return "ok, 2nd" if result.again else "ok"
 
 
 def row(result):
