@@ -152,8 +152,8 @@ async fn worn_out(connection: Option<&Connection>, period: Duration) {
     }
 }
 
-/// The leader is broker id 0; a follower's is its node number, n0 being 1.
-fn broker_id(broker: &Broker) -> (i64, u64) {
+/// This node's broker id and the term: the leader is 0; a follower's is its node number, n0 being 1.
+pub fn broker_id(broker: &Broker) -> (i64, u64) {
     let view = broker.views.borrow();
     (if view.ready { 0 } else { broker.node_id() as i64 }, view.term)
 }

@@ -112,7 +112,7 @@ fn runtime_table(broker: &Broker) -> BTreeMap<String, String> {
 fn three_rates(counters: &[&Counter]) -> String {
     let [short, middle, long] =
         [10, 60, 600].map(|secs| counters.iter().map(|counter| counter.last(secs).per_second).sum::<f64>());
-    format!("{short:.1} {middle:.1} {long:.1}")
+    format!("{short:.2} {middle:.2} {long:.2}")
 }
 
 fn runtime(secs: u64) -> String {

@@ -2,6 +2,8 @@
 //! `config/live.rs`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use protocol::command::admin::GetBrokerConfigResponse;
@@ -11,6 +13,7 @@ use settings::Properties;
 
 use super::topic_create;
 use crate::exchange::{Answer, Origin, refuse};
+use crate::registration;
 use crate::server::Broker;
 use crate::tables::Change;
 
@@ -18,13 +21,24 @@ use crate::tables::Change;
 const BLACK_LIST: [&str; 3] = ["configBlackList", "brokerConfigPath", "rocketmqHome"];
 
 /// What exportConfigs and exportMetrics read without asking whether it is there.
-const WANTED_BY_TOOLS: &str =
-    "filterServerNums=0\nslaveReadEnable=true\nuseTLS=false\nclientCallbackExecutorThreads=1\n";
+const WANTED_BY_TOOLS: &str = "filterServerNums=0\nslaveReadEnable=false\nuseTLS=false\n";
 
-/// Code 26: this node's values in force.
+/// Code 26: this node's values in force, and the role it has now in RocketMQ's words.
 pub fn get(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
-    let mut text = broker.live().listing();
+    let (broker_id, _) = registration::broker_id(broker);
+    let role = if broker_id == 0 { "SYNC_MASTER" } else { "SLAVE" };
+    // exportMetrics takes this for the number of processors.
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut text = String::new();
+    for line in broker.live().listing().lines() {
+        if !["brokerId", "brokerRole"].iter().any(|name| line.split('=').next() == Some(name)) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
     text.push_str(WANTED_BY_TOOLS);
+    write!(text, "brokerId={broker_id}\nbrokerRole={role}\nclientCallbackExecutorThreads={processors}\n")
+        .expect("a String takes all");
     let version = String::from_utf8_lossy(&DataVersion::default().to_bytes()).into_owned();
     let header = GetBrokerConfigResponse { version };
     answer.send(Command::response_to(&request, code::SUCCESS).with_header(&header).with_body(text));

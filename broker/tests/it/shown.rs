@@ -161,3 +161,21 @@ async fn a_changed_permission_of_the_broker_is_in_the_routes_at_once() {
     }
     node.stop().await;
 }
+
+#[tokio::test]
+async fn the_configuration_tells_the_role_that_the_node_has() {
+    let node = Node::start("").await;
+    let peer = node.connect().await;
+    let told = peer.ok(Command::request(code::GET_BROKER_CONFIG)).await.body;
+    let text = String::from_utf8(told.to_vec()).unwrap();
+    let of = |name: &str| {
+        let lines = text.lines().filter_map(|line| line.split_once('='));
+        let values: Vec<_> = lines.filter(|(key, _)| *key == name).map(|(_, value)| value).collect();
+        assert_eq!(values.len(), 1, "{name} in {text}");
+        values[0].to_owned()
+    };
+    assert_eq!((of("brokerId"), of("brokerRole")), ("0".into(), "SYNC_MASTER".into()), "it leads");
+    assert!(of("clientCallbackExecutorThreads").parse::<u32>().unwrap() >= 1);
+    assert_eq!(of("slaveReadEnable"), "false");
+    node.stop().await;
+}
