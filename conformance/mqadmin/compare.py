@@ -19,7 +19,7 @@ DECIMAL = re.compile(r"-?\b\d+\.\d+(E-?\d+)?\b")
 FOLLOWER = re.compile(r"\b[123](?=[:=]\"?<node>| <node>)")
 PLACES = re.compile(r"\b(commitLogOffset=|CommitLog Offset: *|physicOffset=)\d+")
 SENT_TO = re.compile(r"\b\d+(?= +SEND_OK)")
-DURATION = re.compile(r"\b\d+ ?ms\b")
+DURATION = re.compile(r"\b\d+ ?ms\b|(?<=spentTimeMills=)\d+")
 # Stack frames, links to web pages and empty lines say nothing.
 SILENT = re.compile(r"^\s+at |^\s+\.\.\. \d+ more|^\s*$|^See https?://|^For more information, please visit")
 KEY = re.compile(r"^\s*(?:<node>\s+)?([\w.%@-]+)\S*\s*[:=]")

@@ -33,11 +33,13 @@ SHORTER = "the reason is the same, without the address of the client and without
 OWN_PROPERTIES = "the properties that have an effect here; RocketMQ lists those of its own parts"
 OWN_STATUS = "all that RocketMQ tells, and Raft's progress and 4.9's spelling beside it"
 REPLICATION = "a DLedger group of RocketMQ has no answer; here Raft's progress is shown"
-RETRY_QUEUE = "whether the consumer has stored an offset of its empty retry queue by then is chance"
+RETRY_QUEUE = "a new group begins an empty queue at 0, as with 4.9; with 5.3.3 it has no offset there, and may skip a message"
 BELOW_0 = "a topic with less than no queue is refused; RocketMQ makes it"
 OLD_TOOL = "4.9's tool fails on names that brokers of 5.3.3 do not tell; ours tell them"
 CONTROLLER = "RocketMQ's controller mode, which a DLedger group does not have either, in other words"
 SAMPLES = "what was counted in the last ten seconds is in the next sample"
+OURS = r"auth\w+|filterServerNums|http\w+|preferredLeaderId|raft\w+|storePathDLedgerCommitLog|tls\.server\.mode"
+OTHERWISE_SET = r"bindAddress|dLegerPeers|flushDiskType|haListenPort|listenPort|mappedFileSizeCommitLog|storePath\w+"
 REFUSED = r"\+ (\S*\.SubCommandException: |\S*RuntimeException: |Caused by: \S*Exception: |\S*Exception: )"
 
 DIFFERENCES = [
@@ -45,12 +47,12 @@ DIFFERENCES = [
     Difference("statsAll", r"- (\S+) \1 ", TOPIC_ITSELF),
     Difference("statsAll -a", r"[-+] Admin", SAMPLES),
     Difference("consumerProgress", r"[-+] %RETRY%AdminGroup RaftNode00 0 0 0 ", RETRY_QUEUE),
+    Difference("consumerStatus -i", r"[-+] %RETRY%AdminGroup RaftNode00 0 ", RETRY_QUEUE),
     Difference("brokerConsumeStats", r"[-+] %RETRY%AdminGroup AdminGroup RaftNode00 0 0 0 ", RETRY_QUEUE),
     Difference("brokerStatus", r"\+ (getTransferedTps|raft\w+|remainHowManyDataToCommit|trireme)$", OWN_STATUS),
-    Difference("getBrokerConfig|getNamesrvConfig", r"- [\w.]+$", OWN_PROPERTIES),
-    Difference("getBrokerConfig|getNamesrvConfig",
-               r"\+ (auth\w+|filterServerNums|http\w+|preferredLeaderId|raft\w+|storePathDLedgerCommitLog|tls\.server\.mode)$",
-               OWN_PROPERTIES),
+    Difference("getBrokerConfig|getNamesrvConfig", r"- [\w.]+( = |$)", OWN_PROPERTIES),
+    Difference("getBrokerConfig|getNamesrvConfig", rf"\+ ({OURS})( = |$)", OWN_PROPERTIES),
+    Difference("getBrokerConfig", rf"\+ ({OTHERWISE_SET}) = ", "the two groups are not set up alike"),
     Difference("exportConfigs", r"\+ /brokerConfigs/RaftNode00/filterServerNums", OLD_TOOL),
     Difference("clusterList", r"- java.lang.NullPointerException: .*getTransferedTps", OLD_TOOL, "4"),
     Difference("exportConfigs|exportMetrics", r"- .*(command failed|NullPointerException|was not written)|\+ (/|export <)", OLD_TOOL, "4"),

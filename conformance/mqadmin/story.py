@@ -31,6 +31,7 @@ class Story:
         self.unique_key = self.offset_id = "0" * 32
         self.queue = self.queue_offset = 0
         self.client_id = "nobody"
+        self.first_leader = None
         self.consumer = None
 
     def leader(self):
@@ -63,6 +64,7 @@ class Story:
         self.tool.prepare()
         try:
             self.start_group()
+            self.first_leader = self.leader()
             self.tool.namesrv = self.group.namesrv()
             for verb in verbs_of(self.version):
                 if verb.shape == "nothing" and self.is_reference:

@@ -105,9 +105,12 @@ def lag(expected):
     return check
 
 
-def counted(output, _story):
-    """`statsAll` shows all messages that were sent and consumed."""
+def counted(output, story):
+    """`statsAll` shows all messages that were sent and consumed. A broker's counters begin with it, so those of a node
+    that leads since then show less."""
     shown = [line for line in output.rows() if line[:2] == [TOPIC, GROUP]]
+    if len(shown) == 1 and story.leader() != story.first_leader:
+        return None
     if len(shown) != 1 or shown[0][2] != "0" or shown[0][-2:] != [str(SENT)] * 2:
         return f"not {SENT} sent and consumed: {output.tail()}"
     return None
