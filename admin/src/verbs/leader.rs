@@ -13,6 +13,8 @@ use crate::report::{Report, Table};
 
 /// Time for one question over HTTP; `/leader` itself waits a second for a majority.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Time for a node to tell where its HTTP views are.
+const CONFIG_PATIENCE: Duration = Duration::from_secs(1);
 /// Time for a change of leader.
 const TRANSFER_PATIENCE: Duration = Duration::from_secs(10);
 /// Where a node's HTTP port is, counted from its client port, unless its configuration says otherwise.
@@ -56,8 +58,8 @@ impl Verb for Leader {
             ("error", "Error"),
         ]);
         let mut is_known = false;
-        for (addr, group) in self.nodes.find(context).await? {
-            let (answer, error) = match ask(context, &addr, "GET", path, PATIENCE).await {
+        for (addr, group, answer) in ask_all(context, self.nodes.find(context).await?, path).await {
+            let (answer, error) = match answer {
                 Ok((200, answer)) => {
                     is_known |= !answer["leader"].is_null();
                     (answer, Value::Null)
@@ -114,10 +116,7 @@ impl Verb for Status {
             ("flush", "Flush"),
             ("error", "Error"),
         ]);
-        let mut nodes = Vec::new();
-        for (addr, group) in self.nodes.find(context).await? {
-            nodes.push((addr.clone(), group, ask(context, &addr, "GET", "/status", PATIENCE).await));
-        }
+        let nodes = ask_all(context, self.nodes.find(context).await?, "/status").await;
         let lags =
             lags(nodes.iter().filter_map(|(_, _, answer)| answer.as_ref().ok().map(|(_, status)| status)));
         for (addr, group, answer) in nodes {
@@ -207,7 +206,9 @@ impl Nodes {
         let mut nodes = Vec::new();
         for cluster in clusters {
             for (name, _, addr) in admin.nodes_of_cluster(&cluster).await? {
-                let config = admin.broker_config_at(&addr).await.unwrap_or_default();
+                // One that does not answer is looked for where it is by default.
+                let config = tokio::time::timeout(CONFIG_PATIENCE, admin.broker_config_at(&addr)).await;
+                let config = config.ok().and_then(Result::ok).unwrap_or_default();
                 nodes.push((http_addr(&addr, &config)?, name));
             }
         }
@@ -234,6 +235,29 @@ fn http_addr(addr: &str, config: &str) -> anyhow::Result<String> {
             .saturating_add(HTTP_PORTS_ABOVE),
     };
     Ok(format!("{host}:{port}"))
+}
+
+/// Asks all nodes at once, so that one that hangs costs its own time only. Keeps their order.
+async fn ask_all(
+    context: &Context,
+    nodes: Vec<(String, String)>,
+    path: &'static str,
+) -> Vec<(String, String, anyhow::Result<(u16, Value)>)> {
+    let asked: Vec<_> = nodes
+        .into_iter()
+        .map(|(addr, group)| {
+            let net = context.config().platform.net;
+            let at = addr.clone();
+            let asking = tokio::spawn(async move { http::ask(&*net, &at, "GET", path, PATIENCE).await });
+            (addr, group, asking)
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for (addr, group, asking) in asked {
+        let answer = asking.await.unwrap_or_else(|error| Err(error.into()));
+        answers.push((addr, group, answer));
+    }
+    answers
 }
 
 async fn ask(
