@@ -38,6 +38,8 @@ async fn track(admin: &Admin, message: &ReceivedMessage, group: &str) -> Result<
         Err(error) if error.code() == Some(ResponseCode::CONSUMER_NOT_ONLINE) => {
             return Ok("NOT_ONLINE".to_owned());
         }
+        // A group that never had a member has no retry topic either.
+        Err(ClientError::NoRoute { .. }) => return Ok("NOT_ONLINE".to_owned()),
         Err(error) => return Err(error),
     }
     let stats = admin.consume_stats(group, Some(&message.topic)).await?;
