@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use bytes::Bytes;
-use protocol::command::heartbeat::{
-    ConsumeType, ConsumerData, ConsumerList, GetConsumerList, LockBatch, LockedQueues,
-};
+use protocol::command::heartbeat::{ConsumeType, ConsumerData, ConsumerList, GetConsumerList};
 use protocol::{Command, RequestCode, names};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -414,78 +411,6 @@ impl Engine {
             }
         }
         stored
-    }
-
-    /// Renews the locks of all queues in hand.
-    pub(super) async fn renew_locks(&self) {
-        let mut by_group: BTreeMap<String, Vec<Arc<Assigned>>> = BTreeMap::new();
-        for assigned in self.assigned() {
-            by_group.entry(assigned.queue.broker_name.clone()).or_default().push(assigned);
-        }
-        for (broker_name, assigned) in by_group {
-            let begun = self.core.now();
-            let queues: Vec<_> = assigned.iter().map(|assigned| assigned.queue.clone()).collect();
-            match self.lock_queues(&broker_name, &queues).await {
-                Ok(locked) => {
-                    for assigned in assigned {
-                        let until = begun + self.settings.lock_lifetime;
-                        assigned.lock_until(if locked.contains(&assigned.queue) {
-                            until
-                        } else {
-                            Duration::ZERO
-                        });
-                    }
-                }
-                // What was locked stays so until its time is over.
-                Err(error) => {
-                    tracing::warn!(
-                        broker_name,
-                        error = &error as &dyn std::error::Error,
-                        "locks not renewed"
-                    );
-                }
-            }
-        }
-    }
-
-    /// Asks for the locks of queues of one broker group; returns those that are ours now.
-    async fn lock_queues(
-        &self,
-        broker_name: &str,
-        queues: &[MessageQueue],
-    ) -> Result<BTreeSet<MessageQueue>, ClientError> {
-        let Some(first) = queues.first() else { return Ok(BTreeSet::new()) };
-        let code = RequestCode::LOCK_BATCH_MQ;
-        let request = Command::request(code).with_body(self.lock_body(queues));
-        let (node, answer) =
-            self.core.ask_leader(&first.topic, broker_name, request, self.core.config.call_timeout).await?;
-        let locked =
-            LockedQueues::read(&answer.body).map_err(|error| bad_answer(&node, code, "body", error))?;
-        Ok(locked.lock_ok_mq_set.into_iter().map(MessageQueue::from).collect())
-    }
-
-    async fn unlock_queue(&self, queue: &MessageQueue) {
-        let body = self.lock_body(std::slice::from_ref(queue));
-        let request = Command::request(RequestCode::UNLOCK_BATCH_MQ).with_body(body);
-        let told = self.core.ask_leader(&queue.topic, &queue.broker_name, request, STORE_PATIENCE).await;
-        if let Err(error) = told {
-            let queue = queue.to_string();
-            tracing::debug!(
-                queue,
-                error = &error as &dyn std::error::Error,
-                "not unlocked; the lock will run out"
-            );
-        }
-    }
-
-    fn lock_body(&self, queues: &[MessageQueue]) -> Bytes {
-        let body = LockBatch {
-            client_id: self.core.client_id.clone(),
-            consumer_group: self.group.clone(),
-            mq_set: queues.iter().map(Into::into).collect(),
-            only_this_broker: false,
-        };
-        body.to_bytes()
     }
 
     /// Gives all queues up, waiting for what is being handled.

@@ -8,6 +8,7 @@ mod filter;
 mod inbox;
 mod lite_pull;
 mod local_offsets;
+mod locks;
 mod offsets;
 mod process_queue;
 mod pull;
