@@ -39,7 +39,7 @@ OLD_TOOL = "4.9's tool fails on names that brokers of 5.3.3 do not tell; ours te
 CONTROLLER = "RocketMQ's controller mode, which a DLedger group does not have either, in other words"
 SAMPLES = "what was counted in the last ten seconds is in the next sample"
 OURS = r"auth\w+|filterServerNums|http\w+|preferredLeaderId|raft\w+|storePathDLedgerCommitLog|tls\.server\.mode"
-OTHERWISE_SET = r"bindAddress|dLegerPeers|flushDiskType|haListenPort|listenPort|mappedFileSizeCommitLog|storePath\w+"
+OTHERWISE_SET = r"bindAddress|dLegerPeers|dLegerSelfId|flushDiskType|haListenPort|listenPort|mappedFileSizeCommitLog|storePath\w+"
 REFUSED = r"\+ (\S*\.SubCommandException: |\S*RuntimeException: |Caused by: \S*Exception: |\S*Exception: )"
 
 DIFFERENCES = [
@@ -50,8 +50,8 @@ DIFFERENCES = [
     Difference("consumerStatus -i", r"[-+] %RETRY%AdminGroup RaftNode00 0 ", RETRY_QUEUE),
     Difference("brokerConsumeStats", r"[-+] %RETRY%AdminGroup AdminGroup RaftNode00 0 0 0 ", RETRY_QUEUE),
     Difference("brokerStatus", r"\+ (getTransferedTps|raft\w+|remainHowManyDataToCommit|trireme)$", OWN_STATUS),
-    Difference("getBrokerConfig|getNamesrvConfig", r"- [\w.]+( = |$)", OWN_PROPERTIES),
-    Difference("getBrokerConfig|getNamesrvConfig", rf"\+ ({OURS})( = |$)", OWN_PROPERTIES),
+    Difference("getBrokerConfig|getNamesrvConfig", r"- [\w.]+( =|$)", OWN_PROPERTIES),
+    Difference("getBrokerConfig|getNamesrvConfig", rf"\+ ({OURS})( =|$)", OWN_PROPERTIES),
     Difference("getBrokerConfig", rf"\+ ({OTHERWISE_SET}) = ", "the two groups are not set up alike"),
     Difference("exportConfigs", r"\+ /brokerConfigs/RaftNode00/filterServerNums", OLD_TOOL),
     Difference("clusterList", r"- java.lang.NullPointerException: .*getTransferedTps", OLD_TOOL, "4"),
