@@ -81,6 +81,11 @@ impl TopicRoute {
         self.groups.get(broker_name)?.addrs.get(&LEADER_BROKER_ID).map(String::as_str)
     }
 
+    /// Whether any broker group but this one has a leader.
+    pub(crate) fn has_other_leader(&self, broker_name: &str) -> bool {
+        self.broker_names().any(|name| name != broker_name && self.leader(name).is_some())
+    }
+
     /// All nodes of a broker group, the leader first.
     pub fn nodes(&self, broker_name: &str) -> Vec<&str> {
         self.groups

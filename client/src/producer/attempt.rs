@@ -21,6 +21,12 @@ const DOUBT_AFTER: Duration = Duration::from_millis(250);
 /// A leader that lives, and hands the lead over, answers within this time of the handover. It asks again as often.
 const HANDOVER: Duration = Duration::from_millis(100);
 
+/// After a failure the next leader is waited for so long, from the beginning of the send on, before nodes are tried
+/// that do not lead.
+const ELECTION: Duration = Duration::from_millis(1_200);
+/// How often name servers are asked for it meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(30);
+
 /// The queue of the last attempt, and its node if that is of no use for the moment.
 struct Failed {
     queue: MessageQueue,
@@ -118,6 +124,12 @@ impl Sender {
             };
             let left = policy.deadline.saturating_sub(elapsed);
             self.refresh_after(&prepared.topic, failed.as_ref(), &error, next, left).await;
+            // A node that refuses lives, and may serve again in a moment.
+            let is_dead = matches!(error, ClientError::NotSent { .. } | ClientError::NoAnswer { .. });
+            if is_dead && matches!(next, Next::Again { .. }) {
+                let patience = ELECTION.saturating_sub(elapsed).min(left);
+                self.await_leader(&prepared.topic, &options.queue, &mut failed, patience).await;
+            }
             let Next::Again { pause } = next else {
                 let msg_id = prepared.msg_id.clone();
                 return Err(SendError { attempts, outcome, msg_id, source: Box::new(error) });
@@ -278,6 +290,38 @@ impl Sender {
         match next {
             Next::Again { .. } => drop(tokio::time::timeout(left, refresh).await),
             Next::GiveUp => drop(tokio::spawn(refresh)),
+        }
+    }
+
+    /// Waits until the broker group that has just failed has another leader, or its old one again. Asking a node that
+    /// does not lead would be no faster, for it has to wait as well, and slower where it still waits for the dead one.
+    /// Goes on without a leader when `patience` is over, or another broker group will do, or no name server answers.
+    async fn await_leader(
+        &self,
+        topic: &str,
+        choice: &QueueChoice,
+        failed: &mut Option<Failed>,
+        patience: Duration,
+    ) {
+        let Some(Failed { queue, node: Some(node) }) = failed else { return };
+        let begun = self.core.now();
+        let mut was_gone = false;
+        while self.core.now().saturating_sub(begun) < patience && !self.core.is_stopped() {
+            let Ok(route) = self.core.routes.recent(topic, LOOK_EVERY / 2, self.missing()).await else {
+                return;
+            };
+            match route.leader(&queue.broker_name) {
+                Some(leader) if leader != node => return,
+                Some(_) if was_gone => {
+                    *failed = None; // it has come back
+                    return;
+                }
+                leader => was_gone |= leader.is_none(),
+            }
+            if *choice == QueueChoice::RoundRobin && route.has_other_leader(&queue.broker_name) {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
