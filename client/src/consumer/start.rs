@@ -11,7 +11,8 @@ pub enum ConsumeFrom {
     Last,
     /// At the oldest message there is.
     First,
-    /// At the first message stored at this time or later, in milliseconds since the epoch.
+    /// At the first message stored at this time or later, in milliseconds since the epoch. What is said of
+    /// [`Last`](Self::Last) and new groups is true of this one too.
     Timestamp(i64),
 }
 
