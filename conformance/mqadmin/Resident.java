@@ -4,6 +4,8 @@ import java.lang.reflect.Field;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Properties;
+import java.util.Timer;
+import java.util.TimerTask;
 import org.apache.rocketmq.tools.command.MQAdminStartup;
 
 /**
@@ -20,9 +22,13 @@ public final class Resident {
 
     public static void main(String[] args) throws Exception {
         Thread verbs = Thread.currentThread();
-        Thread hurry = new Thread(() -> hurryEnds(verbs), "hurry");
-        hurry.setDaemon(true);
-        hurry.start();
+        Timer hurry = new Timer("hurry", true);
+        hurry.schedule(new TimerTask() {
+            @Override
+            public void run() {
+                hurryEnd(verbs);
+            }
+        }, 0, LOOK_EVERY_MS);
         BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = lines.readLine(); line != null; line = lines.readLine()) {
             forgetVerbs();
@@ -49,17 +55,10 @@ public final class Resident {
      * At the end of most verbs the tool waits for a thread of its own that looks up every 3 s only. This wakes it, once
      * the verb is at that place.
      */
-    private static void hurryEnds(Thread verbs) {
-        while (true) {
-            for (StackTraceElement frame : verbs.getStackTrace()) {
-                if (frame.getClassName().endsWith(".ServiceThread") && frame.getMethodName().equals("shutdown")) {
-                    wakeEventThreads();
-                    break;
-                }
-            }
-            try {
-                Thread.sleep(LOOK_EVERY_MS);
-            } catch (InterruptedException interrupted) {
+    private static void hurryEnd(Thread verbs) {
+        for (StackTraceElement frame : verbs.getStackTrace()) {
+            if (frame.getClassName().endsWith(".ServiceThread") && frame.getMethodName().equals("shutdown")) {
+                wakeEventThreads();
                 return;
             }
         }
