@@ -15,6 +15,7 @@ mod exchange;
 mod gate;
 mod handler;
 mod http;
+mod local_time;
 mod long_poll;
 mod maintenance;
 mod metrics;

@@ -11,6 +11,7 @@ use store::{CommitlogOffset, SegmentInfo};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+use crate::local_time;
 use crate::processor::pull::{self, HeldPull};
 use crate::server::Broker;
 use crate::stats::SAMPLE_SECS;
@@ -103,7 +104,7 @@ pub async fn housekeeping(broker: Arc<Broker>, shutdown: watch::Receiver<bool>) 
             flush(&broker).await;
         }
         prefer_leader(&broker).await;
-        broker.stats.sample(broker.monotonic().as_secs(), broker.now_ms());
+        broker.stats.sample(broker.monotonic().as_secs(), local_time::date(broker.now_ms()));
         drop_silent_clients(&broker);
         watch_disk(&broker);
         if let Err(error) = expire(&broker, false).await {
@@ -272,8 +273,8 @@ enum Expiry {
 pub async fn expire(broker: &Broker, now: bool) -> Result<u64, String> {
     let storage = broker.live().storage.clone();
     let space = broker.platform.disk.space(&storage.root).map_err(|error| error.to_string())?;
-    let hour = local_hour(broker.now_ms());
-    let is_hour = now || storage.delete_when_hours.iter().any(|wanted| u64::from(*wanted) == hour);
+    let hour = local_time::hour(broker.now_ms());
+    let is_hour = now || storage.delete_when_hours.contains(&hour);
     let expiry = expiry(used_percent(space), is_hour, storage.disk_used_percent_max, storage.clean_forcibly);
     let segments = broker.log.segments();
     let old_before_ms = broker.now_ms().saturating_sub(storage.file_reserved_hours * 3_600_000);
@@ -329,11 +330,6 @@ fn last_store_time(broker: &Broker, segment: &SegmentInfo) -> Option<i64> {
     let payload = units.payload();
     let last = protocol::message::walk(&payload).filter_map(Result::ok).last()?;
     Some(protocol::message::parse(last).ok()?.store_timestamp_ms)
-}
-
-/// The hour of the day in UTC: a server's local time is a setting nobody remembers, and is said in the docs.
-fn local_hour(now_ms: u64) -> u64 {
-    now_ms / 3_600_000 % 24
 }
 
 #[cfg(test)]

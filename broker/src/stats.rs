@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
+use jiff::civil::Date;
+
 pub use days::{Days, Totals};
 pub use put_times::PutTimes;
 
@@ -191,10 +193,10 @@ impl Stats {
     }
 
     /// Remembers where every counter stands; to be called every [`SAMPLE_SECS`], with the time since the start and
-    /// the wall time.
-    pub fn sample(&self, now_secs: u64, wall_ms: u64) {
+    /// today's date.
+    pub fn sample(&self, now_secs: u64, today: Date) {
         let now = Totals { put: self.total(name::BROKER_PUT_NUMS), got: self.total(name::BROKER_GET_NUMS) };
-        self.days.lock().expect("nothing panics while it holds this lock").look(wall_ms, now);
+        self.days.lock().expect("nothing panics while it holds this lock").look(today, now);
         let samples = self.samples.fetch_add(1, Ordering::Relaxed);
         if samples.is_multiple_of(FINE_A_MINUTE) {
             self.put_times.turn();
@@ -214,12 +216,14 @@ impl Stats {
 mod tests {
     use super::*;
 
+    const TODAY: Date = jiff::civil::date(2026, 11, 21);
+
     #[test]
     fn a_rate_is_what_was_counted_over_the_time_it_took() {
         let stats = Stats::default();
         let counter = stats.counter(name::TOPIC_PUT_NUMS, "T");
         for at in 0..20 {
-            stats.sample(at * SAMPLE_SECS, 0);
+            stats.sample(at * SAMPLE_SECS, TODAY);
             counter.add(50);
         }
         let minute = counter.rates().minute;
@@ -233,11 +237,11 @@ mod tests {
     #[test]
     fn what_a_new_counter_counted_before_its_first_sample_counts() {
         let stats = Stats::default();
-        stats.sample(10, 0);
+        stats.sample(10, TODAY);
         stats.counter(name::TOPIC_PUT_NUMS, "T").add(12);
         let counter = stats.counter(name::TOPIC_PUT_NUMS, "T");
         assert_eq!(counter.rates(), Rates::default());
-        stats.sample(20, 0);
+        stats.sample(20, TODAY);
         let rates = counter.rates();
         assert_eq!((rates.minute.sum, rates.hour.sum, rates.day.sum), (12, 12, 12));
         assert!((rates.minute.per_second - 1.2).abs() < 1e-9, "{rates:?}");

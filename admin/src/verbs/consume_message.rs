@@ -29,7 +29,7 @@ pub(crate) struct ConsumeMessage {
     /// Accepted for RocketMQ's sake
     #[arg(short = 'g', long = "consumerGroup", hide = true)]
     group: Option<String>,
-    /// Stored not before this time: now, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS in UTC
+    /// Stored not before this time: now, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS
     #[arg(short = 's', long = "beginTimestamp", value_name = "TIME")]
     begin: Option<String>,
     /// Stored not after this time
@@ -74,7 +74,7 @@ pub(crate) struct PrintMsg {
     /// Tags, separated by two bars
     #[arg(short = 's', long = "subExpression", value_name = "TAGS", default_value = "*")]
     expression: String,
-    /// Stored not before this time: now, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS in UTC
+    /// Stored not before this time: now, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS
     #[arg(short = 'b', long = "beginTimestamp", value_name = "TIME")]
     begin: Option<String>,
     /// Stored not after this time
@@ -126,7 +126,7 @@ pub(crate) struct PrintMsgByQueue {
     /// Tags, separated by two bars
     #[arg(short = 's', long = "subExpression", value_name = "TAGS", default_value = "*")]
     expression: String,
-    /// Stored not before this time: now, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS in UTC
+    /// Stored not before this time: now, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS
     #[arg(short = 'b', long = "beginTimestamp", value_name = "TIME")]
     begin: Option<String>,
     /// Stored not after this time

@@ -21,7 +21,7 @@ pub(crate) struct ResetOffsetByTime {
     /// The topic
     #[arg(short = 't', long = "topic", value_name = "TOPIC")]
     topic: String,
-    /// now, -1 for the end, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS in UTC
+    /// now, -1 for the end, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS
     #[arg(short = 's', long = "timestamp", value_name = "TIME", allow_hyphen_values = true)]
     timestamp: String,
     /// Also forward, where a broker asks for that
