@@ -72,6 +72,21 @@ impl ConsumerGroups {
         joined || resubscribed
     }
 
+    /// The client on `connection` tells what it subscribes to now: newer versions of what its group has are taken.
+    pub fn catch_up(&mut self, group: &str, connection: ConnectionId, told: &[SubscriptionData]) {
+        let Some(group) = self.groups.get_mut(group) else { return };
+        if !group.members.contains_key(&connection) {
+            return; // it left meanwhile
+        }
+        for new in told {
+            if let Some(known) = group.subscriptions.get_mut(&new.topic)
+                && known.sub_version < new.sub_version
+            {
+                *known = new.clone();
+            }
+        }
+    }
+
     /// The client on `connection` leaves `group`. Says whether it was there.
     pub fn unregister(&mut self, group: &str, connection: ConnectionId) -> bool {
         let Some(members) = self.groups.get_mut(group).map(|group| &mut group.members) else { return false };
@@ -126,6 +141,11 @@ impl ConsumerGroups {
         let mut ids: Vec<_> = members.map(|member| member.info.client_id.clone()).collect();
         ids.sort();
         ids
+    }
+
+    /// The id of the client of the group on `connection`.
+    pub fn client_id(&self, group: &str, connection: ConnectionId) -> Option<String> {
+        Some(self.groups.get(group)?.members.get(&connection)?.info.client_id.clone())
     }
 
     /// The connections of the group.

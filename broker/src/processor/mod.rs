@@ -18,6 +18,7 @@ pub mod relay;
 pub mod send;
 pub mod send_back;
 pub mod send_check;
+pub mod subscription;
 pub mod topic_admin;
 mod topic_create;
 

@@ -15,6 +15,7 @@ use tracing::warn;
 use super::header;
 use super::pull_read::{self, Found, Limits, Look};
 use super::send_check::{self, Refusal};
+use super::subscription;
 use crate::exchange::{Answer, Origin, refuse};
 use crate::gate::Verdict;
 use crate::long_poll::Wants;
@@ -74,6 +75,15 @@ pub fn pull(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answ
     let header = header!(PullRequest, request, answer);
     match check(broker, &request, &header) {
         Ok(filter) => run(broker, HeldPull { origin, request, header, filter, answer }, true),
+        Err(Check::Refused(refusal, _))
+            if refusal.code == code::SUBSCRIPTION_NOT_LATEST && subscription::may_ask(&origin, &request) =>
+        {
+            let broker = Arc::clone(broker);
+            tokio::spawn(async move {
+                subscription::ask(&broker, &origin, &header.consumer_group).await;
+                pull_again(&broker, origin, request, header, answer);
+            });
+        }
         Err(Check::Refused(refusal, forbidden)) => answer.send(refused(&request, refusal, forbidden)),
         Err(Check::NewGroup) => {
             let broker = Arc::clone(broker);
@@ -98,6 +108,11 @@ async fn pull_for_new_group(
     if let Err(error) = broker.submit(change).await {
         return answer.send(super::not_submitted(&request, &error));
     }
+    pull_again(broker, origin, request, header, answer);
+}
+
+/// The second look at a pull, once what it lacked should be there.
+fn pull_again(broker: &Arc<Broker>, origin: Origin, request: Command, header: PullRequest, answer: Answer) {
     match check(broker, &request, &header) {
         Ok(filter) => run(broker, HeldPull { origin, request, header, filter, answer }, true),
         Err(Check::Refused(refusal, forbidden)) => answer.send(refused(&request, refusal, forbidden)),

@@ -1,8 +1,9 @@
 //! Pulling: every outcome of a look at a queue, subscriptions, filters, limits, and waiting for messages.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use protocol::{Command, RequestCode as code, ResponseCode};
+use protocol::{Command, Language, RequestCode as code, ResponseCode};
 use tokio::time::Instant;
 
 use crate::support::*;
@@ -192,6 +193,38 @@ async fn a_pull_that_waited_in_vain_is_answered_at_its_time() {
     let began = Instant::now();
     peer.call(pull("CG", "T", 0, 1, WITH_SUBSCRIPTION, 20_000)).await;
     assert!(began.elapsed() < Duration::from_secs(10));
+    node.stop().await;
+}
+
+/// As Java clients write it, queues as names of members included.
+const RUNNING_INFO: &str = r#"{"mqPopTable":{},"mqTable":{{"brokerName":"G","queueId":0,"topic":"T"}:{"cachedMsgCount":0,"commitOffset":0}},"properties":{"PROP_CONSUME_TYPE":"CONSUME_PASSIVELY"},"statusTable":{"T":{"pullRT":0.0}},"subscriptionSet":[{"classFilterMode":false,"codeSet":[97],"expressionType":"TAG","subString":"a","subVersion":8,"tagsSet":["a"],"topic":"T"}],"userConsumerInfo":{}}"#;
+
+#[tokio::test]
+async fn a_java_client_ahead_of_its_heartbeat_is_asked_for_its_subscription() {
+    let node = Node::start("").await;
+    let info = Command::request(0).with_body(RUNNING_INFO);
+    let mut peer = Peer::connect(&node.addr, BTreeMap::from([(code::GET_CONSUMER_RUNNING_INFO, info)])).await;
+    peer.create_topic("T", 1, 6).await;
+    for tag in ["a", "b"] {
+        peer.send("T", 0, &format!("TAGS\u{1}{tag}\u{2}"), tag).await;
+    }
+    peer.heartbeat(&consumer_heartbeat("c", "CG", "T", "b", 7)).await;
+    assert_eq!(peer.next_push("the notice").await.code, code::NOTIFY_CONSUMER_IDS_CHANGED);
+    let ahead = |version: i64, language| {
+        let request = pull("CG", "T", 0, 0, 0, 0).with("subVersion", version);
+        Command { language, ..request }
+    };
+    // Others than Java's do not tell.
+    assert_eq!(peer.call(ahead(8, Language::Cpp)).await.code, ResponseCode::SUBSCRIPTION_NOT_LATEST);
+    let told = Pulled(peer.ok(ahead(8, Language::Java)).await);
+    assert_eq!((told.units().len(), told.units()[0].body), (1, &b"a"[..]), "by the expression of now");
+    let asked = peer.next_push("the question").await;
+    assert_eq!((asked.code, asked.ext.get("clientId")), (code::GET_CONSUMER_RUNNING_INFO, Some("c")));
+    // It is known now, and nobody is asked again.
+    peer.ok(ahead(8, Language::Java)).await;
+    assert!(peer.pushes.try_recv().is_err());
+    // What the client does not have itself stays refused.
+    assert_eq!(peer.call(ahead(9, Language::Java)).await.code, ResponseCode::SUBSCRIPTION_NOT_LATEST);
     node.stop().await;
 }
 

@@ -6,6 +6,7 @@ mod stats;
 use super::header;
 use crate::json::body::json_body;
 use crate::route::TopicConfig;
+use crate::subscription::SubscriptionData;
 
 pub use super::route::TopicConfigWrapper;
 pub use group::{
@@ -186,6 +187,12 @@ header! {
 }
 
 json_body! {
+    /// 307: of all that a client tells of itself, what it subscribes to. Source: Java `ConsumerRunningInfo`.
+    pub struct RunningSubscriptions {
+        /// One a topic, in the version the client has now.
+        pub subscription_set: Vec<SubscriptionData> => "subscriptionSet",
+    }
+
     /// 18: topics to create.
     pub struct CreateTopics {
         /// The topics.
