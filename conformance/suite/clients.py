@@ -167,8 +167,8 @@ JAVA_VARIANTS = {
 
 CLIENTS = [
     Client("python-rocketmq", "rocketmq", "0.4.4", "python", route_poll_s=30),
-    Client("java-5.3.3", "rocketmq-client", "5.3.3", "java", pull_roles=("pull", "lite"), has_odd=True, variants=JAVA_VARIANTS),
-    Client("java-4.9.8", "rocketmq-client", "4.9.8", "java", pull_roles=("pull", "lite"), has_odd=True, variants=JAVA_VARIANTS),
+    *[Client(f"java-{version}", "rocketmq-client", version, "java", pull_roles=("pull", "lite"), has_odd=True,
+             variants=JAVA_VARIANTS) for version in ("5.5.0", "5.3.3", "4.9.8")],
     Client("go", "rocketmq-client-go/v2", "2.1.2", "go", route_poll_s=30),
     Client("node", "ali-ons", "3.12.0", "node", sends_async=False, sends_oneway=False, pull_roles=(),
            creates_topic=False, namesrv_separator=None),
