@@ -68,8 +68,20 @@ final class Odd {
         check("orderly", this::orderly);
         check("shared-queues", () -> twoConsumers(false));
         check("broadcasting", () -> twoConsumers(true));
-        check("retry", this::retry);
+        check("retry", () -> retry("retry", "retry"));
+        // Its retry topic is longer than 127 characters, which clients before 5.0 cannot read.
+        String longest = "g".repeat((readsLongTopics() ? 255 : 120) - group.length() - 1);
+        check("longest-group", () -> retry("long", longest));
         producer.shutdown();
+    }
+
+    private static boolean readsLongTopics() {
+        try {
+            Class.forName("org.apache.rocketmq.common.message.MessageVersion");
+            return true;
+        } catch (ClassNotFoundException older) {
+            return false;
+        }
     }
 
     private static void check(String name, Check check) {
@@ -349,11 +361,11 @@ final class Odd {
         return numbers;
     }
 
-    private void retry() throws Exception {
-        String fresh = topic + "-retry";
+    private void retry(String name, String groupName) throws Exception {
+        String fresh = topic + "-" + name;
         producer.send(new Message(fresh, "again", "once more".getBytes()));
         ConcurrentLinkedQueue<Integer> times = new ConcurrentLinkedQueue<>();
-        DefaultMQPushConsumer consumer = newConsumer("retry", "retry", fresh, "*", new ConcurrentLinkedQueue<>());
+        DefaultMQPushConsumer consumer = newConsumer(groupName, name, fresh, "*", new ConcurrentLinkedQueue<>());
         consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
             context.setDelayLevelWhenNextConsume(1);
             messages.forEach(message -> times.add(message.getReconsumeTimes()));
