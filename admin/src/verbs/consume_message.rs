@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use client::ReceivedMessage;
 use serde_json::json;
 
-use super::walk::{Range, Walk};
+use super::period::{Period, Range};
+use super::walk::Walk;
 use crate::charset::Charset;
 use crate::cli::{JavaBool, Verb};
 use crate::context::Context;
@@ -74,12 +75,8 @@ pub(crate) struct PrintMsg {
     /// Tags, separated by two bars
     #[arg(short = 's', long = "subExpression", value_name = "TAGS", default_value = "*")]
     expression: String,
-    /// Stored not before this time: now, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS
-    #[arg(short = 'b', long = "beginTimestamp", value_name = "TIME")]
-    begin: Option<String>,
-    /// Stored not after this time
-    #[arg(short = 'e', long = "endTimestamp", value_name = "TIME")]
-    end: Option<String>,
+    #[command(flatten)]
+    period: Period,
     /// Whether the body is printed
     #[arg(short = 'd', long = "printBody", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "true")]
     body: JavaBool,
@@ -103,7 +100,7 @@ impl Verb for PrintMsg {
             broker: None,
             queue_id: None,
             from: None,
-            range: Range::read(context, self.begin.as_deref(), self.end.as_deref())?,
+            range: self.period.range(context)?,
             count_max: usize::MAX,
         };
         walk.run(context, |message| print(context, message, self.charset, self.body.0)).await?;
@@ -126,12 +123,8 @@ pub(crate) struct PrintMsgByQueue {
     /// Tags, separated by two bars
     #[arg(short = 's', long = "subExpression", value_name = "TAGS", default_value = "*")]
     expression: String,
-    /// Stored not before this time: now, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS
-    #[arg(short = 'b', long = "beginTimestamp", value_name = "TIME")]
-    begin: Option<String>,
-    /// Stored not after this time
-    #[arg(short = 'e', long = "endTimestamp", value_name = "TIME")]
-    end: Option<String>,
+    #[command(flatten)]
+    period: Period,
     /// Whether messages are printed; if not given, unless they are counted
     #[arg(short = 'p', long = "print", alias = "print msg", value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     print: Option<JavaBool>,
@@ -159,7 +152,7 @@ impl Verb for PrintMsgByQueue {
             broker: Some(&self.broker),
             queue_id: Some(self.queue),
             from: None,
-            range: Range::read(context, self.begin.as_deref(), self.end.as_deref())?,
+            range: self.period.range(context)?,
             count_max: usize::MAX,
         };
         let prints = self.print.map_or(!self.count.0, |print| print.0);

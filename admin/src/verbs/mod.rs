@@ -18,6 +18,7 @@ mod ha_status;
 mod kv_config;
 mod leader;
 mod namesrv_config;
+mod period;
 mod query_cq;
 mod query_msg;
 mod reset_offset;

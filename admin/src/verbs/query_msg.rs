@@ -5,6 +5,7 @@ use client::{Admin, ClientError, MessageQueue, PullConsumer, PullOptions, Receiv
 use serde_json::json;
 
 use super::again::{Push, push, resend};
+use super::period::Period;
 use super::track::with_track;
 use super::walk::GROUP;
 use crate::charset::Charset;
@@ -100,12 +101,8 @@ pub(crate) struct QueryMsgByKey {
     /// The key
     #[arg(short = 'k', long = "msgKey", value_name = "KEY")]
     key: String,
-    /// Stored not before this time
-    #[arg(short = 'b', long = "beginTimestamp", value_name = "TIME")]
-    begin: Option<String>,
-    /// Stored not after this time
-    #[arg(short = 'e', long = "endTimestamp", value_name = "TIME")]
-    end: Option<String>,
+    #[command(flatten)]
+    period: Period,
     /// At most so many messages
     #[arg(short = 'm', long = "maxNum", value_name = "N", default_value_t = 64)]
     count: i32,
@@ -121,11 +118,7 @@ impl Verb for QueryMsgByKey {
         &["-t TopicTest -k order-1", "-t TopicTest -k order-1 -b 2026-11-21 -e now"];
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
-        let now_ms = context.now_ms();
-        let range = TimeRange {
-            from_ms: self.begin.as_deref().map_or(Ok(0), |text| time::parse(text, now_ms))?,
-            to_ms: self.end.as_deref().map_or(Ok(i64::MAX), |text| time::parse(text, now_ms))?,
-        };
+        let range = self.period.range(context)?.into();
         let found = context.admin().await?.messages_by_key(&self.topic, &self.key, self.count, range).await?;
         let mut table = Table::new(&[
             ("msgId", "Message id"),

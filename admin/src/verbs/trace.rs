@@ -1,9 +1,9 @@
 //! `queryMsgTraceById`: what clients with tracing on noted about one message.
 
-use client::TimeRange;
 use client::protocol::names;
 use serde_json::{Value, json};
 
+use super::period::Period;
 use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::{Report, Table};
@@ -22,12 +22,8 @@ pub(crate) struct QueryMsgTraceById {
     /// The topic that traces go to
     #[arg(short = 't', long = "traceTopic", value_name = "TOPIC", default_value = names::TRACE_TOPIC)]
     topic: String,
-    /// Traces stored not before this time
-    #[arg(short = 'b', long = "beginTimestamp", value_name = "TIME")]
-    begin: Option<String>,
-    /// Traces stored not after this time
-    #[arg(short = 'e', long = "endTimestamp", value_name = "TIME")]
-    end: Option<String>,
+    #[command(flatten)]
+    period: Period,
     /// At most so many trace messages
     #[arg(short = 'c', long = "maxNum", value_name = "N", default_value_t = 64)]
     count: i32,
@@ -41,11 +37,7 @@ impl Verb for QueryMsgTraceById {
         &["-i 7F00000100002A9F18B4AAC2049C0000", "-i 7F00000100002A9F18B4AAC2049C0000 -t MyTraces"];
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
-        let now_ms = context.now_ms();
-        let range = TimeRange {
-            from_ms: self.begin.as_deref().map_or(Ok(0), |text| time::parse(text, now_ms))?,
-            to_ms: self.end.as_deref().map_or(Ok(i64::MAX), |text| time::parse(text, now_ms))?,
-        };
+        let range = self.period.range(context)?.into();
         let admin = context.admin().await?;
         let found = admin.messages_by_key(&self.topic, &self.id, self.count, range).await?;
         let mut table = Table::new(&[

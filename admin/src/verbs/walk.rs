@@ -3,36 +3,11 @@
 use anyhow::bail;
 use client::{MessageQueue, PullConsumer, PullOptions, PullStatus, ReceivedMessage};
 
+use super::period::Range;
 use crate::context::Context;
-use crate::time;
 
 /// The group that tools read as.
 pub(super) const GROUP: &str = "TOOLS_CONSUMER";
-
-/// Store times, milliseconds since the epoch, both inclusive.
-#[derive(Clone, Copy)]
-pub(super) struct Range {
-    begin_ms: Option<i64>,
-    end_ms: Option<i64>,
-}
-
-impl Range {
-    /// Reads what an operator wrote.
-    ///
-    /// # Errors
-    /// If one is no time, or the end is before the beginning.
-    pub(super) fn read(context: &Context, begin: Option<&str>, end: Option<&str>) -> anyhow::Result<Self> {
-        let now_ms = context.now_ms();
-        let read = |text: Option<&str>| text.map(|text| time::parse(text, now_ms)).transpose();
-        let range = Self { begin_ms: read(begin)?, end_ms: read(end)? };
-        if let (Some(begin_ms), Some(end_ms)) = (range.begin_ms, range.end_ms)
-            && begin_ms > end_ms
-        {
-            bail!("the end {} is before the beginning {}", time::text(end_ms), time::text(begin_ms));
-        }
-        Ok(range)
-    }
-}
 
 /// One reading of queues, each from its beginning to where it ends now.
 pub(super) struct Walk<'a> {
