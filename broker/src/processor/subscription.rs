@@ -1,6 +1,6 @@
 //! Subscriptions in a newer version than the broker was told.
 //!
-//! Java clients from 5.2 on number their subscriptions anew whenever they balance, and tell the number with a
+//! Java clients from 5.3 on number their subscriptions anew whenever they balance, and tell the number with a
 //! heartbeat, but leave that out while another heartbeat of theirs is under way. Their pulls are then ahead of what the
 //! broker knows, and must not be served by it, for the expression may have changed. Refused with code 25 as on
 //! RocketMQ, such a client pulls nothing before its next heartbeat, up to 30 s later. So the broker asks it.
