@@ -34,7 +34,7 @@ public final class Client {
     private static final String PROPERTY = "city";
     private static final String PROPERTY_VALUE = "上海";
     private static final long RETRY_PAUSE_MS = 100;
-    private static final int START_TRIES = 3;
+    private static final int START_TRIES = 5;
     private static final PrintStream OUT = new PrintStream(System.out, false, StandardCharsets.UTF_8);
     private static final BufferedReader IN =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -240,7 +240,8 @@ public final class Client {
 
     /**
      * A running push consumer. The client's start() asks one name server for the route and throws if that one is dead,
-     * though it knows of others; its users start it again, and so does this.
+     * though it knows of others (as either of two exceptions, by the step that met it); its users start it again, and
+     * so does this.
      */
     private DefaultMQPushConsumer startPush() throws Exception {
         for (int tries = 1; ; tries++) {
@@ -248,7 +249,7 @@ public final class Client {
             try {
                 consumer.start();
                 return consumer;
-            } catch (MQClientException error) {
+            } catch (MQClientException | IllegalStateException error) {
                 consumer.shutdown();
                 if (tries == START_TRIES) {
                     throw error;
