@@ -16,7 +16,7 @@ use openraft::{ChangeMembers, EmptyNode, RaftMetrics};
 use platform::Platform;
 use store::{CommitlogOffset, LogPoint, LogReader};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::NodeId;
 use crate::apply::{Apply, Reply};
@@ -102,6 +102,9 @@ pub(crate) struct Shared {
 
 /// A purge that followers hold up is reported after this time; it goes on all the same.
 const PURGE_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long a node may take to say whether it would take the lead, and how soon it is asked again.
+const MAY_LEAD_WITHIN: Duration = Duration::from_secs(1);
+const MAY_LEAD_AGAIN: Duration = Duration::from_millis(10);
 /// A change of members that finds no majority is given up after this time.
 const CHANGE_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -237,8 +240,11 @@ impl Node {
     /// Hands the lead to `to`, and returns when this node sees it lead. No proposal fails because of
     /// it: those on the way are committed, later ones are refused with the new leader's name.
     ///
+    /// A target that cannot lead yet, or is not to be reached, is waited for, and the lead stays here meanwhile.
+    ///
     /// # Errors
-    /// As [`ChangeError`] says. After `TimedOut` this node may still lead, or lead again.
+    /// As [`ChangeError`] says. After `Refused` nothing has changed. After `TimedOut` this node may still lead, or
+    /// lead again.
     pub async fn transfer_leader(&self, to: NodeId, within: Duration) -> Result<(), ChangeError> {
         let mut views = self.views();
         {
@@ -256,12 +262,29 @@ impl Node {
                 return Err(ChangeError::NotAVoter(to));
             }
         }
+        let deadline = Instant::now() + within;
+        self.wait_until_it_may_lead(to, deadline).await?;
         self.shared.raft.trigger().transfer_leader(to).await.map_err(|_| ChangeError::Stopped)?;
         let done = views.wait_for(|view| view.fatal.is_some() || view.leader == Some(to));
-        match timeout(within, done).await {
+        match timeout_at(deadline, done).await {
             Err(_) => Err(ChangeError::TimedOut(within)),
             Ok(Ok(view)) if view.fatal.is_none() => Ok(()),
             Ok(_) => Err(ChangeError::Stopped),
+        }
+    }
+
+    /// openraft gives up the leader's lease before it asks the target, so the question comes first: a target that
+    /// then refuses would leave the group to an election.
+    async fn wait_until_it_may_lead(&self, to: NodeId, deadline: Instant) -> Result<(), ChangeError> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Err(error) = self.shared.network.ask_may_lead(to, left.min(MAY_LEAD_WITHIN)).await else {
+                return Ok(());
+            };
+            if Instant::now() + MAY_LEAD_AGAIN >= deadline {
+                return Err(ChangeError::Refused(format!("node {to} cannot take the lead: {error}")));
+            }
+            sleep(MAY_LEAD_AGAIN).await;
         }
     }
 

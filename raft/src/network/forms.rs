@@ -151,6 +151,8 @@ pub(crate) enum Request {
         to: NodeId,
         last: Option<LogIdForm>,
     },
+    /// Would you take the lead if it were handed to you? A transfer to a node that would not costs an election.
+    MayLead,
 }
 
 /// What a small call, a snapshot or an append came to.
@@ -181,6 +183,7 @@ pub(crate) enum Response {
     Snapshot(VoteForm),
     /// It cannot be answered now; the text says why.
     Refused(String),
+    MayLead,
 }
 
 impl Request {

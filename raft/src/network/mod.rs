@@ -164,6 +164,17 @@ impl Network {
         }
     }
 
+    /// Whether a peer would take the lead now; `Err` says why not.
+    pub(crate) async fn ask_may_lead(&self, id: NodeId, within: Duration) -> Result<(), String> {
+        let peer = self.peer(id).ok_or("it is not known")?;
+        let question = Bytes::from(wire::encode(&Request::MayLead));
+        let answer = lane::call(&peer.control, Kind::Call, vec![question], within).await;
+        match wire::decode(&answer.map_err(|error| error.to_string())?).map_err(|error| error.to_string())? {
+            Response::MayLead => Ok(()),
+            other => Err(other.into_surprise()),
+        }
+    }
+
     /// Learns where a peer listens.
     pub(crate) fn set_addr(self: &Arc<Self>, id: NodeId, addr: String) {
         if id == self.node {

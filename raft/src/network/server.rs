@@ -299,9 +299,10 @@ async fn respond(raft: &RaftHandle, network: &Network, reader: &LogReader, reque
                 Err(error) => refused(&error),
             }
         }
-        Request::Transfer { .. } if network.is_fenced() => {
+        Request::Transfer { .. } | Request::MayLead if network.is_fenced() => {
             refused(&"this node may have forgotten entries and cannot lead before it has caught up")
         }
+        Request::MayLead => Response::MayLead,
         Request::Transfer { from, to, last } => {
             let request = openraft::raft::TransferLeaderRequest::new(from.into(), to, last.map(Into::into));
             match raft.handle_transfer_leader(request).await {

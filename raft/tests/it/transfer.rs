@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft::{Proposal, ProposeError};
+use platform::{Disk, OsDisk};
+use raft::{ChangeError, Proposal, ProposeError};
 
 use crate::group::{Group, wait_for};
 
@@ -59,6 +60,40 @@ async fn under_load_no_proposal_fails_because_of_a_transfer() {
     let applied: Vec<_> = state.commands.into_iter().map(|(_, command)| command).collect();
     assert_eq!(applied.len(), sent.len(), "something was applied twice, or not at all");
     assert_eq!(applied.into_iter().collect::<BTreeSet<_>>(), sent);
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_lead_yet_is_waited_for() {
+    let mut group = Group::start(3);
+    group.command("before").await;
+    let leader = group.leader().await;
+    let term = group.view(leader).term;
+    let to = leader % 3 + 1;
+    group.crash(to).await;
+    // With a new directory it may have forgotten entries: it leads nobody before it has caught up.
+    OsDisk.remove_dir_all(group.dir(to)).unwrap();
+    group.run(to);
+    group.node(leader).transfer_leader(to, Duration::from_secs(10)).await.unwrap();
+    wait_for("the chosen node to lead", || if group.view(to).ready { Ok(()) } else { Err(group.view(to)) })
+        .await;
+    assert_eq!(group.view(to).term, term + 1, "an election came between");
+}
+
+#[tokio::test]
+async fn a_node_that_is_not_there_is_no_reason_to_give_up_the_lead() {
+    let mut group = Group::start(3);
+    group.command("before").await;
+    let leader = group.leader().await;
+    let term = group.view(leader).term;
+    let gone = leader % 3 + 1;
+    group.crash(gone).await;
+    let refused = group.node(leader).transfer_leader(gone, Duration::from_millis(500)).await;
+    assert!(
+        matches!(&refused, Err(ChangeError::Refused(why)) if why.contains(&format!("node {gone} "))),
+        "{refused:?}"
+    );
+    group.command("after").await;
+    assert_eq!((group.leader().await, group.view(leader).term), (leader, term));
 }
 
 #[tokio::test]
