@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -164,6 +164,21 @@ pub struct Group {
     disks: BTreeMap<NodeId, TestDisk>,
 }
 
+/// Ports for nodes, below those that the system gives to outgoing connections: a node that is started again must find
+/// its port free.
+const PORTS: std::ops::Range<u16> = 12_000..17_000;
+
+/// A port that nobody has now, and that this process gives out once only. Each process begins at a place of its own.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(101);
+    (0..PORTS.len())
+        .map(|_| first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS.len() as u32)
+        .map(|place| PORTS.start + place as u16)
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
+}
+
 impl Group {
     /// Starts `count` nodes with small segments; `adjust` may change each one's configuration.
     pub fn start_with(count: u64, adjust: impl Fn(&mut NodeConfig) + Send + Sync + 'static) -> Self {
@@ -173,12 +188,9 @@ impl Group {
             .try_init();
         let mut members = BTreeMap::new();
         for id in 1..=count {
-            // Given back at once and taken again by the node; another process may come between, seldom.
-            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            let addr = listener.local_addr().unwrap().to_string();
-            members.insert(id, (Member { dir: tempfile::tempdir().unwrap(), addr, running: None }, listener));
+            let addr = format!("127.0.0.1:{}", free_port());
+            members.insert(id, Member { dir: tempfile::tempdir().unwrap(), addr, running: None });
         }
-        let members = members.into_iter().map(|(id, (member, _listener))| (id, member)).collect();
         let mut group = Self {
             members,
             adjust: Box::new(adjust),
