@@ -59,6 +59,11 @@ impl Observer {
         }
     }
 
+    /// Publishes what there is now.
+    pub(crate) fn look(&self, raft: &RaftHandle) {
+        self.publish(self.view(&raft.metrics().borrow_watched()));
+    }
+
     fn publish(&self, view: View) {
         self.views.send_if_modified(|current| {
             self.tell(current, &view);

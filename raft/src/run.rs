@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::Raft;
+use openraft::async_runtime::watch::WatchReceiver;
 use openraft::storage::RaftLogStorage;
 use platform::Platform;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -78,6 +79,21 @@ pub(crate) fn run(
     }
 }
 
+/// Returns once openraft's metrics tell what the disk told it; before, they are empty.
+async fn core_has_spoken(raft: &RaftHandle, voted_term: u64) {
+    let mut metrics = raft.metrics();
+    loop {
+        let is_told = {
+            let told = metrics.borrow_and_update();
+            told.current_term >= voted_term || told.running_state.is_err()
+        };
+        // An error says that the core is gone, of which the observer tells.
+        if is_told || metrics.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 /// What a started node consists of.
 struct Running {
     raft: RaftHandle,
@@ -143,6 +159,8 @@ async fn start(
     let (proposer, queue) = Proposer::new(config.entry_bytes_max);
     network.set_raft(raft.clone());
     raft.run();
+    let voted_term = files.vote().map_or(0, |vote| vote.leader_id.term);
+    core_has_spoken(&raft, voted_term).await;
 
     tokio::spawn(network::serve(
         Arc::clone(&network),
@@ -160,6 +178,8 @@ async fn start(
         tick: Duration::from_millis(config.timing.heartbeat_ms),
         views: views_tx,
     };
+    // Before anybody can look: a view without anything in it would tell of a term that went back.
+    observer.look(&raft);
     tokio::spawn(observer.run(raft.clone()));
     let members: BTreeSet<_> = config.members.keys().copied().collect();
     let may_form = is_new && config.bootstrap;

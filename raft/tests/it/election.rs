@@ -95,3 +95,20 @@ async fn all_die_at_once_and_come_back_with_everything() {
     let state = group.settle().await;
     assert_eq!(state.commands.len(), 201);
 }
+
+#[tokio::test]
+async fn the_first_look_at_a_node_that_came_back_tells_of_no_older_term() {
+    let mut group = Group::start(3);
+    group.command("before").await;
+    for id in group.running() {
+        for _ in 0..5 {
+            group.settle().await;
+            let before = group.view(id);
+            group.crash(id).await;
+            group.run(id);
+            let first = group.view(id);
+            assert!(first.term >= before.term, "{first:?} after {before:?}");
+            assert!(first.last_log_index >= before.last_log_index, "{first:?} after {before:?}");
+        }
+    }
+}
