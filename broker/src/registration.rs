@@ -194,7 +194,8 @@ async fn register(broker: &Broker, client: &Client, addr: &str) -> Result<(i64, 
         body_crc32: Some(crc),
         zone_name: None,
     };
-    let request = Command::request(RequestCode::REGISTER_BROKER).with_header(&header).with_body(body);
+    let request =
+        Command::request_of_broker(RequestCode::REGISTER_BROKER).with_header(&header).with_body(body);
     let connection = client.connection(addr).await.map_err(|error| error.to_string())?;
     let reply = connection.call(request, ANSWER_WITHIN).await.map_err(|error| error.to_string())?;
     if reply.code != code::SUCCESS {
@@ -212,7 +213,7 @@ async fn unregister(broker: &Broker, client: &Client, addr: &str) {
         cluster_name: broker.config.identity.cluster.clone(),
         broker_id,
     };
-    let request = Command::request(RequestCode::UNREGISTER_BROKER).with_header(&header);
+    let request = Command::request_of_broker(RequestCode::UNREGISTER_BROKER).with_header(&header);
     if let Err(error) = client.call(addr, request, ANSWER_WITHIN).await {
         warn!(namesrv = addr, %error, "not unregistered; the name server drops this node when its connection closes");
     }

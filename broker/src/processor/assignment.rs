@@ -58,7 +58,7 @@ async fn queues(broker: &Broker, topic: &str) -> Vec<MessageQueue> {
         .map_or(0, |topic| topic.read_queue_nums);
     let mut queues: Vec<_> = (0..own).map(|queue_id| broker.message_queue(topic, queue_id)).collect();
     for addr in &broker.config.network.namesrv_addrs {
-        let ask = Command::request(RequestCode::GET_ROUTEINFO_BY_TOPIC).with("topic", topic);
+        let ask = Command::request_of_broker(RequestCode::GET_ROUTEINFO_BY_TOPIC).with("topic", topic);
         let told = match broker.client.call(addr, ask, ROUTE_WITHIN).await {
             Ok(told) if told.code == code::SUCCESS => TopicRouteData::read(&told.body).ok(),
             Ok(_) => None,

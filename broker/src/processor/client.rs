@@ -129,7 +129,8 @@ fn notify(broker: &Broker, group: &str) {
     }
     let connections = broker.clients().consumers.connections(group);
     for connection in connections.into_iter().filter_map(|id| broker.connection(id)) {
-        let notice = Command::request(RequestCode::NOTIFY_CONSUMER_IDS_CHANGED).with("consumerGroup", group);
+        let notice =
+            Command::request_of_broker(RequestCode::NOTIFY_CONSUMER_IDS_CHANGED).with("consumerGroup", group);
         if let Err(error) = connection.oneway(notice) {
             debug!(group, peer = %connection.peer(), %error, "notice not sent");
         }

@@ -24,7 +24,7 @@ const EACH_CLIENT_WITHIN: Duration = Duration::from_secs(5);
 /// Code 307: what a client is doing, by its own word.
 pub fn running_info(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
     let header = header!(GetConsumerRunningInfo, request, answer);
-    let asked = Command { ext: request.ext.clone(), ..Command::request(request.code) };
+    let asked = Command { ext: request.ext.clone(), ..Command::request_of_broker(request.code) };
     ask_client(broker, &header.consumer_group, &header.client_id, asked, request, answer);
 }
 
@@ -47,7 +47,7 @@ pub fn consume_directly(broker: &Arc<Broker>, _origin: Origin, request: Command,
         .ok()
         .and_then(|view| broker.tables().topic(view.topic).map(|topic| topic.sys_flag));
     let group_sys_flag = broker.tables().group(&header.consumer_group).map(|group| group.sys_flag);
-    let asked = Command { ext: request.ext.clone(), ..Command::request(request.code) }
+    let asked = Command { ext: request.ext.clone(), ..Command::request_of_broker(request.code) }
         .with_body(unit)
         .with("brokerName", broker.name())
         .with("topicSysFlag", topic_sys_flag.unwrap_or(0))
@@ -105,7 +105,7 @@ pub fn consumer_status(broker: &Arc<Broker>, _origin: Origin, request: Command, 
             continue;
         }
         let Some(connection) = broker.connection(client.connection) else { continue };
-        let asked = Command::request(RequestCode::GET_CONSUMER_STATUS_FROM_CLIENT)
+        let asked = Command::request_of_broker(RequestCode::GET_CONSUMER_STATUS_FROM_CLIENT)
             .with("topic", &header.topic)
             .with("group", &header.group);
         calls.spawn(async move {

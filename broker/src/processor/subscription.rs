@@ -28,7 +28,7 @@ pub async fn ask(broker: &Broker, origin: &Origin, group: &str) {
     let Some(connection) = &origin.connection else { return };
     let Some(client_id) = broker.clients().consumers.client_id(group, connection.id()) else { return };
     let header = GetConsumerRunningInfo { consumer_group: group.to_owned(), client_id, jstack_enable: false };
-    let mut asked = Command::request(RequestCode::GET_CONSUMER_RUNNING_INFO);
+    let mut asked = Command::request_of_broker(RequestCode::GET_CONSUMER_RUNNING_INFO);
     header.write(&mut asked.ext);
     let told = connection.call(asked, CLIENT_WITHIN).await;
     match told.map(|told| (told.code, RunningSubscriptions::read(&told.body))) {

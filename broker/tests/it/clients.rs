@@ -67,6 +67,11 @@ async fn the_others_of_a_group_are_told_who_comes_and_goes() {
     assert_eq!(own.code, code::NOTIFY_CONSUMER_IDS_CHANGED);
     assert_eq!(own.ext.get("consumerGroup"), Some("CG"));
     assert!(own.is_oneway());
+    assert_eq!(
+        own.language,
+        protocol::Language::Java,
+        "Java 3.x drops the connection over any that it does not know"
+    );
     second.heartbeat(&consumer_heartbeat("c2", "CG", "T", "*", 1)).await;
     first.next_push("another one's arrival").await;
     assert_eq!(members(&first, "CG").await, (0, vec!["c1".to_owned(), "c2".to_owned()]));

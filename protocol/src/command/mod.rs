@@ -106,15 +106,20 @@ impl Command {
         }
     }
 
+    /// A request of a broker or a name server, to whomever. Its language is Java's, since Java's old clients know no
+    /// Rust and drop the connection over it (3.x: `No enum constant LanguageCode.RUST`).
+    pub fn request_of_broker(code: i32) -> Self {
+        Self { language: Language::Java, ..Self::request(code) }
+    }
+
     /// The response to `request`: its opaque, its header encoding, the language and version that every client
     /// expects of a broker.
     pub fn response_to(request: &Self, code: i32) -> Self {
         Self {
-            language: Language::Java,
             opaque: request.opaque,
             flag: RESPONSE_FLAG,
             encoding: request.encoding,
-            ..Self::request(code)
+            ..Self::request_of_broker(code)
         }
     }
 
