@@ -16,11 +16,11 @@ use tokio::time::timeout;
 
 use crate::files;
 use crate::http;
-use crate::ports::PortBlock;
 use crate::process::Process;
 use crate::proxy::Links;
 use crate::view::{NodeView, Run, View, node_name};
 use crate::wait::{self, WaitError};
+use platform::{BLOCK_PORTS, PortBlock};
 
 /// How long a wait lasts unless said otherwise: far above anything healthy, below a reader's patience.
 pub const WAIT: Duration = Duration::from_secs(20);
@@ -139,7 +139,7 @@ const FIRST_NODE_PORT: u16 = 8;
 const FIRST_LINK_PORT: u16 = 80;
 const NODES_MAX: usize = 6;
 const _: () = assert!(FIRST_NODE_PORT + NODES_MAX as u16 * PORTS_A_NODE <= FIRST_LINK_PORT);
-const _: () = assert!(FIRST_LINK_PORT as usize + NODES_MAX * NODES_MAX < crate::ports::BLOCK_PORTS as usize);
+const _: () = assert!(FIRST_LINK_PORT as usize + NODES_MAX * NODES_MAX < BLOCK_PORTS as usize);
 
 impl Cluster {
     /// Starts everything and waits until a leader serves and all nodes follow it.

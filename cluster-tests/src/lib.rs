@@ -14,7 +14,6 @@ pub mod files;
 pub mod http;
 pub mod load;
 pub mod outcome;
-mod ports;
 mod process;
 mod proxy;
 pub mod raw_client;
@@ -23,7 +22,6 @@ mod view;
 mod wait;
 
 pub use cluster::{CLUSTER_NAME, Cluster, ClusterOptions, GROUP_NAME, WAIT};
-pub use ports::PortBlock;
 pub use proxy::Links;
 pub use view::{NodeView, Role, Run, Status, View, node_name};
 pub use wait::{WaitError, eventually};

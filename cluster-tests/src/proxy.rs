@@ -172,7 +172,7 @@ async fn pump(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::PortBlock;
+    use platform::PortBlock;
     use std::time::Duration;
     use tokio::time::timeout;
 

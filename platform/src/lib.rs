@@ -6,6 +6,7 @@
 mod clock;
 mod disk;
 mod net;
+mod ports;
 mod rng;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 pub use clock::{Clock, ManualClock, OsClock};
 pub use disk::{Disk, DiskFile, DiskLock, OpenMode, OsDisk, Space};
 pub use net::{Connection, Listener, Net, TokioNet};
+pub use ports::{BLOCK_PORTS, PortBlock};
 pub use rng::{OsRng, RngSource, SeededRng};
 
 /// Bytes of main memory of this machine.

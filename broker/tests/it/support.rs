@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use broker::BrokerConfig;
 use broker::config::Machine;
-use platform::{Net, Platform, TokioNet};
+use platform::{Net, Platform, PortBlock, TokioNet};
 use protocol::command::route::{RegisterBroker, RegisterBrokerBody};
 use protocol::message::{self, MessageView};
 use protocol::{Command, RequestCode as code};
@@ -46,6 +46,7 @@ pub struct Node {
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
     dir: tempfile::TempDir,
+    _ports: PortBlock,
 }
 
 impl Node {
@@ -55,7 +56,9 @@ impl Node {
     }
 
     async fn start_in(dir: tempfile::TempDir, more: &str) -> Self {
-        let port = free_port().await;
+        let ports = PortBlock::claim().unwrap();
+        // Old clients come in two below it.
+        let port = ports.port(3);
         let text = format!(
             "brokerClusterName={CLUSTER}\nbrokerName={BROKER}\nbrokerIP1=127.0.0.1\nbindAddress=127.0.0.1\n\
              listenPort={port}\nhttpPort=0\nstorePathRootDir={}\nmappedFileSizeCommitLog=33554432\n{more}",
@@ -67,7 +70,7 @@ impl Node {
         let running = tokio::spawn(async move {
             broker::run(config, Platform::os(), stopped).await.unwrap();
         });
-        let node = Self { addr: format!("127.0.0.1:{port}"), stop, running, dir };
+        let node = Self { addr: format!("127.0.0.1:{port}"), stop, running, dir, _ports: ports };
         within("a node with its system topics and groups", node.is_up()).await;
         node
     }
@@ -98,18 +101,6 @@ impl Node {
 
     pub async fn connect(&self) -> Peer {
         Peer::connect(&self.addr, BTreeMap::new()).await
-    }
-}
-
-/// A port that is free, and the one two below it too: old clients come in there.
-async fn free_port() -> u16 {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    loop {
-        let port = TokioNet.listen(any).await.unwrap().local_addr().port();
-        let below = SocketAddr::from((Ipv4Addr::LOCALHOST, port - 2));
-        if TokioNet.listen(below).await.is_ok() {
-            return port;
-        }
     }
 }
 

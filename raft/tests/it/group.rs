@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use platform::Platform;
+use platform::{Platform, PortBlock};
 use raft::{
     Apply, ApplyError, BoxFuture, Node, NodeConfig, NodeId, PeerHandler, Proposal, ProposeError, Receipt,
     Reply, View,
@@ -162,21 +162,8 @@ pub struct Group {
     has_led: AtomicBool,
     /// Machines that are not like the one this runs on.
     disks: BTreeMap<NodeId, TestDisk>,
-}
-
-/// Ports for nodes, below those that the system gives to outgoing connections: a node that is started again must find
-/// its port free.
-const PORTS: std::ops::Range<u16> = 12_000..17_000;
-
-/// A port that nobody has now, and that this process gives out once only. Each process begins at a place of its own.
-fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let first = std::process::id().wrapping_mul(101);
-    (0..PORTS.len())
-        .map(|_| first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS.len() as u32)
-        .map(|place| PORTS.start + place as u16)
-        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("a free port")
+    /// A node that is started again must find its port free.
+    _ports: PortBlock,
 }
 
 impl Group {
@@ -186,9 +173,10 @@ impl Group {
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()
             .try_init();
+        let ports = PortBlock::claim().unwrap();
         let mut members = BTreeMap::new();
         for id in 1..=count {
-            let addr = format!("127.0.0.1:{}", free_port());
+            let addr = format!("127.0.0.1:{}", ports.port(id as u16));
             members.insert(id, Member { dir: tempfile::tempdir().unwrap(), addr, running: None });
         }
         let mut group = Self {
@@ -196,6 +184,7 @@ impl Group {
             adjust: Box::new(adjust),
             has_led: AtomicBool::new(false),
             disks: BTreeMap::new(),
+            _ports: ports,
         };
         for id in 1..=count {
             group.run(id);

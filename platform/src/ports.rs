@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 
-use platform::{OsRng, RngSource};
+use crate::{OsRng, RngSource};
 use rand::Rng;
 
 /// Below the range that the system gives out to outgoing connections, and clear of our default ports.
