@@ -10,7 +10,8 @@ import subprocess
 import threading
 import time
 
-from suite.clients import CACHE, DEPENDENCY_PLUGIN, NotInstalled, tool
+from suite import install
+from suite.clients import CACHE, DEPENDENCY_PLUGIN, tool
 
 HERE = pathlib.Path(__file__).resolve().parent
 VERSIONS = ["5.3.3", "4.9.8"]
@@ -82,12 +83,7 @@ class Tool:
 
     def build(self, *command):
         """Runs one command of the installation."""
-        log = self.home / "install.log"
-        with open(log, "ab") as sink:
-            status = subprocess.call([str(word) for word in command], cwd=HERE, stdin=subprocess.DEVNULL, stdout=sink,
-                                     stderr=subprocess.STDOUT)
-        if status:
-            raise NotInstalled(f"mqadmin {self.version}: `{' '.join(map(str, command))}` ended with status {status}, see {log}")
+        install.run(f"mqadmin {self.version}", command, self.home / "install.log", HERE)
 
     def start(self):
         """Starts the Java process that runs the verbs."""

@@ -6,17 +6,15 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
+
+from . import install
+from .install import NotInstalled
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 CACHE = HERE / ".cache"
 PROGRAMS = HERE / "clients"
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
-
-
-class NotInstalled(Exception):
-    """A client could not be fetched or built; the text says which command failed, and where its output is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,12 +87,7 @@ def tool(name):
 
 def build(client, command, directory=None, **environment):
     """Runs one command of an installation; its output goes to a log beside what it installs."""
-    log = client.home / "install.log"
-    with open(log, "ab") as sink:
-        status = subprocess.call([str(word) for word in command], cwd=directory or client.home, stdin=subprocess.DEVNULL,
-                                 stdout=sink, stderr=subprocess.STDOUT, env=dict(os.environ, **environment))
-    if status:
-        raise NotInstalled(f"{client.name}: `{' '.join(map(str, command))}` ended with status {status}, see {log}")
+    install.run(client.name, command, client.home / "install.log", directory or client.home, **environment)
 
 
 def prepare_python(client):

@@ -4,7 +4,8 @@ import os
 import pathlib
 import subprocess
 
-from .clients import CACHE, DEPENDENCY_PLUGIN, HERE, NotInstalled, tool
+from .clients import CACHE, DEPENDENCY_PLUGIN, HERE, tool
+from .install import NotInstalled
 
 LIBRARIES = CACHE / "reference" / "lib"
 DONE = CACHE / "reference" / "prepared"
