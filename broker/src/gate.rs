@@ -21,6 +21,8 @@ const FORWARD_WITHIN: Duration = Duration::from_millis(2_500);
 /// How long a node without a leader looks for one before it says so: a planned handover takes a few
 /// milliseconds, and a client's retry costs more than this.
 const LEADER_WITHIN: Duration = Duration::from_millis(400);
+/// How long a node that leads no more may still answer: a handover takes a few milliseconds.
+const LAST_WORD_WITHIN: Duration = Duration::from_millis(200);
 /// How soon it looks again where the node it took for the leader says that it is not.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -123,7 +125,13 @@ impl Broker {
             Err(error) => return Forwarded::NotDone(error.to_string()),
         };
         let call = Bytes::from(codec::encode(&PeerRequest::Forward { client: origin.client, frame }));
-        let response = match self.node.call_peer(leader, call, FORWARD_WITHIN).await {
+        let called = tokio::select! {
+            called = self.node.call_peer(leader, call, FORWARD_WITHIN) => called,
+            () = self.leads_no_more(leader) => {
+                return Forwarded::Unknown(format!("node {leader} does not answer and leads no more"));
+            }
+        };
+        let response = match called {
             Err(error @ CallError::NoAnswer { .. }) => return Forwarded::Unknown(error.to_string()),
             Err(error) => return Forwarded::NotDone(error.to_string()),
             Ok(response) => response,
@@ -136,6 +144,18 @@ impl Broker {
             Ok(other) => Forwarded::Unknown(format!("unexpected answer {other:?}")),
             Err(error) => Forwarded::Unknown(error.to_string()),
         }
+    }
+
+    /// Returns [`LAST_WORD_WITHIN`] after another node than `leader` was seen to lead: what hangs, or cannot be
+    /// reached, is not waited for any longer.
+    async fn leads_no_more(&self, leader: NodeId) {
+        let mut views = self.node.views();
+        let is_other = |view: &raft::View| view.leader.is_some_and(|other| other != leader);
+        if views.wait_for(is_other).await.is_err() {
+            // This node is stopped, which the call is told as well.
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(LAST_WORD_WITHIN).await;
     }
 }
 

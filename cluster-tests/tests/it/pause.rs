@@ -1,6 +1,7 @@
 //! A node stands still and does not know that time went on.
 
 use cluster_tests::Role;
+use cluster_tests::outcome::Outcome;
 
 use crate::story::Story;
 
@@ -49,5 +50,25 @@ async fn a_follower_that_slept_catches_up_and_unseats_nobody() {
     let ledger = story.stop(load).await;
     assert_eq!(ledger.not_acked().len(), 0, "{:?}", ledger.not_acked());
     assert_eq!(story.cluster.view().await.term(), term, "pre-vote keeps a late sleeper quiet");
+    story.end().await;
+}
+
+#[tokio::test]
+async fn a_follower_does_not_wait_for_a_leader_that_hangs_once_another_one_leads() {
+    let mut story = Story::begin("pause-forward").await;
+    let old = story.whole().await;
+    let followers = story.followers(old).map(|id| story.cluster.broker_addr(id));
+    let load = story.load_to("a", followers.to_vec());
+    load.wait_for_acks(50).await;
+    story.cluster.pause(old).await.unwrap();
+    story.another_leader(old).await;
+    load.wait_for_acks(50).await;
+    story.cluster.resume(old).await.unwrap();
+    let ledger = story.stop(load).await;
+    // What was on its way to the sleeper. Its answers never came, and the followers did not use up their patience.
+    let given_up =
+        |outcome: &Outcome| matches!(outcome, Outcome::Unknown(why) if why.contains("leads no more"));
+    assert!(ledger.not_acked().iter().any(|attempt| given_up(&attempt.outcome)), "{:?}", ledger.not_acked());
+    story.whole().await;
     story.end().await;
 }
