@@ -1,8 +1,10 @@
 //! The examples of the `client` crate, run as their first lines say, against `trireme up`.
 
 use std::io::{BufRead, BufReader, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -10,6 +12,11 @@ use crate::TRIREME;
 
 /// Until the group is up, or an example has ended.
 const WITHIN: Duration = Duration::from_secs(60);
+
+/// What is added to the ports of a group; n2's last one is 30933.
+const OFFSETS: Range<u16> = 1_040..1_830;
+/// Between two of a group's own ports there are up to 24.
+const OFFSETS_APART: u16 = 40;
 
 /// Name, what follows the address of the name server, and what it says when all went well.
 const EXAMPLES: &[(&str, &[&str], &str)] = &[
@@ -32,9 +39,12 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// Tries other ports where some are taken.
+    /// Tries other ports where some are taken, and no ports twice: a group that is about to start on the same ones
+    /// would be taken for this one. But for those of the peers they lie below what outgoing connections are given.
     pub(crate) fn start() -> Self {
-        (7_000..9_000).step_by(211).find_map(Self::start_at).expect("free ports")
+        static NEXT: AtomicU16 = AtomicU16::new(OFFSETS.start);
+        let offsets = std::iter::repeat_with(|| NEXT.fetch_add(OFFSETS_APART, Ordering::Relaxed));
+        offsets.take_while(|offset| OFFSETS.contains(offset)).find_map(Self::start_at).expect("free ports")
     }
 
     /// `None` if it did not come up, because a port is taken.
