@@ -3,6 +3,7 @@
 //!
 //! `cargo run -p client --example broadcast [NAMESRV] [TOPIC]`, by default `127.0.0.1:9876 BroadcastTest`.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,20 +42,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .offsets_dir(&offsets_dir)
             .start(move |message: Arc<ReceivedMessage>| {
                 if message.property("run") == Some(&run) {
-                    let _ = heard.send(name); // nobody listens any more: the program is ending
+                    let _ = heard.send((name, message.msg_id())); // nobody listens any more: the program is ending
                 }
                 async { Consume::Success }
             })
             .await?;
         members.push(member);
     }
-    let (mut first, mut second) = (0, 0);
-    while first + second < 2 * MESSAGES {
+    // By their ids, since a message may come again.
+    let (mut first, mut second) = (HashSet::new(), HashSet::new());
+    while first.len() + second.len() < 2 * MESSAGES {
         match tokio::time::timeout(PATIENCE, news.recv()).await?.ok_or("no member is left")? {
-            "first" => first += 1,
-            _ => second += 1,
-        }
+            ("first", id) => first.insert(id),
+            (_, id) => second.insert(id),
+        };
     }
+    let (first, second) = (first.len(), second.len());
     println!("{MESSAGES} messages sent, {first} came to the first member and {second} to the second");
     for member in members {
         member.shutdown().await;

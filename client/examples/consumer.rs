@@ -4,9 +4,9 @@
 //! `cargo run -p client --example consumer [NAMESRV] [TOPIC] [TAGS] [SECONDS]`, by default
 //! `127.0.0.1:9876 TopicTest '*' 10`.
 
+use std::collections::HashSet;
 use std::error::Error;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use client::{Consume, ConsumeFrom, PushConsumer, ReceivedMessage};
@@ -20,15 +20,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let tags = args.next().unwrap_or_else(|| "*".to_owned());
     let patience = Duration::from_secs(args.next().map_or(Ok(10), |text| text.parse())?);
 
-    let count = Arc::new(AtomicU64::new(0));
-    let counted = count.clone();
+    // A message may come again, after a failure for instance. It has the same id then, which a program that must not
+    // do things twice looks at.
+    let received = Arc::new(Mutex::new(HashSet::new()));
+    let seen = received.clone();
     let consumer = PushConsumer::builder("example_consumers", namesrv)
         .subscribe(topic, tags)
         .consume_from(ConsumeFrom::First)
         .start(move |message: Arc<ReceivedMessage>| {
-            let number = counted.fetch_add(1, Ordering::Relaxed);
+            let count = {
+                let mut seen = seen.lock().expect("no handler panics");
+                seen.insert(message.msg_id()).then(|| seen.len())
+            };
             async move {
-                if number.is_multiple_of(100) {
+                if count.is_some_and(|count| count % 100 == 1) {
                     let body = String::from_utf8_lossy(&message.body);
                     println!("{}, offset {}: {body}", message.queue, message.queue_offset);
                 }
@@ -42,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             stop = tokio::signal::ctrl_c() => break stop?,
             () = tokio::time::sleep(patience) => {}
         }
-        let now = count.load(Ordering::Relaxed);
+        let now = received.lock().expect("no handler panics").len();
         if now == before {
             break;
         }
@@ -52,6 +57,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("{queue} is consumed up to {offset}");
     }
     consumer.shutdown().await;
-    println!("{} messages received", count.load(Ordering::Relaxed));
+    println!("{} messages received", received.lock().expect("no handler panics").len());
     Ok(())
 }

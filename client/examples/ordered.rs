@@ -1,9 +1,9 @@
 //! Sends the steps of several orders, each order with a key of its own, and receives them in order.
 //!
 //! `cargo run -p client --example ordered [NAMESRV] [TOPIC]`, by default `127.0.0.1:9876` and `OrderTest`. It ends when
-//! every step of every order has come, and says so if one came out of turn.
+//! every step of every order has come, and says so if one came out of turn, or again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::{Arc, Mutex};
 
@@ -13,11 +13,13 @@ use tokio::sync::Notify;
 const ORDERS: u64 = 20;
 const STEPS: u64 = 25;
 
-/// What has come so far: the next step of each order.
+/// What has come so far: the steps of each order.
 #[derive(Default)]
 struct Received {
-    next_steps: BTreeMap<u64, u64>,
+    steps: BTreeMap<u64, BTreeSet<u64>>,
     out_of_turn: u64,
+    /// A step whose acknowledgement was lost is sent again, and what was not seen as consumed comes again.
+    again: u64,
 }
 
 #[tokio::main]
@@ -55,8 +57,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     all_came.notified().await;
     consumer.shutdown().await;
     producer.shutdown().await;
-    let out_of_turn = received.lock().expect("no handler panics").out_of_turn;
-    println!("all came, {out_of_turn} of them out of turn");
+    let received = received.lock().expect("no handler panics");
+    println!("all came, {} of them out of turn, {} again", received.out_of_turn, received.again);
     Ok(())
 }
 
@@ -69,11 +71,12 @@ fn take(received: &Mutex<Received>, message: &ReceivedMessage) -> bool {
     });
     let Some((order, step)) = numbers else { return false };
     let mut received = received.lock().expect("no handler panics");
-    let next: &mut u64 = received.next_steps.entry(order).or_default();
-    if step == *next {
-        *next += 1;
-    } else {
+    let came: &mut BTreeSet<u64> = received.steps.entry(order).or_default();
+    let in_turn = came.last().map_or(0, |last| last + 1);
+    if !came.insert(step) {
+        received.again += 1;
+    } else if step != in_turn {
         received.out_of_turn += 1;
     }
-    received.next_steps.len() as u64 == ORDERS && received.next_steps.values().all(|next| *next == STEPS)
+    received.steps.len() as u64 == ORDERS && received.steps.values().all(|came| came.len() as u64 == STEPS)
 }

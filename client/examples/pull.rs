@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p client --example pull [NAMESRV] [TOPIC]`, by default `127.0.0.1:9876 PullTest`.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::time::Duration;
 
@@ -44,16 +45,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .consume_from(ConsumeFrom::First)
         .start_polled()
         .await?;
-    let mut polled = 0;
+    let mut polled = HashSet::new();
     loop {
         let messages = member.poll(Duration::from_secs(3)).await?;
         if messages.is_empty() {
             break;
         }
-        polled += messages.len();
+        polled.extend(messages.into_iter().map(|message| message.msg_id()));
         member.commit().await?; // what is not committed comes again
     }
-    println!("{polled} messages polled; the next run begins behind them");
+    println!("{} messages polled; the next run begins behind them", polled.len());
     member.shutdown().await;
     Ok(())
 }

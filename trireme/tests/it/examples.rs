@@ -22,7 +22,7 @@ const OFFSETS_APART: u16 = 40;
 const EXAMPLES: &[(&str, &[&str], &str)] = &[
     ("producer", &["TopicTest", "50"], "\n50 messages stored\n"),
     ("consumer", &["TopicTest", "*", "8"], "\n50 messages received\n"),
-    ("ordered", &[], "all came, 0 of them out of turn\n"),
+    ("ordered", &[], "all came, 0 of them out of turn, "),
     ("many", &[], "1000 of 1000 asynchronous sends stored\n"),
     ("pull", &[], "100 messages polled"),
     ("broadcast", &[], "50 came to the first member and 50 to the second\n"),
