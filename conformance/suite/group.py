@@ -15,6 +15,8 @@ UP_WITHIN_S = 60
 DOWN_WITHIN_S = 30
 ANSWER_WITHIN_S = 2
 PORT_TAKEN = "is in use"
+# Between two of a group's own ports there are up to 24.
+OFFSETS_APART = 40
 
 
 class Group:
@@ -49,7 +51,8 @@ class Group:
             if PORT_TAKEN not in said:
                 raise RuntimeError(f"trireme up ended with status {self.process.returncode}: {said[-2000:]}")
             # The peers' ports lie where the system finds ports for outgoing connections, so any short connection
-            # of this machine may hold one of them for a moment.
+            # of this machine may hold one of them, for a minute after its end.
+            self.port_offset += OFFSETS_APART
             self.launch()
             raise ValueError(said[-200:])
         leader = self.leader()
