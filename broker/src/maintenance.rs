@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use platform::Space;
 use protocol::names;
-use store::{CommitlogOffset, SegmentInfo};
+use store::{CommitlogOffset, LogReader, SegmentInfo};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
@@ -36,6 +36,8 @@ const FORCED_PERCENT: u64 = 85;
 const FULL_PERCENT: u64 = 90;
 /// Segments that must have room: the one prepared ahead, and one for everything beside the log.
 const SEGMENTS_AHEAD: u64 = 2;
+/// So many entries are looked at for the first message of the log.
+const EARLIEST_ENTRIES_MAX: u64 = 1 << 16;
 /// Segments that stay whatever happens: the one being written and the one before it.
 const SEGMENTS_MIN: usize = 2;
 
@@ -233,17 +235,10 @@ fn missing_system_tables(broker: &Broker) -> (Vec<TopicConfig>, Vec<GroupConfig>
     (topics, groups.map(|group| GroupConfig::new(*group)).collect())
 }
 
-/// When the first message that the log still holds was stored; `None` if it holds none.
+/// When the first message that the log still holds was stored; `None` if it holds none, or that cannot be read.
 pub fn earliest_store_time(broker: &Broker) -> Option<i64> {
-    let first = broker.log.first_index()?;
-    let last = broker.log.committed()?.log_index;
-    // Blank entries and commands may come first; messages are not far behind them.
-    let entries = broker.log.entries(first..(first + 64).min(last + 1), 1 << 20).ok()?;
-    entries.iter().find(|entry| entry.head.kind == store::EntryKind::Units).and_then(|entry| {
-        let payload = entry.payload();
-        let unit = payload.get(..protocol::message::unit_size(&payload).ok()?)?;
-        Some(protocol::message::parse(unit).ok()?.store_timestamp_ms)
-    })
+    // Blank entries and commands may come first; so many of them that it takes long to look are no answer either.
+    broker.log.first_stored_ms(EARLIEST_ENTRIES_MAX).ok().flatten().map(|ms| ms as i64)
 }
 
 /// The end of what is applied.
@@ -278,19 +273,49 @@ pub async fn expire(broker: &Broker, now: bool) -> Result<u64, String> {
     let expiry = expiry(used_percent(space), is_hour, storage.disk_used_percent_max, storage.clean_forcibly);
     let segments = broker.log.segments();
     let old_before_ms = broker.now_ms().saturating_sub(storage.file_reserved_hours * 3_600_000);
-    let bound = purge_bound(expiry, &segments, |segment| {
-        last_store_time(broker, segment) < Some(old_before_ms as i64)
+    let log = broker.log.clone();
+    let now_ms = broker.now_ms();
+    // Reads the disk, possibly a lot of it.
+    let bound = tokio::task::spawn_blocking(move || {
+        purge_bound(expiry, &segments, |segment| age(&log, segment, old_before_ms, now_ms))
     });
+    let bound = bound.await.map_err(|error| error.to_string())?;
     let Some(bound) = bound else { return Ok(0) };
     let before = broker.log.ends().min;
     let min = broker.node.purge_before(bound).await.map_err(|error| error.to_string())?;
     let freed = min.0.saturating_sub(before.0);
     if freed > 0 {
         info!(freed_bytes = freed, commitlog_min = min.0, ?expiry, "old segments dropped");
-        broker.queues.trim_below(min).map_err(|error| error.to_string())?;
-        broker.index.trim_below(min).map_err(|error| error.to_string())?;
+        trim(broker, min).await;
     }
     Ok(freed)
+}
+
+/// Consume queues and key index begin where the log does. A purge that was asked for may come much later, when no
+/// follower is being sent any more what is to go, so it is watched for.
+pub async fn follow_the_beginning(broker: Arc<Broker>, shutdown: watch::Receiver<bool>) {
+    let mut views = broker.node.views();
+    let mut shutdown = shutdown;
+    let mut trimmed = None;
+    loop {
+        let purged = views.borrow_and_update().purged_index;
+        if trimmed != Some(purged) {
+            trimmed = Some(purged);
+            trim(&broker, broker.log.ends().min).await;
+        }
+        tokio::select! {
+            changed = views.changed() => if changed.is_err() { return },
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+async fn trim(broker: &Broker, min: CommitlogOffset) {
+    let (queues, index) = (Arc::clone(&broker.queues), Arc::clone(&broker.index));
+    let trimmed = move || queues.trim_below(min).and_then(|()| index.trim_below(min));
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(trimmed).await {
+        warn!(%error, commitlog_min = min.0, "consume queues and key index not trimmed to where the log begins");
+    }
 }
 
 fn used_percent(space: Space) -> u64 {
@@ -308,28 +333,46 @@ fn expiry(used_percent: u64, is_hour: bool, used_percent_max: u64, clean_forcibl
     }
 }
 
-/// Everything below the returned offset may go; the last [`SEGMENTS_MIN`] segments never do.
+/// How old a segment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    /// Its last message, and so each of them, has been kept for long enough.
+    Old,
+    /// It is not known to be old: a message is fresh, or it cannot be read.
+    Young,
+    /// It has no message of its own: as old as what lies behind it.
+    Empty,
+}
+
+/// Everything below the returned offset may go; the last [`SEGMENTS_MIN`] segments never do. A segment without
+/// messages goes with an old one behind it.
 fn purge_bound(
     expiry: Expiry,
     segments: &[SegmentInfo],
-    is_old: impl Fn(&SegmentInfo) -> bool,
+    age: impl Fn(&SegmentInfo) -> Age,
 ) -> Option<CommitlogOffset> {
     let removable = segments.get(..segments.len().saturating_sub(SEGMENTS_MIN))?;
     let count = match expiry {
         Expiry::Nothing => 0,
-        Expiry::Old => removable.iter().take_while(|segment| is_old(segment)).count(),
+        Expiry::Old => {
+            let ages = removable.iter().map(age).take_while(|age| *age != Age::Young);
+            ages.enumerate().filter(|(_, age)| *age == Age::Old).last().map_or(0, |(at, _)| at + 1)
+        }
         Expiry::Forced => removable.len().min(1),
     };
     if count == 0 { None } else { Some(segments[count].base) }
 }
 
-fn last_store_time(broker: &Broker, segment: &SegmentInfo) -> Option<i64> {
-    let last = segment.last.log_index;
-    let entries = broker.log.entries(last.saturating_sub(63)..last + 1, 8 << 20).ok()?;
-    let units = entries.iter().rev().find(|entry| entry.head.kind == store::EntryKind::Units)?;
-    let payload = units.payload();
-    let last = protocol::message::walk(&payload).filter_map(Result::ok).last()?;
-    Some(protocol::message::parse(last).ok()?.store_timestamp_ms)
+fn age(log: &LogReader, segment: &SegmentInfo, old_before_ms: u64, now_ms: u64) -> Age {
+    match log.last_stored_ms(segment) {
+        Ok(Some(stored_ms)) if stored_ms < old_before_ms && stored_ms <= now_ms => Age::Old,
+        Ok(Some(_)) => Age::Young,
+        Ok(None) => Age::Empty,
+        Err(error) => {
+            warn!(segment = segment.base.0, %error, "a segment whose age cannot be read is kept");
+            Age::Young
+        }
+    }
 }
 
 #[cfg(test)]
@@ -343,6 +386,29 @@ mod tests {
         assert_eq!(expiry(76, false, 75, true), Expiry::Old);
         assert_eq!(expiry(86, false, 75, true), Expiry::Forced);
         assert_eq!(expiry(86, false, 75, false), Expiry::Old);
+    }
+
+    /// S2: what cannot be told is never old.
+    #[test]
+    fn a_segment_goes_only_if_its_last_message_is_known_to_be_old() {
+        use Age::{Empty, Old, Young};
+        let segment = |n: usize| {
+            let point = store::LogPoint { term: 1, log_index: n as u64 };
+            let base = CommitlogOffset(n as u64 * 100);
+            SegmentInfo { base, first: point, last: point, end: base.plus(100), is_sealed: true }
+        };
+        let kept_from = |expiry, ages: &[Age]| {
+            let segments: Vec<_> = (0..ages.len() + SEGMENTS_MIN).map(segment).collect();
+            purge_bound(expiry, &segments, |segment| ages[(segment.base.0 / 100) as usize])
+                .map_or(0, |bound| bound.0 / 100)
+        };
+        assert_eq!(kept_from(Expiry::Old, &[Old, Old, Young, Old]), 2);
+        assert_eq!(kept_from(Expiry::Old, &[Young, Old]), 0);
+        assert_eq!(kept_from(Expiry::Old, &[Empty, Empty]), 0, "fresh messages may lie behind them");
+        assert_eq!(kept_from(Expiry::Old, &[Empty, Old, Empty, Young]), 2);
+        assert_eq!(kept_from(Expiry::Old, &[]), 0);
+        assert_eq!(kept_from(Expiry::Forced, &[Young, Young]), 1);
+        assert_eq!(kept_from(Expiry::Nothing, &[Old]), 0);
     }
 
     #[test]

@@ -98,6 +98,7 @@ pub async fn run(
     tasks.spawn(maintenance::expire_pulls(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(maintenance::write_out(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(maintenance::housekeeping(Arc::clone(&broker), stopping.clone()));
+    tasks.spawn(maintenance::follow_the_beginning(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(maintenance::create_system_tables(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(schedule::deliver(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(store_offsets(Arc::clone(&broker)));

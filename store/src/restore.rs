@@ -40,8 +40,10 @@ pub fn restore(
         }
     }
     queues.note_covered(end);
+    queues.trim_below(min)?; // a crash may have come between a purge and this
     queues.trust()?;
     index.truncate_to(end)?;
+    index.trim_below(min)?;
     if !index.reaches_back_to(min) {
         index.clear()?;
     }

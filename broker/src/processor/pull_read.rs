@@ -185,6 +185,26 @@ pub fn look(
     filter: &Filter,
     limits: &Limits,
 ) -> Result<Look, LookError> {
+    match look_once(broker, topic, queue_id, offset, filter, limits) {
+        // The log has just been purged, and the queue is about to follow: it does so now.
+        Err(LookError::Log(ReadError::Purged { min, .. })) => {
+            if let Some(queue) = broker.queues.get(topic, queue_id as u32) {
+                queue.trim_below(min)?;
+            }
+            look_once(broker, topic, queue_id, offset, filter, limits)
+        }
+        other => other,
+    }
+}
+
+fn look_once(
+    broker: &Broker,
+    topic: &str,
+    queue_id: i32,
+    offset: i64,
+    filter: &Filter,
+    limits: &Limits,
+) -> Result<Look, LookError> {
     let nothing =
         |status, next, min, max| Ok(Look { status, asked: offset, next, min, max, found: Found::default() });
     let Some(queue) = broker.queues.get(topic, queue_id as u32) else {

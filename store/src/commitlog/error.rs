@@ -230,6 +230,14 @@ pub enum ReadError {
         /// The entry.
         log_index: u64,
     },
+    /// What lies in an intact entry is no message.
+    #[error("no message in the entry at commitlog offset {offset}: {source}")]
+    Unit {
+        /// Where the entry begins.
+        offset: CommitlogOffset,
+        /// What is wrong with it.
+        source: protocol::message::UnitError,
+    },
     /// The entry's checksum does not match.
     #[error("entry {log_index}: {source}")]
     Damaged {

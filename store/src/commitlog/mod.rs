@@ -3,6 +3,7 @@
 //! [`CommitLog`] is the one owner of the tail: it appends, truncates, purges. [`LogReader`]s read beside it.
 //! Who leads, who votes and what a payload means is the business of others.
 
+mod age;
 mod append;
 #[cfg(test)]
 mod crash_tests;

@@ -24,7 +24,7 @@ pub struct LogReader {
 }
 
 /// A place in a segment from which headers are walked.
-struct Walk {
+pub(super) struct Walk {
     segment: Arc<Segment>,
     at: Start,
     /// Where the entries of this segment end.
@@ -39,7 +39,7 @@ impl Walk {
     }
 
     /// The next header; `None` behind the last entry of the segment.
-    fn next(&mut self) -> Result<Option<EntryHead>, ReadError> {
+    pub(super) fn next(&mut self) -> Result<Option<EntryHead>, ReadError> {
         if self.at.offset >= self.end {
             return Ok(None);
         }
@@ -326,7 +326,7 @@ impl LogReader {
     }
 
     /// Stands right before the entry `log_index`; `None` if there is no such entry.
-    fn walk_from(&self, log_index: u64) -> Result<Option<Walk>, ReadError> {
+    pub(super) fn walk_from(&self, log_index: u64) -> Result<Option<Walk>, ReadError> {
         let mut walk = {
             let state = sync::read(&self.shared.state);
             if !state.has(log_index) {

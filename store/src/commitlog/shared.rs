@@ -1,6 +1,6 @@
 //! What the log's owner, its readers and its helpers see in common.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,6 +26,8 @@ pub(super) struct Shared {
     has_failed: AtomicBool,
     /// Held while segments' files come and go, so that no two hands do it at once.
     pub(super) files: Mutex<()>,
+    /// When the last message of a sealed segment was stored, by base; `None` if it has none.
+    pub(super) last_stored_ms: Mutex<BTreeMap<u64, Option<u64>>>,
 }
 
 /// Changed by the log's owner only.
@@ -67,6 +69,7 @@ impl Shared {
             failure: OnceLock::new(),
             has_failed: AtomicBool::new(false),
             files: Mutex::new(()),
+            last_stored_ms: Mutex::default(),
         }
     }
 

@@ -99,6 +99,7 @@ impl CommitLog {
             cuts.push(Cut { segment: Arc::clone(&part.segment), heads });
         }
         let removed = state.segments.drain(tail_at + 1..).map(|part| part.segment.base()).collect();
+        sync::lock(&self.shared.last_stored_ms).retain(|base, _| base + self.shared.segment_bytes <= end);
         state.appended = end;
         state.last = state.point_before(first_dropped);
         Ok((cuts, removed))
@@ -218,6 +219,7 @@ impl CommitLog {
         record.is_resetting = false;
         records::write(&mut self.purge_slot, &record, true)?;
         *sync::write(&self.shared.state) = fresh;
+        sync::lock(&self.shared.last_stored_ms).clear();
         self.shared.flushed.store(min, Ordering::Release);
         self.sealer = Sealer::new(&checkpoint.seal);
         Ok(())

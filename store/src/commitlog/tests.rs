@@ -11,6 +11,7 @@ use super::layout::OFFSET_AT;
 use super::*;
 use crate::checkpoint::Keep;
 use crate::sim::SimDisk;
+use crate::sync;
 use crate::testing::{self, Told, command, ignore, open, platform, unit, units};
 
 const SYNC: FlushMode = FlushMode::Sync;
@@ -579,4 +580,34 @@ fn real_files_and_threads_give_the_same_log_with_callbacks_in_order() {
         };
         panic!("{:?} opened without a checkpoint: {recovery:?}, {digest:?}", log.reader().ends());
     }
+}
+
+/// S2: messages, then more commands than retention ever looked at, until the segment is sealed.
+#[test]
+fn the_age_of_a_segment_is_that_of_its_last_message_however_far_back_it_is() {
+    let disk = SimDisk::new();
+    let (platform, clock) = platform(Arc::new(disk.clone()));
+    let mut options = testing::options("/log", SYNC);
+    options.segment_bytes = 256 << 10;
+    let mut checkpoints = Checkpoints::open(Arc::clone(&platform.disk), "/log/checkpoints").unwrap();
+    let (mut log, _) = CommitLog::open(&platform, options, &mut checkpoints).unwrap();
+    for n in 1..=3 {
+        clock.advance(std::time::Duration::from_secs(1));
+        log.append(draft(units(n, 1, vec![unit("T", 0, b"b", "", 0)])), ignore()).unwrap();
+    }
+    while log.reader().segments().len() < 3 {
+        fill(&mut log, 1, 100);
+    }
+    let segments = log.reader().segments();
+    assert!(segments[0].last.log_index > 1_100, "more than one stretch: {}", segments[0].last);
+    assert_eq!(log.reader().last_stored_ms(&segments[0]).unwrap(), Some(testing::START_MS + 3_000));
+    assert_eq!(log.reader().last_stored_ms(&segments[1]).unwrap(), None);
+    log.set_committed(u64::MAX).unwrap();
+    assert_eq!(log.reader().first_stored_ms(10).unwrap(), Some(testing::START_MS + 1_000));
+
+    let (at, _) = stored(&log, 3);
+    sync::lock(&log.shared.last_stored_ms).clear();
+    overwrite(&disk, 0, at + ENTRY_HEAD_BYTES as u64 + 60, b"rot");
+    let unknown = log.reader().last_stored_ms(&segments[0]);
+    assert!(matches!(unknown, Err(ReadError::Damaged { log_index: 3, .. })), "{unknown:?}");
 }

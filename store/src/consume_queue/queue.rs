@@ -313,7 +313,10 @@ impl ConsumeQueue {
     }
 
     /// Moves `min` to the first unit at or above `log_min`, and removes files wholly below, but for the last one.
-    pub(super) fn trim_below(&self, log_min: CommitlogOffset) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn trim_below(&self, log_min: CommitlogOffset) -> io::Result<()> {
         let (min, max) = {
             let state = sync::lock(&self.state);
             (state.min, state.max)

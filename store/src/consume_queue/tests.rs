@@ -437,3 +437,27 @@ fn whatever_a_crash_leaves_queues_and_index_are_as_the_checkpoint_says() {
         }
     }
 }
+
+/// S11: a purge that no trim followed, because it came late or the process died between the two.
+#[test]
+fn a_queue_begins_where_the_log_does_after_a_restart() {
+    let disk = SimDisk::new();
+    let mut log = log_of(&disk, 60);
+    let checkpoint = checkpoint_at_end(&log);
+    let reopened = |disk: &SimDisk| (open(disk), KeyIndex::open(Arc::new(disk.clone()), "/i").unwrap());
+    let (queues, index) = reopened(&disk);
+    restore(&log.reader(), &checkpoint, &queues, &index).unwrap();
+    queues.flush().unwrap();
+    let queue = queues.get("T", 0).unwrap();
+    assert_eq!(queue.min(), QueueOffset(0));
+    log.purge_to(log.reader().point(30).unwrap()).unwrap();
+    drop((queues, index));
+
+    let (queues, index) = reopened(&disk.kill(1));
+    restore(&log.reader(), &checkpoint, &queues, &index).unwrap();
+    let queue = queues.get("T", 0).unwrap();
+    let first = queue.unit(queue.min()).unwrap().unwrap();
+    assert!(first.offset >= log.reader().ends().min, "{first:?} lies below the log's beginning");
+    assert!(queue.min() > QueueOffset(0));
+    log.reader().slice(first.offset, first.size).unwrap();
+}
