@@ -12,7 +12,10 @@
 //!
 //! A node with a new directory has forgotten its votes too. Another leader than the one it follows may have
 //! been elected with one of them, and may have committed entries that only the two of them had. So it is not
-//! let out by 1 before 2 holds as well, and it forms no group before it knows that there is none.
+//! let out by 1 before 2 holds as well, and it forms no group before it knows that there is none. Nor does it
+//! *acknowledge* an entry before 2 holds, and then none of a term below the highest it heard of
+//! ([`Network::may_acknowledge`]): a deposed leader and it would be a majority. `tests/it/model.rs` searches these
+//! rules in full, and shows what goes wrong without each of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -65,6 +65,17 @@ pub(crate) struct Network {
     complaints: Mutex<BTreeMap<String, Duration>>,
 }
 
+/// Why a node with a new directory does not acknowledge a leader's entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AckRefusal {
+    #[error("this node has a new directory, and acknowledges nothing before it has heard every member")]
+    NotHeardAll,
+    #[error(
+        "this node has a new directory, and acknowledges nothing of term {term} since it heard of term {heard}"
+    )]
+    OldTerm { term: u64, heard: u64 },
+}
+
 /// A leader was heard.
 #[derive(Clone, Copy)]
 struct LedBy {
@@ -145,6 +156,25 @@ impl Network {
     /// Tells the network so.
     pub(crate) fn set_newborn(&self, is_newborn: bool) {
         self.is_newborn.store(is_newborn, Ordering::Relaxed);
+    }
+
+    /// Whether this node may acknowledge, and follow, what a leader of `term` sends.
+    ///
+    /// A node with a new directory has forgotten its term: a deposed leader and such a node would be a majority that
+    /// acknowledges what the real one contradicts. So it acknowledges nothing before it has heard every member, and
+    /// then nothing below the highest term it heard of. A node that lost only the end of its log still has its term.
+    ///
+    /// # Errors
+    /// With the reason, if it may not.
+    pub(crate) fn may_acknowledge(&self, term: u64) -> Result<(), AckRefusal> {
+        if !self.is_newborn() {
+            return Ok(());
+        }
+        match self.fence() {
+            Fence::Closed => Err(AckRefusal::NotHeardAll),
+            Fence::Above { term: heard, .. } if term < heard => Err(AckRefusal::OldTerm { term, heard }),
+            Fence::Open | Fence::Above { .. } => Ok(()),
+        }
     }
 
     /// Tells the network whom it works for.

@@ -138,6 +138,8 @@ impl Server {
                 let frame = reader.next(&[Kind::Append]).await?;
                 self.network.note_contact(peer);
                 let request = decode_append(frame.body)?;
+                let refusal = self.network.may_acknowledge(request.vote.leader_id.term);
+                refusal.map_err(|refusal| FrameError::Body(refusal.to_string()))?;
                 self.network.note_leader(&request.vote);
                 if requests.send(request).await.is_err() {
                     return Ok(()); // raft has ended the stream; its last answer is on its way
@@ -199,14 +201,16 @@ impl Server {
                     Kind::Snapshot => {
                         let (vote, snapshot) = decode_snapshot(frame.body)?;
                         let raft = self.raft.clone();
+                        let allowed = self.network.may_acknowledge(vote.leader_id.term);
                         Box::pin(async move {
-                            answer(
-                                id,
-                                &match raft.install_full_snapshot(vote, snapshot).await {
+                            let response = match allowed {
+                                Err(refusal) => Response::Refused(refusal.to_string()),
+                                Ok(()) => match raft.install_full_snapshot(vote, snapshot).await {
                                     Ok(response) => Response::Snapshot((&response.vote).into()),
                                     Err(fatal) => Response::Refused(fatal.to_string()),
                                 },
-                            )
+                            };
+                            answer(id, &response)
                         })
                     }
                     _ => {
@@ -268,6 +272,9 @@ async fn respond(raft: &RaftHandle, network: &Network, reader: &LogReader, reque
             let leader_commit = commit.map(Into::into);
             let request =
                 AppendRequest { vote: vote.into(), prev_log_id, entries: Vec::new(), leader_commit };
+            if let Err(refusal) = network.may_acknowledge(request.vote.leader_id.term) {
+                return refused(&refusal);
+            }
             network.note_leader(&request.vote);
             match raft.append_entries(request).await {
                 Ok(AppendEntriesResponse::Success) => Response::Appended(prev),

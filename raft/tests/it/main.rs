@@ -7,6 +7,7 @@ mod disk;
 mod election;
 mod fence;
 mod group;
+mod model;
 mod network;
 mod one_node;
 mod proxy;
