@@ -9,13 +9,13 @@ use std::sync::{Arc, RwLock};
 use bytes::Bytes;
 use protocol::message::MessageView;
 use raft::{Apply, ApplyError, Reply};
+use store::codec;
 use store::{
     Checkpoint, CommitlogOffset, EntryKind, KeyIndex, LogReader, QueueOffset, Queues, SealState, StoredEntry,
 };
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
-use crate::codec;
 use crate::config::LiveConfig;
 use crate::long_poll::LongPolls;
 use crate::processor::pull::HeldPull;
@@ -104,7 +104,10 @@ impl BrokerApply {
                 Outcome::Unknown
             }
         };
-        Reply { units: Vec::new(), value: Bytes::from(codec::encode(&outcome)) }
+        // Nothing for the proposer is no outcome either: it says that it does not know.
+        let value = codec::encode(&outcome)
+            .inspect_err(|error| error!(log_index = entry.head.log_index, %error, "outcome not told"));
+        Reply { units: Vec::new(), value: Bytes::from(value.unwrap_or_default()) }
     }
 
     fn change(&mut self, change: &Change) -> Outcome {
@@ -151,13 +154,13 @@ impl Apply for BrokerApply {
         }
     }
 
-    fn checkpoint(&mut self) -> (SealState, Vec<u8>) {
+    fn checkpoint(&mut self) -> Result<(SealState, Vec<u8>), ApplyError> {
         if let Err(error) = self.queues.write_out() {
             // They are built from the log when they end before a checkpoint, so nothing is lost.
             warn!(%error, "consume queues not written out");
         }
         let tables = codec::encode(&*self.tables.read().expect("nothing panics while it holds this lock"));
-        (self.queues.seal_state(), tables)
+        Ok((self.queues.seal_state(), tables.map_err(ApplyError::new)?))
     }
 
     fn restore(&mut self, checkpoint: Option<&Checkpoint>, log: &LogReader) -> Result<(), ApplyError> {

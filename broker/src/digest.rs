@@ -1,8 +1,8 @@
 //! Fingerprints of what a node holds, to hold the nodes of a group against each other.
 
 use serde_json::{Value, json};
+use store::codec;
 
-use crate::codec;
 use crate::server::Broker;
 
 /// FNV-1a, 64 bits: no secret depends on it, and it needs no table.
@@ -65,7 +65,7 @@ pub fn digest(broker: &Broker, from: Option<u64>, upto: Option<u64>) -> Result<V
         }));
     }
     let mut tables = Fingerprint::new();
-    tables.add(&codec::encode(&*broker.tables()));
+    tables.add(&codec::encode(&*broker.tables()).map_err(|error| error.to_string())?);
     Ok(json!({
         "node": crate::http::node_name(broker.node_id()),
         "from": from,

@@ -9,9 +9,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use protocol::{Command, ResponseCode};
 use raft::{CallError, NodeId};
+use store::codec;
 use tracing::debug;
 
-use crate::codec;
 use crate::exchange::{Answer, Origin, refuse};
 use crate::peer::{PeerRequest, PeerResponse};
 use crate::server::Broker;
@@ -124,7 +124,10 @@ impl Broker {
             Ok(frame) => frame.to_vec(),
             Err(error) => return Forwarded::NotDone(error.to_string()),
         };
-        let call = Bytes::from(codec::encode(&PeerRequest::Forward { client: origin.client, frame }));
+        let call = match codec::encode(&PeerRequest::Forward { client: origin.client, frame }) {
+            Ok(call) => Bytes::from(call),
+            Err(error) => return Forwarded::NotDone(error.to_string()),
+        };
         let called = tokio::select! {
             called = self.node.call_peer(leader, call, FORWARD_WITHIN) => called,
             () = self.leads_no_more(leader) => {

@@ -16,9 +16,9 @@ use bytes::Bytes;
 use raft::{PeerView, Role, View};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use store::codec;
 use tokio::sync::watch;
 
-use crate::codec;
 use crate::config::FlushDiskType;
 use crate::digest;
 use crate::metrics;
@@ -111,9 +111,9 @@ pub async fn confirm_here(broker: &Broker) -> Result<Value, String> {
 }
 
 async fn confirm_at(broker: &Broker, leader: raft::NodeId) -> Result<Value, String> {
-    let request = Bytes::from(codec::encode(&PeerRequest::ConfirmLeader));
-    let answer =
-        broker.node.call_peer(leader, request, CONFIRM_WITHIN).await.map_err(|error| error.to_string())?;
+    let request = codec::encode(&PeerRequest::ConfirmLeader).map_err(|error| error.to_string())?;
+    let answered = broker.node.call_peer(leader, Bytes::from(request), CONFIRM_WITHIN).await;
+    let answer = answered.map_err(|error| error.to_string())?;
     match codec::decode::<PeerResponse>(&answer).map_err(|error| error.to_string())? {
         PeerResponse::Confirmed(text) => serde_json::from_str(&text).map_err(|error| error.to_string()),
         PeerResponse::Failed(reason) => Err(reason),

@@ -7,7 +7,6 @@
 
 mod apply;
 mod clients;
-mod codec;
 pub mod config;
 mod consumer_offset;
 mod digest;

@@ -4,11 +4,11 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::{Bytes, BytesMut};
 use raft::{BoxFuture, NodeId, PeerHandler};
+use store::codec;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use crate::codec;
 use crate::exchange::{Answer, Origin};
 use crate::handler;
 use crate::http;
@@ -43,12 +43,12 @@ impl PeerHandler for PeerDoor {
     fn call(&self, from: NodeId, request: Bytes) -> BoxFuture<'static, Bytes> {
         let broker = self.broker.get().and_then(Weak::upgrade);
         let Some(broker) = broker else {
-            return Box::pin(std::future::ready(Bytes::from(codec::encode(&PeerResponse::NotLeader))));
+            return Box::pin(std::future::ready(PeerResponse::NotLeader.to_bytes()));
         };
         let answering = self.runtime.spawn(answer(broker, from, request));
         Box::pin(async move {
             let response = answering.await.unwrap_or_else(|error| PeerResponse::Failed(error.to_string()));
-            Bytes::from(codec::encode(&response))
+            response.to_bytes()
         })
     }
 }

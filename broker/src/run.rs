@@ -5,7 +5,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use platform::{DiskLock, Platform};
 use protocol::message::id::UniqueKeys;
 use raft::{Node, NodeConfig, PeerView, Timing, View};
@@ -17,7 +16,6 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::apply::{BrokerApply, Signals};
-use crate::codec;
 use crate::config::{BrokerConfig, FlushDiskType, LiveConfig};
 use crate::consumer_offset::OffsetBuffer;
 use crate::handler::ClientDoor;
@@ -275,7 +273,7 @@ fn node_config(config: &BrokerConfig) -> NodeConfig {
         election_timeout_ms_min: quorum.election_timeout_ms_min,
         election_timeout_ms_max: quorum.election_timeout_ms_max,
     };
-    node.about = Bytes::from(codec::encode(&about));
+    node.about = about.to_bytes();
     // One message may fill a segment, but for the head of its entry.
     node.entry_bytes_max = node.entry_bytes_max.min(storage.segment_bytes as usize - SEGMENT_REST_BYTES);
     node

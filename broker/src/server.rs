@@ -11,12 +11,12 @@ use protocol::route::MessageQueue;
 use raft::{ChangeError, Node, NodeId, View};
 use rand::rngs::StdRng;
 use remoting::{Client, Connection};
+use store::codec;
 use store::{KeyIndex, LogReader, Queues};
 use tokio::sync::watch;
 use tracing::info;
 
 use crate::clients::{ConnectionId, ConsumerGroups, ProducerGroups, PullOffsets};
-use crate::codec;
 use crate::config::{BrokerConfig, LiveConfig};
 use crate::consumer_offset::OffsetBuffer;
 use crate::long_poll::LongPolls;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft::{CallError, Node, Proposal, ProposeError};
+use store::codec;
 
-use crate::codec;
 use crate::peer::{PeerRequest, PeerResponse};
 use crate::tables::{Change, Outcome};
 
@@ -61,7 +61,9 @@ pub enum SubmitHereError {
 /// # Errors
 /// As [`SubmitHereError`] says.
 pub async fn submit_here(node: &Node, change: &Change, within: Duration) -> Result<Outcome, SubmitHereError> {
-    let proposed = node.propose(Proposal::Command(Bytes::from(codec::encode(change))));
+    let command = codec::encode(change)
+        .map_err(|error| SubmitHereError::Other(SubmitError::Refused(error.to_string())))?;
+    let proposed = node.propose(Proposal::Command(Bytes::from(command)));
     let receipt = match tokio::time::timeout(within, proposed).await {
         Err(_) => {
             return Err(SubmitHereError::Other(SubmitError::Unknown(format!(
@@ -85,8 +87,9 @@ async fn submit_at(
     change: Change,
     within: Duration,
 ) -> Result<Outcome, SubmitError> {
-    let request = Bytes::from(codec::encode(&PeerRequest::Propose(change)));
-    let response = match node.call_peer(leader, request, within).await {
+    let request = codec::encode(&PeerRequest::Propose(change));
+    let request = request.map_err(|error| SubmitError::Refused(error.to_string()))?;
+    let response = match node.call_peer(leader, Bytes::from(request), within).await {
         Err(CallError::NoAnswer { node, reason }) => {
             return Err(SubmitError::Unknown(format!(
                 "no answer from leader n{}: {reason}",

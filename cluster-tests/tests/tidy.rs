@@ -254,3 +254,49 @@ fn home(line: &str) -> Option<String> {
     });
     names.find(|name| !["", "rocketmq", "me"].contains(name)).map(|name| format!("{prefix}{name}"))
 }
+
+/// The records of `store::codec` by kind: name, version, and the crate they are in. Test parts are left out.
+fn records() -> Vec<(u16, String, u16, String)> {
+    let mut found = Vec::new();
+    let sources = texts(&[".rs"]).into_iter();
+    let is_product = |name: &str| name.contains("/src/") && !name.ends_with("/testing.rs");
+    for (file, text) in sources.filter(|(name, _)| is_product(name)) {
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
+        for record in code.split("impl Record for ").skip(1) {
+            let record = record.split("\n}\n").next().unwrap();
+            let value = |constant: &str| {
+                let line = record.lines().find(|line| line.contains(&format!("const {constant}:")))?;
+                Some(line.split(" = ").nth(1)?.trim_end_matches(';').trim_matches('"').to_owned())
+            };
+            let kind = value("KIND").unwrap_or_else(|| panic!("{file}: a record without a kind"));
+            let kind = u16::from_str_radix(kind.trim_start_matches("0x"), 16).unwrap();
+            let version = value("VERSION").map_or(1, |version| version.parse().unwrap());
+            let in_crate = file.split('/').next().unwrap().to_owned();
+            found.push((kind, value("NAME").unwrap(), version, in_crate));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_record_has_a_kind_of_its_own_golden_bytes_and_a_row_in_the_formats() {
+    let formats = files::read(&root().join("docs/format.md")).unwrap();
+    let records = records();
+    assert!(records.len() > 20, "only {} records found", records.len());
+    let mut findings = Vec::new();
+    let (mut kinds, mut names) = (BTreeSet::new(), BTreeSet::new());
+    for (kind, name, version, in_crate) in records {
+        if !kinds.insert(kind) || !names.insert(name.clone()) {
+            findings.push(format!("{name}: kind {kind:#06x} or the name is taken"));
+        }
+        let golden = format!("{in_crate}/testdata/{name}-v{version}.bin");
+        if !root().join(&golden).exists() {
+            findings.push(format!("{name}: no {golden}"));
+        }
+        let row = format!("| `{kind:#06x}` | `{name}` | {version} |");
+        if !formats.contains(&row) {
+            findings.push(format!("{name}: docs/format.md has no row {row}"));
+        }
+    }
+    assert_none("records of store::codec", &findings);
+}

@@ -24,8 +24,8 @@ impl Apply for Nothing {
         Reply::default()
     }
 
-    fn checkpoint(&mut self) -> (SealState, Vec<u8>) {
-        (SealState::default(), Vec::new())
+    fn checkpoint(&mut self) -> Result<(SealState, Vec<u8>), ApplyError> {
+        Ok((SealState::default(), Vec::new()))
     }
 
     fn restore(&mut self, _checkpoint: Option<&Checkpoint>, _log: &LogReader) -> Result<(), ApplyError> {

@@ -13,9 +13,9 @@ pub struct Reply {
     pub value: Bytes,
 }
 
-/// The state could not be brought to a checkpoint.
+/// The state could not be brought to a checkpoint, or a checkpoint made of it.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot restore the state: {0}")]
+#[error("cannot write or restore the state: {0}")]
 pub struct ApplyError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 impl ApplyError {
@@ -40,7 +40,10 @@ pub trait Apply: Send + 'static {
     }
 
     /// The state exactly after the last applied entry: the seal state, and the application's own bytes.
-    fn checkpoint(&mut self) -> (SealState, Vec<u8>);
+    ///
+    /// # Errors
+    /// If it has no bytes, for it is too large. The node goes on without a checkpoint.
+    fn checkpoint(&mut self) -> Result<(SealState, Vec<u8>), ApplyError>;
 
     /// Brings the state to the one of `checkpoint`, or to the empty one. Called once, at start. Entries after
     /// it are applied again; those before it may be read from `log` as far back as it is retained.

@@ -11,8 +11,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use platform::Platform;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use store::codec::{self, Record};
+use store::slot::{ATOMIC_BYTES_MAX, VALUE_BYTES_MAX};
 use store::{
     Checkpoint, Checkpoints, CommitLog, FlushMode, Helpers, LogOptions, LogPoint, LogReader, Recovery,
     SlotFile,
@@ -22,7 +23,6 @@ use crate::NodeId;
 use crate::config::NodeConfig;
 use crate::error::StartError;
 use crate::types::Vote;
-use crate::wire;
 
 /// The log and its neighbours, shared between openraft's log store and the state machine. Both run on
 /// the node's thread, and no lock is held over an await.
@@ -32,7 +32,7 @@ pub(crate) struct Files {
     flush: FlushMode,
     checkpoints: Mutex<Checkpoints>,
     vote: Mutex<Slot<VoteOnDisk>>,
-    snapshot: Mutex<Slot<LogPoint>>,
+    snapshot: Mutex<Slot<SnapshotAt>>,
     identity: Mutex<Slot<Identity>>,
     /// A checkpoint that came from a leader and that the log does not follow yet.
     installed: Mutex<Option<Checkpoint>>,
@@ -41,6 +41,22 @@ pub(crate) struct Files {
 /// A vote as the slot holds it: term, node, committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct VoteOnDisk(u64, NodeId, bool);
+
+impl Record for VoteOnDisk {
+    const KIND: u16 = 0x0202;
+    const NAME: &'static str = "vote";
+    const BYTES_MAX: usize = ATOMIC_BYTES_MAX;
+}
+
+/// After which entry the checkpoint was taken that is the snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SnapshotAt(LogPoint);
+
+impl Record for SnapshotAt {
+    const KIND: u16 = 0x0203;
+    const NAME: &'static str = "snapshot-at";
+    const BYTES_MAX: usize = ATOMIC_BYTES_MAX;
+}
 
 /// Whose directory this is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,26 +68,32 @@ struct Identity {
     is_newborn: bool,
 }
 
+impl Record for Identity {
+    const KIND: u16 = 0x0201;
+    const NAME: &'static str = "identity";
+    const BYTES_MAX: usize = VALUE_BYTES_MAX;
+}
+
 /// A slot file with a typed value.
 struct Slot<T> {
     file: SlotFile,
     value: Option<T>,
 }
 
-impl<T: Serialize + DeserializeOwned + Clone> Slot<T> {
+impl<T: Record> Slot<T> {
     fn open(platform: &Platform, path: &Path) -> Result<Self, StartError> {
         let trouble = |source| StartError::File { what: path.display().to_string(), source };
         let file = SlotFile::open(&*platform.disk, path).map_err(|error| trouble(io::Error::other(error)))?;
         let value = match file.value() {
             [] => None,
-            bytes => Some(wire::decode(bytes).map_err(|error| trouble(io::Error::other(error)))?),
+            bytes => Some(codec::decode(bytes).map_err(|error| trouble(error.into()))?),
         };
         Ok(Self { file, value })
     }
 
     /// On disk on return.
     fn write(&mut self, value: T) -> io::Result<()> {
-        self.file.write(&wire::encode(&value), true)?;
+        self.file.write(&codec::encode(&value)?, true)?;
         self.value = Some(value);
         Ok(())
     }
@@ -198,12 +220,12 @@ impl Files {
 
     /// Which checkpoint is the snapshot that a follower may get.
     pub(crate) fn snapshot(&self) -> Option<LogPoint> {
-        lock(&self.snapshot).value
+        lock(&self.snapshot).value.map(|SnapshotAt(point)| point)
     }
 
     /// On disk on return.
     pub(crate) fn set_snapshot(&self, point: LogPoint) -> io::Result<()> {
-        lock(&self.snapshot).write(point)
+        lock(&self.snapshot).write(SnapshotAt(point))
     }
 
     /// Remembers that the log is to follow `checkpoint`, which is on disk.
@@ -214,5 +236,18 @@ impl Files {
     /// The installed checkpoint after `point`, if the log does not follow it yet.
     pub(crate) fn take_installed(&self, point: LogPoint) -> Option<Checkpoint> {
         lock(&self.installed).take_if(|checkpoint| checkpoint.last == point)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::golden;
+
+    #[test]
+    fn the_bytes_of_the_slots_stay_what_they_are() {
+        golden(&[Identity { group: "RaftNode00".into(), node: 2, is_newborn: true }], &[]);
+        golden(&[VoteOnDisk(3, 2, true), VoteOnDisk(4, 1, false)], &[]);
+        golden(&[SnapshotAt(LogPoint { term: 3, log_index: 700 })], &[]);
     }
 }

@@ -24,7 +24,6 @@ mod state_machine;
 mod suite;
 mod types;
 mod view;
-mod wire;
 
 /// Names a node for ever: n0 is 1, n1 is 2, and so on.
 pub type NodeId = u64;

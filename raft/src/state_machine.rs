@@ -13,6 +13,7 @@ use openraft::entry::RaftEntry;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::{OptionalSend, Raft};
 use serde::{Deserialize, Serialize};
+use store::codec::{self, Record};
 use store::{Checkpoint, CommitlogOffset, EntryKind, Keep, LogPoint, StoredEntry};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
@@ -22,7 +23,6 @@ use crate::files::Files;
 use crate::types::{
     Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, StoredMembershipForm, Types, log_id, log_point,
 };
-use crate::wire;
 
 /// The running raft.
 pub(crate) type RaftHandle = Raft<Types, StateMachine>;
@@ -63,17 +63,23 @@ impl Chosen {
 }
 
 /// What of a checkpoint the store does not look into.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct AppForm {
     membership: StoredMembershipForm,
     app: Vec<u8>,
 }
 
+impl Record for AppForm {
+    const KIND: u16 = 0x0205;
+    const NAME: &'static str = "raft-state";
+    const BYTES_MAX: usize = 1 << 30;
+}
+
 /// Takes a checkpoint apart: the application's own, and the membership.
 fn unwrap_checkpoint(mut checkpoint: Checkpoint) -> io::Result<(Checkpoint, StoredMembership)> {
-    let form: AppForm = wire::decode(&checkpoint.app).map_err(io::Error::other)?;
+    let form: AppForm = codec::decode(&checkpoint.app)?;
     checkpoint.app = form.app;
-    Ok((checkpoint, form.membership.try_into().map_err(io::Error::other)?))
+    Ok((checkpoint, form.membership.try_into()?))
 }
 
 impl StateMachine {
@@ -115,10 +121,22 @@ impl StateMachine {
     /// The state after the last applied entry; `next_offset` is where the log goes on.
     fn capture(&mut self, next_offset: CommitlogOffset) -> Option<Checkpoint> {
         let last = self.applied?;
-        let (seal, app) = self.apply().checkpoint();
-        let app = wire::encode(&AppForm { membership: StoredMembershipForm::from(&self.membership), app });
+        let (seal, app) = match self.apply().checkpoint() {
+            Ok(state) => state,
+            Err(error) => {
+                error!(%last, %error, "no checkpoint");
+                return None;
+            }
+        };
         self.since_checkpoint_bytes = 0;
-        Some(Checkpoint { last, next_offset, seal, app })
+        let form = AppForm { membership: StoredMembershipForm::from(&self.membership), app };
+        match codec::encode(&form) {
+            Ok(app) => Some(Checkpoint { last, next_offset, seal, app }),
+            Err(error) => {
+                error!(%last, %error, "no checkpoint");
+                None
+            }
+        }
     }
 
     /// Writes a checkpoint of the state now; `done` hears of it. Nothing applied is fine.
@@ -250,7 +268,7 @@ impl RaftStateMachine<Types> for StateMachine {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, data: Bytes) -> io::Result<()> {
-        let checkpoint: Checkpoint = wire::decode(&data).map_err(io::Error::other)?;
+        let checkpoint: Checkpoint = codec::decode(&data)?;
         let announced = meta.last_log_id.as_ref().map(log_point);
         if announced != Some(checkpoint.last) {
             return Err(io::Error::other(format!(
@@ -281,9 +299,9 @@ impl RaftStateMachine<Types> for StateMachine {
 }
 
 fn to_snapshot(checkpoint: &Checkpoint) -> io::Result<Snapshot> {
-    let snapshot = Bytes::from(wire::encode(checkpoint));
-    let form: AppForm = wire::decode(&checkpoint.app).map_err(io::Error::other)?;
-    let last_membership = form.membership.try_into().map_err(io::Error::other)?;
+    let snapshot = Bytes::from(codec::encode(checkpoint)?);
+    let form: AppForm = codec::decode(&checkpoint.app)?;
+    let last_membership = form.membership.try_into()?;
     Ok(Snapshot {
         meta: SnapshotMeta { last_log_id: Some(log_id(checkpoint.last)), last_membership },
         snapshot,
@@ -383,5 +401,16 @@ impl CheckpointWriter {
         if let Err(error) = barrier {
             info!(%error, "no checkpoint");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_a_state_stay_what_they_are() {
+        let membership = crate::types::stored_membership_sample();
+        crate::suite::golden(&[AppForm { membership, app: vec![1, 2, 3] }], &[]);
     }
 }

@@ -23,8 +23,8 @@ impl Apply for Nothing {
         Reply::default()
     }
 
-    fn checkpoint(&mut self) -> (SealState, Vec<u8>) {
-        (SealState::default(), Vec::new())
+    fn checkpoint(&mut self) -> Result<(SealState, Vec<u8>), ApplyError> {
+        Ok((SealState::default(), Vec::new()))
     }
 
     fn restore(&mut self, _checkpoint: Option<&Checkpoint>, _log: &LogReader) -> Result<(), ApplyError> {
@@ -62,4 +62,14 @@ impl StoreBuilder<Types, LogStore, StateMachine, TempDir> for Builder {
 #[tokio::test]
 async fn the_storage_suite_passes_on_the_real_log() {
     Suite::test_all(Builder).await.unwrap();
+}
+
+/// See [`store::codec::golden::check`].
+#[track_caller]
+pub(crate) fn golden<R: store::codec::Record + PartialEq + std::fmt::Debug>(
+    newest: &[R],
+    old: &[(u16, &[R])],
+) {
+    let dir = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata"));
+    store::codec::golden::check(dir, newest, old);
 }

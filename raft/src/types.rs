@@ -13,10 +13,10 @@ use openraft::raft::responder::Responder;
 use openraft::vote::RaftLeaderId;
 use openraft::{EmptyNode, OptionalSend, RaftTypeConfig};
 use serde::{Deserialize, Serialize};
+use store::codec::{self, CodecError, Record};
 use store::{Draft, EntryKind, LogPoint, Pending, StoredEntry};
 
 use crate::apply::Reply;
-use crate::wire;
 
 /// The types of our group, for openraft.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -260,6 +260,12 @@ pub(crate) struct MembershipForm {
     nodes: BTreeSet<u64>,
 }
 
+impl Record for MembershipForm {
+    const KIND: u16 = 0x0204;
+    const NAME: &'static str = "membership";
+    const BYTES_MAX: usize = 1 << 20;
+}
+
 impl From<&Membership> for MembershipForm {
     fn from(membership: &Membership) -> Self {
         Self {
@@ -270,11 +276,11 @@ impl From<&Membership> for MembershipForm {
 }
 
 impl TryFrom<MembershipForm> for Membership {
-    type Error = wire::DecodeError;
+    type Error = CodecError;
 
-    fn try_from(form: MembershipForm) -> Result<Self, wire::DecodeError> {
+    fn try_from(form: MembershipForm) -> Result<Self, CodecError> {
         let nodes: BTreeMap<u64, EmptyNode> = form.nodes.into_iter().map(|id| (id, EmptyNode {})).collect();
-        Self::new(form.configs, nodes).map_err(|error| wire::DecodeError::Content(error.to_string()))
+        Self::new(form.configs, nodes).map_err(|error| CodecError::content::<MembershipForm>(&error))
     }
 }
 
@@ -295,19 +301,38 @@ impl From<&StoredMembership> for StoredMembershipForm {
 }
 
 impl TryFrom<StoredMembershipForm> for StoredMembership {
-    type Error = wire::DecodeError;
+    type Error = CodecError;
 
-    fn try_from(form: StoredMembershipForm) -> Result<Self, wire::DecodeError> {
+    fn try_from(form: StoredMembershipForm) -> Result<Self, CodecError> {
         let at = form.at.map(|(term, log_index)| log_id(LogPoint { term, log_index }));
         Ok(Self::new(at, form.membership.try_into()?))
     }
 }
 
 fn encode_membership(membership: &Membership) -> BytesMut {
-    BytesMut::from(wire::encode(&MembershipForm::from(membership)).as_slice())
+    let bytes = codec::encode(&MembershipForm::from(membership)).expect("a group has less than 40,000 nodes");
+    BytesMut::from(bytes.as_slice())
 }
 
 /// Reads what `encode_membership` wrote.
-pub(crate) fn decode_membership(bytes: &[u8]) -> Result<Membership, wire::DecodeError> {
-    wire::decode::<MembershipForm>(bytes)?.try_into()
+pub(crate) fn decode_membership(bytes: &[u8]) -> Result<Membership, CodecError> {
+    codec::decode::<MembershipForm>(bytes)?.try_into()
+}
+
+/// A membership with something in it.
+#[cfg(test)]
+pub(crate) fn stored_membership_sample() -> StoredMembershipForm {
+    let configs = vec![BTreeSet::from([1, 2, 3]), BTreeSet::from([1, 2, 4])];
+    let membership = MembershipForm { configs, nodes: BTreeSet::from([1, 2, 3, 4]) };
+    StoredMembershipForm { at: Some((3, 700)), membership }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_a_membership_stay_what_they_are() {
+        crate::suite::golden(&[stored_membership_sample().membership], &[]);
+    }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use platform::{Disk, OpenMode};
 use serde::{Deserialize, Serialize};
 
-use crate::{CommitlogOffset, LogPoint, codec};
+use crate::codec::{self, CodecError, Record};
+use crate::{CommitlogOffset, LogPoint};
 
 /// What sealing needs to know of all earlier entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +31,14 @@ pub struct Checkpoint {
     pub app: Vec<u8>,
 }
 
+impl Record for Checkpoint {
+    const KIND: u16 = 0x0105;
+    const NAME: &'static str = "checkpoint";
+    const BYTES_MAX: usize = 1 << 30;
+}
+
 /// Why a checkpoint is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
     /// To restart from; the newest two of all are kept.
     Newest,
@@ -63,31 +70,18 @@ pub enum CheckpointError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A state that no file of ours holds.
-    #[error("checkpoint after {last} exceeds the limit of {limit} bytes")]
-    TooLarge {
+    /// A state that no file of ours holds, or a file that this build cannot read.
+    #[error("checkpoint after {last}: {source}")]
+    Form {
         /// The last entry whose effect is in it.
         last: LogPoint,
-        /// The most it may have.
-        limit: u64,
+        /// What is wrong with it.
+        source: CodecError,
     },
 }
 
-/// `TRIc`.
-const MAGIC: u32 = 0x5452_4963;
-const VERSION: u32 = 1;
-/// Larger states are refused when they are written.
-pub const CHECKPOINT_BYTES_MAX: u64 = 1 << 30;
 /// How many of the newest are kept whatever they are for.
 const NEWEST_KEPT: usize = 2;
-
-/// What a file holds.
-#[derive(Serialize, Deserialize)]
-struct Stored<C> {
-    version: u32,
-    keep: Keep,
-    checkpoint: C,
-}
 
 /// The directory of checkpoints.
 pub struct Checkpoints {
@@ -142,21 +136,22 @@ impl Checkpoints {
     /// Reads the checkpoint after `last`; `None` if there is none or it is damaged.
     ///
     /// # Errors
-    /// If the disk fails.
+    /// If the disk fails, or another build wrote it.
     pub fn load(&self, last: LogPoint) -> Result<Option<Checkpoint>, CheckpointError> {
         let Some(info) = self.known.iter().find(|info| info.last == last) else { return Ok(None) };
         let path = self.path_of(info);
         let file = self.disk.open(&path, OpenMode::Read).map_err(io_at(&path))?;
         let mut bytes = vec![0; file.len().map_err(io_at(&path))? as usize];
         file.read_exact_at(&mut bytes, 0).map_err(io_at(&path))?;
-        let stored = codec::open(MAGIC, &bytes).and_then(|body| {
-            let stored: Stored<Checkpoint> = codec::decode(body, CHECKPOINT_BYTES_MAX).ok()?;
-            (stored.version == VERSION && stored.checkpoint.last == last).then_some(stored.checkpoint)
-        });
-        if stored.is_none() {
-            tracing::warn!(path = %path.display(), "damaged checkpoint, passed over");
+        match codec::decode::<Checkpoint>(&bytes) {
+            Ok(checkpoint) if checkpoint.last == last => Ok(Some(checkpoint)),
+            Err(source) if source.is_foreign() => Err(CheckpointError::Form { last, source }),
+            damaged => {
+                let error = damaged.err();
+                tracing::warn!(path = %path.display(), ?error, "damaged checkpoint, passed over");
+                Ok(None)
+            }
         }
-        Ok(stored)
     }
 
     /// Writes one; on disk on return. The log must be on disk through `checkpoint.last` before. One of the same
@@ -172,10 +167,8 @@ impl Checkpoints {
         };
         let info = CheckpointInfo { last: checkpoint.last, next_offset: checkpoint.next_offset, keep };
         let path = self.path_of(&info);
-        let stored = Stored { version: VERSION, keep, checkpoint };
-        let body = codec::encode(&stored, CHECKPOINT_BYTES_MAX)
-            .map_err(|_| CheckpointError::TooLarge { last: checkpoint.last, limit: CHECKPOINT_BYTES_MAX })?;
-        let bytes = codec::seal(MAGIC, &body);
+        let encoded = codec::encode(checkpoint);
+        let bytes = encoded.map_err(|source| CheckpointError::Form { last: checkpoint.last, source })?;
         self.replace(&path, &bytes).map_err(io_at(&path))?;
         if let Some(before) = before {
             let old = self.path_of(&before);
@@ -272,4 +265,24 @@ fn info_of(path: &Path) -> Option<CheckpointInfo> {
 fn io_at(path: &Path) -> impl Fn(std::io::Error) -> CheckpointError {
     let path = path.to_path_buf();
     move |source| CheckpointError::Io { path: path.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{golden, seal_sample};
+
+    #[test]
+    fn the_bytes_of_a_checkpoint_stay_what_they_are() {
+        let last = LogPoint { term: 3, log_index: 700 };
+        golden(
+            &[Checkpoint {
+                last,
+                next_offset: CommitlogOffset(4096),
+                seal: seal_sample(),
+                app: vec![1, 2, 3],
+            }],
+            &[],
+        );
+    }
 }

@@ -11,18 +11,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::LogPoint;
-use crate::codec;
+use crate::codec::{self, Record};
 use crate::commitlog::layout::{ENTRY_HEAD_BYTES, EntryHead};
 use crate::segment::Segment;
 
 /// At least this far apart, in bytes, two anchors of a sealed segment lie.
 const ANCHOR_BYTES: u64 = 64 << 10;
 
-/// `TRIx`.
-const SIDECAR_MAGIC: u32 = 0x5452_4978;
-const SIDECAR_VERSION: u32 = 1;
-/// No sidecar of ours is larger: a segment of 2 GiB has 32,768 anchors.
-const SIDECAR_BYTES_MAX: u64 = 16 << 20;
+/// A segment of 2 GiB has 32,768 anchors, and hardly more than a few terms.
+const SIDECAR_BYTES_MAX: usize = 16 << 20;
 
 /// Where the entries of one segment lie.
 #[derive(Clone)]
@@ -223,7 +220,6 @@ pub(crate) fn read_head(segment: &Segment, offset: u64) -> io::Result<EntryHead>
 /// What a sealed segment holds, on disk beside it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Sidecar {
-    version: u32,
     base: u64,
     first_index: u64,
     count: u64,
@@ -232,17 +228,22 @@ struct Sidecar {
     anchors: Vec<Anchor>,
 }
 
+impl Record for Sidecar {
+    const KIND: u16 = 0x0104;
+    const NAME: &'static str = "segment-index";
+    const BYTES_MAX: usize = SIDECAR_BYTES_MAX;
+}
+
 /// The sidecar of the segment at `base`.
 pub(crate) fn sidecar_path(dir: &Path, base: u64) -> PathBuf {
     dir.join(format!("{base:020}.index"))
 }
 
 /// The bytes of a sealed segment's sidecar. It is to be written only when the segment itself is on disk: an
-/// intact sidecar proves that it is.
-pub(crate) fn encode_sidecar(base: u64, index: &SegmentIndex) -> Vec<u8> {
+/// intact sidecar proves that it is. `None` if it would be too large: such a segment is read at each start.
+pub(crate) fn encode_sidecar(base: u64, index: &SegmentIndex) -> Option<Vec<u8>> {
     let Spots::Anchors(anchors) = &index.spots else { panic!("only a sealed segment has a sidecar") };
     let sidecar = Sidecar {
-        version: SIDECAR_VERSION,
         base,
         first_index: index.first_index,
         count: index.count,
@@ -250,16 +251,13 @@ pub(crate) fn encode_sidecar(base: u64, index: &SegmentIndex) -> Vec<u8> {
         terms: index.terms.clone(),
         anchors: anchors.to_vec(),
     };
-    codec::seal(
-        SIDECAR_MAGIC,
-        &codec::encode(&sidecar, SIDECAR_BYTES_MAX).expect("a sidecar stays below its bound"),
-    )
+    codec::encode(&sidecar).ok()
 }
 
 /// Reads a sidecar; `None` if it is not an intact one of the segment at `base` that holds entries.
 pub(crate) fn decode_sidecar(bytes: &[u8], base: u64) -> Option<SegmentIndex> {
-    let sidecar: Sidecar = codec::decode(codec::open(SIDECAR_MAGIC, bytes)?, SIDECAR_BYTES_MAX).ok()?;
-    let is_ours = sidecar.version == SIDECAR_VERSION && sidecar.base == base;
+    let sidecar: Sidecar = codec::decode(bytes).ok()?;
+    let is_ours = sidecar.base == base;
     let is_full = sidecar.count > 0 && !sidecar.terms.is_empty() && !sidecar.anchors.is_empty();
     (is_ours && is_full).then_some(SegmentIndex {
         first_index: sidecar.first_index,
@@ -301,7 +299,7 @@ mod tests {
         let exact = filled(300);
         let mut sealed = exact.clone();
         sealed.seal();
-        let read = decode_sidecar(&encode_sidecar(4096, &sealed), 4096).unwrap();
+        let read = decode_sidecar(&encode_sidecar(4096, &sealed).unwrap(), 4096).unwrap();
         for index in [&sealed, &read] {
             assert_eq!(
                 (index.first(), index.last(), index.end()),
@@ -313,7 +311,20 @@ mod tests {
                 assert_eq!(index.term_of(n), 1 + (n - 10) / 100);
             }
         }
-        assert!(decode_sidecar(&encode_sidecar(4096, &sealed), 0).is_none());
+        assert!(decode_sidecar(&encode_sidecar(4096, &sealed).unwrap(), 0).is_none());
+    }
+
+    #[test]
+    fn the_bytes_of_a_sidecar_stay_what_they_are() {
+        let sidecar = Sidecar {
+            base: 4096,
+            first_index: 10,
+            count: 300,
+            end: 304_096,
+            terms: vec![LogPoint { term: 1, log_index: 10 }, LogPoint { term: 2, log_index: 110 }],
+            anchors: vec![Anchor { log_index: 10, offset: 4096 }],
+        };
+        crate::testing::golden(&[sidecar], &[]);
     }
 
     #[test]

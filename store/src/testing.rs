@@ -8,8 +8,10 @@ use bytes::BytesMut;
 use platform::{Clock, Disk, ManualClock, Platform};
 use protocol::message::{UnitFields, encode_unit};
 
+use crate::codec::Record;
 use crate::{
     Checkpoints, CommitLog, Done, Draft, EntryKind, FlushMode, Helpers, LogOptions, OpenError, Recovery,
+    SealState,
 };
 
 /// The wall clock of [`platform`] begins here.
@@ -98,5 +100,20 @@ impl Told {
 
     pub(crate) fn all(&self) -> Vec<(u64, bool)> {
         self.0.lock().unwrap().clone()
+    }
+}
+
+/// See [`crate::codec::golden::check`].
+#[track_caller]
+pub(crate) fn golden<R: Record + PartialEq + std::fmt::Debug>(newest: &[R], old: &[(u16, &[R])]) {
+    let dir = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata"));
+    crate::codec::golden::check(dir, newest, old);
+}
+
+/// A seal state with something in it.
+pub(crate) fn seal_sample() -> SealState {
+    SealState {
+        queue_ends: vec![("TopicTest".into(), 0, 7), ("TopicTest".into(), 3, 9)],
+        last_store_timestamp_ms: START_MS,
     }
 }

@@ -1,10 +1,12 @@
-//! What a replicated command can say, and what can come of it. Both travel in our own encoding (`codec.rs`).
+//! What a replicated command can say, and what can come of it. Both are records of `store::codec`.
 //!
-//! Variants are numbered by their order: a new one goes to the end, and none is ever removed or changed.
+//! Variants are numbered by their order: a new one goes to the end and raises the version, and none is ever removed
+//! or changed.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use store::codec::Record;
 
 use super::{GroupConfig, TopicConfig};
 
@@ -119,6 +121,12 @@ pub enum Change {
     },
 }
 
+impl Record for Change {
+    const KIND: u16 = 0x0301;
+    const NAME: &'static str = "command";
+    const BYTES_MAX: usize = 16 << 20;
+}
+
 /// How a group gets at a topic. Source: RocketMQ `MessageRequestMode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RequestMode {
@@ -162,4 +170,10 @@ pub enum Outcome {
     Locked(Vec<LockedQueue>),
     /// The entry was no command that this build knows; nothing changed.
     Unknown,
+}
+
+impl Record for Outcome {
+    const KIND: u16 = 0x0302;
+    const NAME: &'static str = "outcome";
+    const BYTES_MAX: usize = 16 << 20;
 }

@@ -14,6 +14,7 @@ mod wire;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
+use store::codec::Record;
 
 pub use change::{Change, LockedQueue, OffsetRow, Outcome, RequestMode};
 pub use group::GroupConfig;
@@ -61,6 +62,12 @@ pub struct Tables {
     request_modes: BTreeMap<String, BTreeMap<String, RequestMode>>,
     /// Properties set while the group runs: they count for every node, over what its file says.
     properties: BTreeMap<String, String>,
+}
+
+impl Record for Tables {
+    const KIND: u16 = 0x0303;
+    const NAME: &'static str = "tables";
+    const BYTES_MAX: usize = 1 << 30;
 }
 
 impl Tables {
@@ -356,3 +363,6 @@ fn set(table: &mut BTreeMap<String, BTreeMap<String, BTreeMap<i32, i64>>>, row: 
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(crate) use tests::golden;

@@ -1,7 +1,15 @@
 //! Tests of the replicated tables.
 
+use store::codec;
+
 use super::*;
-use crate::codec;
+
+/// See [`store::codec::golden::check`].
+#[track_caller]
+pub(crate) fn golden<R: Record + PartialEq + std::fmt::Debug>(newest: &[R], old: &[(u16, &[R])]) {
+    let dir = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata"));
+    codec::golden::check(dir, newest, old);
+}
 
 fn row(group: &str, topic: &str, queue_id: i32, queue_offset: i64) -> OffsetRow {
     OffsetRow { group: group.into(), topic: topic.into(), queue_id, queue_offset }
@@ -139,11 +147,45 @@ fn properties_set_later_win_and_others_stay() {
 fn tables_and_changes_survive_their_encoding() {
     let mut tables = Tables::default();
     for change in [put("T", 8, false), lock("a", &[queue("T", 0)], 1)] {
-        assert_eq!(codec::decode::<Change>(&codec::encode(&change)).unwrap(), change);
+        assert_eq!(codec::decode::<Change>(&codec::encode(&change).unwrap()).unwrap(), change);
         tables.apply(&change);
     }
     let groups = vec![GroupConfig::new("CG")];
     tables.apply(&Change::PutGroups { groups, only_new: true, now_ms: 3 });
     tables.apply(&Change::StoreOffsets { rows: vec![row("CG", "T", 0, 3)], now_ms: 4 });
-    assert_eq!(codec::decode::<Tables>(&codec::encode(&tables)).unwrap(), tables);
+    assert_eq!(codec::decode::<Tables>(&codec::encode(&tables).unwrap()).unwrap(), tables);
+}
+
+/// One of each.
+fn changes() -> Vec<Change> {
+    let mut topic = TopicConfig::new("T", 8, 6);
+    topic.attributes.insert("message.type".into(), "DELAY".into());
+    let (group, topic_name) = ("CG".to_owned(), "T".to_owned());
+    vec![
+        Change::PutTopics { topics: vec![topic], only_new: true, now_ms: 5 },
+        Change::DeleteTopic { topic: "U".into(), now_ms: 6 },
+        Change::PutGroups { groups: vec![GroupConfig::new("CG")], only_new: false, now_ms: 7 },
+        Change::DeleteGroup { group: "DG".into(), clean_offsets: true, now_ms: 8 },
+        Change::StoreOffsets { rows: vec![row("CG", "T", 0, 3)], now_ms: 9 },
+        Change::ResetOffsets { rows: vec![row("CG", "T", 1, 4)], now_ms: 10 },
+        Change::TakeReset { group: group.clone(), topic: topic_name.clone(), queue_id: 7 },
+        lock("a", &[queue("T", 0)], 11),
+        Change::Unlock { group: "CG".into(), client_id: "b".into(), queues: vec![queue("T", 1)] },
+        Change::Forbid { group: group.clone(), topic: "U".into(), readable: false, now_ms: 12 },
+        Change::SetRequestMode { topic: topic_name, group, mode: RequestMode::Pull },
+        Change::SetProperties { properties: [("traceOn".into(), "false".into())].into(), now_ms: 13 },
+    ]
+}
+
+#[test]
+fn the_bytes_of_changes_outcomes_and_tables_stay_what_they_are() {
+    let mut tables = Tables::default();
+    let changes = changes();
+    for change in &changes {
+        tables.apply(change);
+    }
+    tables.delivered(3, 17);
+    golden(&changes, &[]);
+    golden(&[tables], &[]);
+    golden(&[Outcome::Done { changed: true }, Outcome::Locked(vec![queue("T", 0)]), Outcome::Unknown], &[]);
 }

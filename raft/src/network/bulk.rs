@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use openraft::errors::RPCError;
+use store::codec;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, interval};
 
@@ -16,7 +17,6 @@ use super::forms::{Lane, Response, encode_append};
 use super::frame::{Kind, Parts};
 use super::{Link, Network, Peer, SILENCE_MAX, ended};
 use crate::types::{AppendRequest, AppendResult, Types};
-use crate::wire;
 
 /// A bulk connection between two streams.
 pub(super) struct BulkLink {
@@ -155,7 +155,7 @@ async fn pipeline(
             if expected != Some(frame.id) {
                 return Err(format!("acknowledgement {} where {expected:?} was due", frame.id));
             }
-            let response: Response = wire::decode(&frame.body).map_err(|error| error.to_string())?;
+            let response: Response = codec::decode(&frame.body).map_err(|error| error.to_string())?;
             let result = response.into_append_result()?;
             let ends = result.is_err();
             // The receiver is polled with us; if it is gone, so are we.

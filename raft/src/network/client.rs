@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use futures_util::Stream;
 use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
@@ -15,6 +15,7 @@ use openraft::raft::{
 };
 use openraft::{EmptyNode, OptionalSend};
 use serde::{Deserialize, Serialize};
+use store::codec::{self, CodecError, Record};
 
 use super::bulk::{self, BulkLink};
 use super::forms::{LogIdForm, Request, Response, VoteForm, vote_parts};
@@ -23,7 +24,6 @@ use super::lane::{self, LaneError};
 use super::{Network, Peer};
 use crate::NodeId;
 use crate::types::{AppendRequest, AppendResult, Snapshot, SnapshotMeta, StoredMembershipForm, Types, Vote};
-use crate::wire::{self, DecodeError};
 
 /// Makes clients for openraft.
 pub(crate) struct Factory(pub(crate) Arc<Network>);
@@ -75,9 +75,9 @@ impl Client {
 
     async fn ask(&mut self, request: &Request, within: Duration) -> Result<Response, RPCError<Types>> {
         let peer = self.peer().map_err(unreachable_because)?;
-        let body = vec![Bytes::from(wire::encode(request))];
+        let body = vec![Bytes::from(codec::encode(request).map_err(unreachable_because)?)];
         let answer = lane::call(&peer.control, Kind::Call, body, within).await.map_err(rpc_error)?;
-        wire::decode(&answer).map_err(|error: DecodeError| unreachable_because(error.to_string()))
+        codec::decode(&answer).map_err(unreachable_because)
     }
 
     async fn ask_for_vote(
@@ -160,13 +160,13 @@ impl RaftNetworkV2<Types> for Client {
         option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
         let peer = self.peer().map_err(unreachable_because)?;
-        let body = encode_snapshot(&vote, &snapshot);
+        let body = encode_snapshot(&vote, &snapshot).map_err(unreachable_because)?;
         let call = lane::call(&peer.snapshot, Kind::Snapshot, body, option.soft_ttl());
         let answer = tokio::select! {
             answer = call => answer.map_err(rpc_error)?,
             closed = cancel => return Err(closed.into()),
         };
-        match wire::decode(&answer).map_err(|error| unreachable_because(error.to_string()))? {
+        match codec::decode(&answer).map_err(unreachable_because)? {
             Response::Snapshot(vote) => Ok(SnapshotResponse::new(vote.into())),
             other => Err(unreachable_because(other.into_surprise()).into()),
         }
@@ -204,7 +204,7 @@ fn rpc_error(error: LaneError) -> RPCError<Types> {
 }
 
 /// Head of a snapshot frame; the snapshot's own bytes follow.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct SnapshotHead {
     vote: VoteForm,
     last: Option<LogIdForm>,
@@ -212,31 +212,49 @@ struct SnapshotHead {
     crc32c: u32,
 }
 
-fn encode_snapshot(vote: &Vote, snapshot: &Snapshot) -> Vec<Bytes> {
-    let head = wire::encode(&SnapshotHead {
+impl Record for SnapshotHead {
+    const KIND: u16 = 0x0209;
+    const NAME: &'static str = "snapshot-head";
+    const BYTES_MAX: usize = 1 << 20;
+}
+
+fn encode_snapshot(vote: &Vote, snapshot: &Snapshot) -> Result<Vec<Bytes>, CodecError> {
+    let head = codec::encode(&SnapshotHead {
         vote: VoteForm::from(vote),
         last: snapshot.meta.last_log_id.map(Into::into),
         membership: StoredMembershipForm::from(&snapshot.meta.last_membership),
         crc32c: crc32c::crc32c(&snapshot.snapshot),
-    });
-    let mut bytes = BytesMut::with_capacity(size_of::<u32>() + head.len());
-    bytes.put_u32(head.len() as u32);
-    bytes.put_slice(&head);
-    vec![bytes.freeze(), snapshot.snapshot.clone()]
+    })?;
+    Ok(vec![Bytes::from(head), snapshot.snapshot.clone()])
 }
 
 /// Decodes the body of a snapshot frame.
-pub(super) fn decode_snapshot(mut body: Bytes) -> Result<(Vote, Snapshot), DecodeError> {
-    let head_bytes = body.first_chunk().map(|bytes| u32::from_be_bytes(*bytes) as usize);
-    let head = head_bytes.filter(|head_bytes| head_bytes.saturating_add(size_of::<u32>()) <= body.len());
-    let Some(head_bytes) = head else { return Err(DecodeError::Short(body.len())) };
-    let head = body.split_to(size_of::<u32>() + head_bytes);
-    let head: SnapshotHead = wire::decode(&head[size_of::<u32>()..])?;
+pub(super) fn decode_snapshot(mut body: Bytes) -> Result<(Vote, Snapshot), CodecError> {
+    let mut rest = &body[..];
+    let head: SnapshotHead = codec::decode_first(&mut rest)?;
+    body.advance(body.len() - rest.len());
     let computed = crc32c::crc32c(&body);
     if head.crc32c != computed {
-        return Err(DecodeError::Checksum { found: head.crc32c, computed });
+        return Err(CodecError::Checksum { name: "snapshot", found: head.crc32c, computed });
     }
     let meta =
         SnapshotMeta { last_log_id: head.last.map(Into::into), last_membership: head.membership.try_into()? };
     Ok((head.vote.into(), Snapshot { meta, snapshot: body }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_a_snapshot_head_stay_what_they_are() {
+        let vote = Vote { leader_id: crate::types::LeaderId { term: 3, voted_for: 2 }, committed: true };
+        let head = SnapshotHead {
+            vote: VoteForm::from(&vote),
+            last: Some(crate::types::log_id(store::LogPoint { term: 3, log_index: 700 }).into()),
+            membership: crate::types::stored_membership_sample(),
+            crc32c: 7,
+        };
+        crate::suite::golden(&[head], &[]);
+    }
 }

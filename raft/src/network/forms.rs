@@ -1,4 +1,4 @@
-//! What nodes say to each other, as bytes: the small forms (through [`crate::wire`]) and the append
+//! What nodes say to each other, as bytes: the small forms (records of `store::codec`) and the append
 //! frame, which carries the log's own bytes behind a fixed head.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -6,16 +6,17 @@ use openraft::raft::{
     StreamAppendError, TransferLeaderError, TransferLeaderRequest, VoteRequest, VoteResponse,
 };
 use serde::{Deserialize, Serialize};
+use store::codec::{self, Record};
 use store::{EntryKind, LogPoint, StoredEntry};
 
-use super::frame::FrameError;
+use super::frame::{FrameError, Kind};
 use crate::NodeId;
 use crate::types::{
     AppendRequest, AppendResult, CommittedLeaderId, Entry, LeaderId, LogId, Types, Vote, decode_membership,
 };
 
 /// Version of everything that is said between nodes.
-pub(crate) const PROTOCOL_VERSION: u32 = 1;
+pub(crate) const PROTOCOL_VERSION: u32 = 2;
 
 /// What a connection is for; each peer has one of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,12 @@ pub(crate) struct Hello {
     /// The speaker may have forgotten entries, and its log may be shorter than it was.
     pub(crate) fenced: bool,
     pub(crate) about: Vec<u8>,
+}
+
+impl Record for Hello {
+    const KIND: u16 = 0x0206;
+    const NAME: &'static str = "hello";
+    const BYTES_MAX: usize = Kind::Hello.body_bytes_max();
 }
 
 /// Why two nodes do not talk to each other. Told to the other side as text, and logged on both.
@@ -186,6 +193,18 @@ pub(crate) enum Response {
     MayLead,
 }
 
+impl Record for Request {
+    const KIND: u16 = 0x0207;
+    const NAME: &'static str = "call";
+    const BYTES_MAX: usize = Kind::Call.body_bytes_max();
+}
+
+impl Record for Response {
+    const KIND: u16 = 0x0208;
+    const NAME: &'static str = "answer";
+    const BYTES_MAX: usize = Kind::Answer.body_bytes_max();
+}
+
 impl Request {
     pub(crate) fn heartbeat(request: &AppendRequest) -> Self {
         Self::Heartbeat {
@@ -258,6 +277,12 @@ impl Response {
             Self::HigherVote(vote) => Ok(Err(StreamAppendError::HigherVote(vote.into()))),
             other => Err(other.into_surprise()),
         }
+    }
+
+    /// The bytes of a frame. A reason that is too long for one is left out.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        let encoded = codec::encode(self).or_else(|error| codec::encode(&Self::Refused(error.to_string())));
+        Bytes::from(encoded.expect("an error of the codec is a short text"))
     }
 
     /// What to report when this is not the answer that fits the question.
@@ -337,4 +362,65 @@ pub(crate) fn decode_append(mut body: Bytes) -> Result<AppendRequest, FrameError
         return Err(FrameError::Body(format!("{} bytes after the last entry", body.len())));
     }
     Ok(AppendRequest { vote: vote.into(), prev_log_id, entries, leader_commit })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::golden;
+
+    #[test]
+    fn the_bytes_of_what_nodes_say_stay_what_they_are() {
+        let hello = Hello {
+            protocol_version: 2,
+            layout_version: 1,
+            segment_bytes: 1 << 30,
+            group: "RaftNode00".into(),
+            from: 1,
+            to: 2,
+            lane: Lane::Snapshot,
+            fenced: true,
+            about: vec![1, 2, 3],
+        };
+        golden(&[hello], &[]);
+        let (vote, id) = (VoteForm(3, 2, true), LogIdForm(3, 700));
+        golden(
+            &[
+                Request::Heartbeat { vote, prev: Some(id), commit: None },
+                Request::Vote { vote, last: Some(id), transfer: true },
+                Request::PreVote { vote, last: None, transfer: false },
+                Request::LastLog,
+                Request::Transfer { from: vote, to: 3, last: Some(id) },
+                Request::MayLead,
+            ],
+            &[],
+        );
+        golden(
+            &[
+                Response::Appended(Some(id)),
+                Response::Conflict(id),
+                Response::HigherVote(vote),
+                Response::Vote { vote, last: Some(id), granted: true },
+                Response::LastLog {
+                    last: Some(LogPoint { term: 3, log_index: 700 }),
+                    term: 4,
+                    is_newborn: true,
+                },
+                Response::Transferred,
+                Response::VoteChanged { expected: vote, actual: vote },
+                Response::NotFlushed { expected: Some(id), actual: None },
+                Response::Snapshot(vote),
+                Response::Refused("no".into()),
+                Response::MayLead,
+            ],
+            &[],
+        );
+    }
+
+    #[test]
+    fn an_answer_that_is_too_long_becomes_a_refusal_that_says_so() {
+        let told = Response::Refused("x".repeat(2 << 20)).to_bytes();
+        let Ok(Response::Refused(reason)) = codec::decode(&told) else { panic!("no refusal") };
+        assert!(reason.contains("exceeds the limit of 1048576 bytes"), "{reason}");
+    }
 }

@@ -104,8 +104,8 @@ pub(crate) enum FrameError {
     Body(String),
 }
 
-impl From<crate::wire::DecodeError> for FrameError {
-    fn from(error: crate::wire::DecodeError) -> Self {
+impl From<store::codec::CodecError> for FrameError {
+    fn from(error: store::codec::CodecError) -> Self {
         Self::Body(error.to_string())
     }
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use platform::{Connection, Platform};
+use store::codec;
 use tokio::io::AsyncWrite;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -28,7 +29,6 @@ use crate::config::NodeConfig;
 use crate::fence::{Fence, Heard};
 use crate::state_machine::RaftHandle;
 use crate::types::Vote;
-use crate::wire;
 use forms::{Hello, Lane, PROTOCOL_VERSION, Request, Response};
 use frame::{FrameError, Kind, Parts, Reader};
 use lane::LaneCall;
@@ -186,9 +186,9 @@ impl Network {
     pub(crate) async fn ask_last(&self, id: NodeId, within: Duration) -> Result<Heard, LaneError> {
         let no_answer = |reason: String| LaneError::NoAnswer(reason);
         let peer = self.peer(id).ok_or_else(|| no_answer(format!("node {id} is not known")))?;
-        let question = Bytes::from(wire::encode(&Request::LastLog));
-        let answer = lane::call(&peer.control, Kind::Call, vec![question], within).await?;
-        match wire::decode(&answer).map_err(|error| no_answer(error.to_string()))? {
+        let question = codec::encode(&Request::LastLog).map_err(|error| no_answer(error.to_string()))?;
+        let answer = lane::call(&peer.control, Kind::Call, vec![Bytes::from(question)], within).await?;
+        match codec::decode(&answer).map_err(|error| no_answer(error.to_string()))? {
             Response::LastLog { last, term, is_newborn } => Ok(Heard { last, term, is_newborn }),
             other => Err(no_answer(other.into_surprise())),
         }
@@ -197,9 +197,9 @@ impl Network {
     /// Whether a peer would take the lead now; `Err` says why not.
     pub(crate) async fn ask_may_lead(&self, id: NodeId, within: Duration) -> Result<(), String> {
         let peer = self.peer(id).ok_or("it is not known")?;
-        let question = Bytes::from(wire::encode(&Request::MayLead));
-        let answer = lane::call(&peer.control, Kind::Call, vec![question], within).await;
-        match wire::decode(&answer.map_err(|error| error.to_string())?).map_err(|error| error.to_string())? {
+        let question = codec::encode(&Request::MayLead).map_err(|error| error.to_string())?;
+        let answer = lane::call(&peer.control, Kind::Call, vec![Bytes::from(question)], within).await;
+        match codec::decode(&answer.map_err(|error| error.to_string())?).map_err(|error| error.to_string())? {
             Response::MayLead => Ok(()),
             other => Err(other.into_surprise()),
         }
@@ -288,8 +288,8 @@ impl Network {
         let attempt = async {
             let Connection { reader, mut writer, .. } =
                 self.platform.net.connect(&addr).await.map_err(|error| error.to_string())?;
-            let hello = Bytes::from(wire::encode(&self.hello(peer.id, lane)));
-            Parts::new(Kind::Hello, 0, [hello])
+            let hello = codec::encode(&self.hello(peer.id, lane)).map_err(|error| error.to_string())?;
+            Parts::new(Kind::Hello, 0, [Bytes::from(hello)])
                 .write_to(&mut *writer)
                 .await
                 .map_err(|error| error.to_string())?;
@@ -303,7 +303,7 @@ impl Network {
                 self.complain(format!("node {} at {addr} refused us: {reason}", peer.id));
                 return Err(reason);
             }
-            let theirs: Hello = wire::decode(&frame.body).map_err(|error| error.to_string())?;
+            let theirs: Hello = codec::decode(&frame.body).map_err(|error| error.to_string())?;
             theirs.check(&self.hello(self.node, lane)).map_err(|mismatch| mismatch.to_string()).and_then(
                 |()| {
                     if theirs.from == peer.id {

@@ -9,10 +9,11 @@ use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::{AppendEntriesResponse, StreamAppendError};
 use platform::{Connection, Listener};
 use store::LogReader;
+use store::codec;
 use tokio::io::AsyncWrite;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
-use tracing::debug;
+use tracing::{debug, error};
 
 use super::client::decode_snapshot;
 use super::forms::{Hello, Lane, Request, Response, decode_append, vote_request};
@@ -21,7 +22,6 @@ use super::{Network, Peer, ended};
 use crate::node::PeerHandler;
 use crate::state_machine::RaftHandle;
 use crate::types::{AppendRequest, AppendResult, log_point};
-use crate::wire;
 
 /// A caller has this long to introduce itself.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
@@ -76,9 +76,15 @@ impl Server {
         let mut reader = Reader::new(reader);
         let network = &self.network;
         let hello: Hello = match timeout(HELLO_TIMEOUT, reader.next(&[Kind::Hello])).await {
-            Ok(Ok(frame)) => match wire::decode(&frame.body) {
+            Ok(Ok(frame)) => match codec::decode::<Hello>(&frame.body) {
                 Ok(hello) => hello,
-                Err(error) => return network.complain(format!("dropped {}: bad hello: {error}", from.ip())),
+                Err(error) => {
+                    if error.is_foreign() {
+                        // A node of another build is to know why.
+                        refuse(&mut *writer, &error).await;
+                    }
+                    return network.complain(format!("dropped {}: bad hello: {error}", from.ip()));
+                }
             },
             Ok(Err(FrameError::Io(_))) => return debug!(%from, "a connection without a word"),
             Ok(Err(error)) => return network.complain(format!("dropped {}: {error}", from.ip())),
@@ -89,18 +95,18 @@ impl Server {
         let ours = network.hello(hello.from, hello.lane);
         if let Err(mismatch) = hello.check(&ours) {
             network.complain(format!("refused node {} from {}: {mismatch}", hello.from, from.ip()));
-            let refusal = Parts::new(Kind::Refusal, 0, [Bytes::from(mismatch.to_string())]);
-            let _ = timeout(HELLO_TIMEOUT, refusal.write_to(&mut *writer)).await; // it is refused either way
-            return;
+            return refuse(&mut *writer, &mismatch).await;
         }
         let Some(peer) = network.peer(hello.from) else {
             let reason = format!("node {} is not known to node {}", hello.from, ours.from);
             network.complain(format!("refused {}: {reason}", from.ip()));
-            let _ = Parts::new(Kind::Refusal, 0, [Bytes::from(reason)]).write_to(&mut *writer).await;
-            return;
+            return refuse(&mut *writer, &reason).await;
         };
         network.met(&peer, &hello).await;
-        let welcome = Parts::new(Kind::Welcome, 0, [Bytes::from(wire::encode(&ours))]);
+        let welcome = match codec::encode(&ours) {
+            Ok(welcome) => Parts::new(Kind::Welcome, 0, [Bytes::from(welcome)]),
+            Err(error) => return network.complain(format!("cannot greet node {}: {error}", peer.id)),
+        };
         let outcome = match welcome.write_to(&mut *writer).await {
             Err(error) => Err(error.into()),
             Ok(()) if hello.lane == Lane::Bulk => self.bulk(&peer, reader, writer).await,
@@ -214,7 +220,7 @@ impl Server {
                         })
                     }
                     _ => {
-                        let request: Request = wire::decode(&frame.body)?;
+                        let request: Request = codec::decode(&frame.body)?;
                         let (raft, network, reader) =
                             (self.raft.clone(), Arc::clone(&self.network), self.reader.clone());
                         Box::pin(async move { answer(id, &respond(&raft, &network, &reader, request).await) })
@@ -244,13 +250,23 @@ impl Server {
     }
 }
 
-fn answer(id: u64, response: &Response) -> Parts {
-    Parts::new(Kind::Answer, id, [Bytes::from(wire::encode(response))])
+/// Says why there will be no connection.
+async fn refuse(writer: &mut (dyn AsyncWrite + Send + Unpin), reason: &(dyn std::fmt::Display + Sync)) {
+    let refusal = Parts::new(Kind::Refusal, 0, [Bytes::from(reason.to_string())]);
+    let _ = timeout(HELLO_TIMEOUT, refusal.write_to(writer)).await; // it is refused either way
 }
 
+fn answer(id: u64, response: &Response) -> Parts {
+    Parts::new(Kind::Answer, id, [response.to_bytes()])
+}
+
+/// The application keeps to the limit; one that does not gets its caller an empty answer, which is none of its own.
 fn app_answer(id: u64, bytes: Bytes) -> Parts {
     let limit = Kind::AppAnswer.body_bytes_max();
-    assert!(bytes.len() <= limit, "answer of {} bytes exceeds the limit of {limit} bytes", bytes.len());
+    if bytes.len() > limit {
+        error!(bytes = bytes.len(), limit, "the answer to a peer's call exceeds the limit");
+        return Parts::new(Kind::AppAnswer, id, []);
+    }
     Parts::new(Kind::AppAnswer, id, [bytes])
 }
 
@@ -261,7 +277,7 @@ fn ack<E: ToString>(id: u64, outcome: Result<AppendResult, E>, ends: &mut bool) 
         Err(fatal) => Response::Refused(fatal.to_string()),
     };
     *ends = !matches!(response, Response::Appended(_));
-    Parts::new(Kind::Ack, id, [Bytes::from(wire::encode(&response))])
+    Parts::new(Kind::Ack, id, [response.to_bytes()])
 }
 
 async fn respond(raft: &RaftHandle, network: &Network, reader: &LogReader, request: Request) -> Response {

@@ -93,7 +93,7 @@ impl Apply for Recorder {
         }
     }
 
-    fn checkpoint(&mut self) -> (SealState, Vec<u8>) {
+    fn checkpoint(&mut self) -> Result<(SealState, Vec<u8>), ApplyError> {
         let state = self.0.lock().unwrap();
         let queue_ends =
             state.queue_ends.iter().map(|((topic, id), end)| (topic.clone(), *id, *end)).collect();
@@ -103,7 +103,7 @@ impl Apply for Recorder {
             app.extend_from_slice(&(command.len() as u32).to_be_bytes());
             app.extend_from_slice(command);
         }
-        (SealState { queue_ends, last_store_timestamp_ms: 0 }, app)
+        Ok((SealState { queue_ends, last_store_timestamp_ms: 0 }, app))
     }
 
     fn restore(&mut self, checkpoint: Option<&Checkpoint>, _log: &LogReader) -> Result<(), ApplyError> {

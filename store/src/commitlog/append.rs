@@ -307,7 +307,7 @@ impl CommitLog {
 pub(super) fn seal_tail(part: &mut Part) -> Option<(u64, Vec<u8>)> {
     part.index.first()?;
     part.index.seal();
-    Some((part.segment.base(), encode_sidecar(part.segment.base(), &part.index)))
+    Some((part.segment.base(), encode_sidecar(part.segment.base(), &part.index)?))
 }
 
 impl Pending {

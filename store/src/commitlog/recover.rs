@@ -414,8 +414,9 @@ impl Known {
             }
             part.segment.sync().map_err(io_at(part.segment.path()))?;
             part.index.seal();
-            if part.index.first().is_some() {
-                let bytes = encode_sidecar(part.segment.base(), &part.index);
+            if part.index.first().is_some()
+                && let Some(bytes) = encode_sidecar(part.segment.base(), &part.index)
+            {
                 let file = self.disk.open(&path, platform::OpenMode::Create).map_err(io_at(&path))?;
                 let written = file
                     .set_len(bytes.len() as u64)

@@ -9,12 +9,10 @@ use std::path::Path;
 use platform::{Disk, OpenMode};
 use serde::{Deserialize, Serialize};
 
+use crate::CommitlogOffset;
 use crate::checkpoint::SealState;
-use crate::{CommitlogOffset, codec};
+use crate::codec::{self, Record};
 
-/// `TRIq`.
-const MAGIC: u32 = 0x5452_4971;
-const MARK_BYTES_MAX: u64 = 256 << 20;
 /// No topic's directory has a name with a dot.
 const MARK: &str = "flushed.mark";
 const BOOT: &str = "boot.mark";
@@ -28,27 +26,46 @@ pub(super) struct Mark {
     pub(super) seal: SealState,
 }
 
+impl Record for Mark {
+    const KIND: u16 = 0x0106;
+    const NAME: &'static str = "queues-flushed";
+    const BYTES_MAX: usize = 1 << 30;
+}
+
+/// The boot of the machine in which the files were last written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Boot {
+    id: String,
+}
+
+impl Record for Boot {
+    const KIND: u16 = 0x0107;
+    const NAME: &'static str = "queues-boot";
+    const BYTES_MAX: usize = 4096;
+}
+
 /// On disk on return.
 pub(super) fn write(disk: &dyn Disk, dir: &Path, mark: &Mark) -> io::Result<()> {
-    let body = codec::encode(mark, MARK_BYTES_MAX).map_err(|error| io::Error::other(error.to_string()))?;
-    replace(disk, dir, MARK, &codec::seal(MAGIC, &body))
+    replace(disk, dir, MARK, &codec::encode(mark)?)
 }
 
 /// `None` if there is none, or a damaged one.
 pub(super) fn read(disk: &dyn Disk, dir: &Path) -> io::Result<Option<Mark>> {
     let Some(bytes) = read_file(disk, &dir.join(MARK))? else { return Ok(None) };
-    Ok(codec::open(MAGIC, &bytes).and_then(|body| codec::decode(body, MARK_BYTES_MAX).ok()))
+    Ok(codec::decode(&bytes).ok())
 }
 
 /// The machine has not lost power since [`note_boot`].
 pub(super) fn is_same_boot(disk: &dyn Disk, dir: &Path) -> io::Result<bool> {
     let found = read_file(disk, &dir.join(BOOT))?;
-    Ok(found.is_some_and(|bytes| codec::open(MAGIC, &bytes) == Some(disk.boot_id().as_bytes())))
+    Ok(found
+        .and_then(|bytes| codec::decode::<Boot>(&bytes).ok())
+        .is_some_and(|boot| boot.id == disk.boot_id()))
 }
 
 /// From now on, until the machine loses power, files hold what was written to them.
 pub(super) fn note_boot(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    replace(disk, dir, BOOT, &codec::seal(MAGIC, disk.boot_id().as_bytes()))
+    replace(disk, dir, BOOT, &codec::encode(&Boot { id: disk.boot_id() })?)
 }
 
 /// Nothing of what is there is to be trusted: on disk on return, so that whatever follows may be cut short.
@@ -79,4 +96,16 @@ fn replace(disk: &dyn Disk, dir: &Path, name: &str, bytes: &[u8]) -> io::Result<
     file.sync_data()?;
     disk.rename(&temporary, &dir.join(name))?;
     disk.sync_dir(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{golden, seal_sample};
+
+    #[test]
+    fn their_bytes_stay_what_they_are() {
+        golden(&[Mark { covered: CommitlogOffset(4096), seal: seal_sample() }], &[]);
+        golden(&[Boot { id: "a boot".into() }], &[]);
+    }
 }

@@ -7,7 +7,8 @@ use platform::{Disk, OpenMode};
 use serde::{Deserialize, Serialize};
 
 use super::State;
-use crate::{CommitlogOffset, codec};
+use crate::CommitlogOffset;
+use crate::codec::{self, Record};
 
 const HASH_AT: usize = 0; // of topic and key, as RocketMQ computes it
 const OFFSET_AT: usize = HASH_AT + size_of::<u32>(); // commitlog offset of the message unit
@@ -15,10 +16,7 @@ const TIME_AT: usize = OFFSET_AT + size_of::<u64>(); // its store timestamp, ms
 pub(super) const ENTRY_BYTES: usize = TIME_AT + size_of::<u64>();
 const _: () = assert!(ENTRY_BYTES == 20);
 
-/// `TRIk`.
-const MAGIC: u32 = 0x5452_496b;
-const VERSION: u32 = 1;
-/// The head, with magic and checksum, in front of the entries.
+/// Room for the head in front of the entries.
 const HEAD_BYTES: usize = 80;
 /// Extension of a file with the begin of a run.
 pub(super) const PART: &str = "part";
@@ -55,7 +53,6 @@ impl Entry {
 /// What a file says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Head {
-    version: u32,
     pub(super) entries: u32,
     pub(super) first_offset: CommitlogOffset,
     pub(super) last_offset: CommitlogOffset,
@@ -67,6 +64,12 @@ pub(super) struct Head {
     pub(super) covered: CommitlogOffset,
     /// Of all entries.
     crc32c: u32,
+}
+
+impl Record for Head {
+    const KIND: u16 = 0x0108;
+    const NAME: &'static str = "key-index";
+    const BYTES_MAX: usize = HEAD_BYTES;
 }
 
 /// One file of the key index, which never changes but by being replaced whole.
@@ -91,7 +94,6 @@ impl Run {
         entries.sort_unstable();
         let body: Vec<u8> = entries.iter().flat_map(|entry| entry.to_bytes()).collect();
         let head = Head {
-            version: VERSION,
             entries: entries.len() as u32,
             first_offset: first.offset,
             last_offset: last.offset,
@@ -101,8 +103,7 @@ impl Run {
             covered: state.covered,
             crc32c: crc32c::crc32c(&body),
         };
-        let encoded = codec::encode(&head, HEAD_BYTES as u64).expect("a head is that small");
-        let mut bytes = codec::seal(MAGIC, &encoded);
+        let mut bytes = codec::encode(&head)?;
         bytes.resize(HEAD_BYTES, 0);
         let name = format!("{:020}", first.offset.0);
         let path = dir.join(if is_full { name } else { format!("{name}.{PART}") });
@@ -123,8 +124,9 @@ impl Run {
         let bytes_there = file.len()?;
         let mut bytes = vec![0; bytes_there as usize];
         file.read_exact_at(&mut bytes, 0)?;
-        let Some((head, body)) = bytes.split_at_checked(HEAD_BYTES) else { return Ok(None) };
-        let Some(head) = read_head(head) else { return Ok(None) };
+        let Some((mut head, body)) = bytes.split_at_checked(HEAD_BYTES) else { return Ok(None) };
+        // It is shorter than its room.
+        let Ok(head) = codec::decode_first::<Head>(&mut head) else { return Ok(None) };
         if body.len() != head.entries as usize * ENTRY_BYTES || crc32c::crc32c(body) != head.crc32c {
             return Ok(None);
         }
@@ -169,22 +171,23 @@ impl Run {
     }
 }
 
-fn read_head(bytes: &[u8]) -> Option<Head> {
-    // The head is shorter than its room; what it needs follows from its fields, which are of fixed width.
-    let blank = Head {
-        version: 0,
-        entries: 0,
-        first_offset: CommitlogOffset(0),
-        last_offset: CommitlogOffset(0),
-        first_ms: 0,
-        last_ms: 0,
-        after: CommitlogOffset(0),
-        covered: CommitlogOffset(0),
-        crc32c: 0,
-    };
-    let encoded = codec::encode(&blank, HEAD_BYTES as u64).ok()?.len();
-    let head: Head =
-        codec::decode(codec::open(MAGIC, bytes.get(..codec::SEAL_BYTES + encoded)?)?, HEAD_BYTES as u64)
-            .ok()?;
-    (head.version == VERSION).then_some(head)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::golden;
+
+    #[test]
+    fn the_bytes_of_a_head_stay_what_they_are() {
+        let head = Head {
+            entries: 65_536,
+            first_offset: CommitlogOffset(1),
+            last_offset: CommitlogOffset(2),
+            first_ms: 3,
+            last_ms: 4,
+            after: CommitlogOffset(5),
+            covered: CommitlogOffset(6),
+            crc32c: 7,
+        };
+        golden(&[head], &[]);
+    }
 }
