@@ -55,11 +55,13 @@ impl Broker {
         let mut views = self.node.views();
         let seen = tokio::time::timeout(
             within,
-            views.wait_for(|view| view.ready || view.leader.is_some_and(|leader| leader != self.node_id())),
+            views.wait_for(|view| {
+                view.is_ready() || view.leader.is_some_and(|leader| leader != self.node_id())
+            }),
         )
         .await;
         match seen {
-            Ok(Ok(view)) if view.ready => Verdict::Here,
+            Ok(Ok(view)) if view.is_ready() => Verdict::Here,
             Ok(Ok(view)) => view.leader.map_or(Verdict::Nobody, Verdict::There),
             // No leader in time, or the node is stopped.
             Ok(Err(_)) | Err(_) => Verdict::Nobody,

@@ -89,7 +89,7 @@ fn local_leader(broker: &Broker, view: &View) -> Value {
         "term": view.term,
         "leader": view.leader.map(node_name),
         "addr": view.leader.and_then(|leader| broker.remoting_addr_of(leader)),
-        "ready": view.ready,
+        "ready": view.is_ready(),
         "fenced": view.fenced,
         "linearizable": false,
     })
@@ -186,7 +186,7 @@ pub fn status_of(broker: &Broker) -> Value {
             "min": ends.min.0, "flushed": ends.flushed.0, "committed": ends.committed.0, "appended": ends.appended.0,
         },
         "flush": flush_name(broker),
-        "quorumAckAgeMs": view.quorum_ack_age_ms,
+        "quorumAckAgeMs": view.quorum_ack_age_ms(),
         "voters": view.voters.iter().copied().map(node_name).collect::<Vec<_>>(),
         "peers": view.peers.iter().map(|peer| peer_json(&view, peer)).collect::<Vec<_>>(),
         "topics": tables.get("topics"),
@@ -241,7 +241,7 @@ async fn healthz(State(broker): State<Arc<Broker>>) -> Response {
 fn unready(view: &View) -> Option<String> {
     match (&view.fatal, view.role) {
         (Some(fatal), _) => Some(fatal.clone()),
-        (None, Role::Leader) if !view.ready => {
+        (None, Role::Leader) if !view.is_ready() => {
             Some("leads, but a majority has not confirmed it yet".to_owned())
         }
         (None, Role::Leader) => None,

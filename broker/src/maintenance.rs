@@ -158,7 +158,7 @@ async fn prefer_leader(broker: &Broker) {
     let peer = view.peers.iter().find(|peer| peer.id == preferred);
     let has_all =
         peer.and_then(|peer| peer.matched_index).is_some_and(|matched| matched >= view.commit_index);
-    let may_lead = view.ready && has_all && view.voters.contains(&preferred);
+    let may_lead = view.is_ready() && has_all && view.voters.contains(&preferred);
     if may_lead && let Err(error) = broker.hand_over(preferred, PREFER_WITHIN).await {
         warn!(to = crate::http::node_name(preferred), %error, "lead not handed to the preferred node");
     }
@@ -184,7 +184,7 @@ pub async fn create_system_tables(broker: Arc<Broker>, mut shutdown: watch::Rece
     let mut views = broker.node.views();
     loop {
         tokio::select! {
-            ready = views.wait_for(|view| view.ready) => if ready.is_err() { return },
+            ready = views.wait_for(|view| view.is_ready()) => if ready.is_err() { return },
             _ = shutdown.wait_for(|stop| *stop) => return,
         }
         let (topics, groups) = missing_system_tables(&broker);
@@ -202,7 +202,7 @@ pub async fn create_system_tables(broker: Arc<Broker>, mut shutdown: watch::Rece
             broker.registrar.now();
         }
         tokio::select! {
-            lost = views.wait_for(|view| !view.ready) => if lost.is_err() { return },
+            lost = views.wait_for(|view| !view.is_ready()) => if lost.is_err() { return },
             _ = shutdown.wait_for(|stop| *stop) => return,
         }
     }

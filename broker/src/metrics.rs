@@ -58,7 +58,11 @@ fn raft(broker: &Broker, text: &mut Text<'_>) {
     let leads = view.leader == Some(broker.node_id());
     text.gauge("rocketmq_raft_term", "Newest term known.", view.term as f64);
     text.gauge("rocketmq_raft_leader", "1 if this node leads.", f64::from(u8::from(leads)));
-    text.gauge("rocketmq_raft_ready", "1 if this node leads and serves.", f64::from(u8::from(view.ready)));
+    text.gauge(
+        "rocketmq_raft_ready",
+        "1 if this node leads and serves.",
+        f64::from(u8::from(view.is_ready())),
+    );
     text.family("rocketmq_raft_role", "gauge", "1 for the role this node has.");
     for role in [Role::Leader, Role::Follower, Role::Candidate, Role::Learner] {
         let is = f64::from(u8::from(view.role == role));

@@ -87,7 +87,7 @@ async fn follow_views(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>) 
     loop {
         let standing = {
             let view = views.borrow_and_update();
-            (view.ready, view.term, view.leader.is_some())
+            (view.is_ready(), view.term, view.leader.is_some())
         };
         if known != Some(standing) {
             known = Some(standing);
@@ -155,7 +155,7 @@ async fn worn_out(connection: Option<&Connection>, period: Duration) {
 /// This node's broker id and the term: the leader is 0; a follower's is its node number, n0 being 1.
 pub fn broker_id(broker: &Broker) -> (i64, u64) {
     let view = broker.views.borrow();
-    (if view.ready { 0 } else { broker.node_id() as i64 }, view.term)
+    (if view.is_ready() { 0 } else { broker.node_id() as i64 }, view.term)
 }
 
 async fn register(broker: &Broker, client: &Client, addr: &str) -> Result<(i64, Arc<Connection>), String> {

@@ -129,7 +129,7 @@ impl Broker {
 
     /// Whether this node leads and may answer for the group.
     pub fn is_ready(&self) -> bool {
-        self.views.borrow().ready
+        self.views.borrow().is_ready()
     }
 
     /// Whether the disk has no room for messages any more.

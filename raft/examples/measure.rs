@@ -81,7 +81,7 @@ impl Group {
         let mut tick = tokio::time::interval(Duration::from_millis(1));
         loop {
             tick.tick().await;
-            if let Some((id, _)) = self.nodes.iter().find(|(_, node)| node.view().ready) {
+            if let Some((id, _)) = self.nodes.iter().find(|(_, node)| node.view().is_ready()) {
                 return *id;
             }
         }

@@ -1,9 +1,9 @@
 //! Turns openraft's metrics into views, and lifts the fence of a node that may have forgotten entries.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use openraft::async_runtime::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{RaftMetrics, ServerState};
 use tokio::sync::watch;
@@ -14,7 +14,7 @@ use crate::NodeId;
 use crate::network::Network;
 use crate::state_machine::RaftHandle;
 use crate::types::Types;
-use crate::view::{PeerView, Role, View};
+use crate::view::{PeerView, Role, Serving, View};
 
 /// Changes closer together than this are shown as one.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -29,6 +29,8 @@ pub(crate) struct Observer {
     /// Time makes a leader unready without anything happening, so look this often.
     pub(crate) tick: Duration,
     pub(crate) views: watch::Sender<View>,
+    /// The readiness that was published last: time ends it without any change in the view.
+    pub(crate) was_ready: AtomicBool,
 }
 
 impl Observer {
@@ -49,8 +51,8 @@ impl Observer {
                 changed = metrics.changed() => if changed.is_err() {
                     // A panic in openraft's core takes the sender with it, without a last word.
                     let mut view = self.view(&metrics.borrow_and_update());
-                    view.fatal.get_or_insert_with(|| "raft stopped unexpectedly".into());
-                    view.ready = false;
+                    let reason = view.fatal.take().unwrap_or_else(|| "raft stopped unexpectedly".into());
+                    view.fail(reason);
                     return self.publish(view);
                 },
                 _ = tick.tick() => {}
@@ -65,14 +67,19 @@ impl Observer {
     }
 
     fn publish(&self, view: View) {
+        let is_ready = view.is_ready();
+        let flipped = self.was_ready.swap(is_ready, Ordering::Relaxed) != is_ready;
+        if flipped {
+            info!(group = %self.group, node = self.node, term = view.term, ready = is_ready, "readiness changed");
+        }
         self.views.send_if_modified(|current| {
             self.tell(current, &view);
             // What made it fatal first stays.
             let fatal = current.fatal.take();
-            let changed = *current != view || fatal.is_some();
+            let changed = flipped || *current != view || fatal.is_some();
             *current = view;
             if let Some(fatal) = fatal {
-                (current.fatal, current.ready) = (Some(fatal), false);
+                current.fail(fatal);
             }
             changed
         });
@@ -85,9 +92,6 @@ impl Observer {
         } else if before.leader != after.leader {
             info!(%group, node, term = after.term, leader = ?after.leader, "leader changed");
         }
-        if before.ready != after.ready {
-            info!(%group, node, term = after.term, ready = after.ready, "readiness changed");
-        }
     }
 
     fn view(&self, metrics: &RaftMetrics<Types>) -> View {
@@ -99,11 +103,6 @@ impl Observer {
             ServerState::Learner | ServerState::Shutdown => Role::Learner,
         };
         let voters: Vec<NodeId> = metrics.membership_config.voter_ids().collect();
-        let quorum_ack_age = match role {
-            Role::Leader if voters == [self.node] => Some(Duration::ZERO),
-            Role::Leader => metrics.last_quorum_acked.map(|at| at.into_inner().elapsed()),
-            _ => None,
-        };
         let applied_own_term =
             metrics.last_applied.is_some_and(|applied| applied.leader_id.term == metrics.current_term);
         // openraft names whoever its vote on disk was for, though that one may be long gone.
@@ -113,20 +112,22 @@ impl Observer {
             _ => self.network.was_led_by(*leader, metrics.current_term, silence_max),
         });
         let fatal = metrics.running_state.as_ref().err().map(ToString::to_string);
+        let leads = role == Role::Leader && metrics.current_leader == Some(self.node);
+        let serving = match metrics.last_quorum_acked {
+            _ if !leads || !applied_own_term || fatal.is_some() => Serving::No,
+            _ if voters == [self.node] => Serving::Alone,
+            Some(at) => Serving::Since { quorum_acked: at.into_inner(), lease: self.lease },
+            None => Serving::No,
+        };
         View {
             term: metrics.current_term,
             role,
             leader,
-            ready: role == Role::Leader
-                && metrics.current_leader == Some(self.node)
-                && applied_own_term
-                && quorum_ack_age.is_some_and(|age| age <= self.lease)
-                && fatal.is_none(),
+            serving,
             last_log_index: metrics.last_log_index.unwrap_or(0),
             commit_index: index(&metrics.local_committed),
             applied_index: index(&metrics.last_applied),
             purged_index: index(&metrics.purged),
-            quorum_ack_age_ms: quorum_ack_age.map(|age| age.as_millis() as u64),
             peers: self.peers(metrics),
             voters,
             fenced: self.network.is_fenced(),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use openraft::Raft;
@@ -124,7 +125,7 @@ async fn start(
     let (views_tx, views) = watch::channel(View::default());
     let fatal_views = views_tx.clone();
     let (writer, checkpointer) = CheckpointWriter::start(Arc::clone(&files), move |reason| {
-        fatal_views.send_modify(|view| (view.fatal, view.ready) = (Some(reason), false));
+        fatal_views.send_modify(|view| view.fail(reason));
     })
     .map_err(StartError::Thread)?;
 
@@ -177,6 +178,7 @@ async fn start(
         lease: Duration::from_millis(config.timing.election_timeout_ms_max),
         tick: Duration::from_millis(config.timing.heartbeat_ms),
         views: views_tx,
+        was_ready: AtomicBool::new(false),
     };
     // Before anybody can look: a view without anything in it would tell of a term that went back.
     observer.look(&raft);

@@ -1,8 +1,16 @@
 //! What a node tells about itself and its group.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use openraft::async_runtime::Instant as _;
+use openraft::{AsyncRuntime, RaftTypeConfig};
 
 use crate::NodeId;
+use crate::types::Types;
+
+/// An instant of the clock that openraft reads.
+type RaftInstant = <<Types as RaftTypeConfig>::AsyncRuntime as AsyncRuntime>::Instant;
 
 /// What a node is in its term.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,9 +50,6 @@ pub struct View {
     pub role: Role,
     /// Who leads that term and was heard lately; the node itself if it leads.
     pub leader: Option<NodeId>,
-    /// It leads, its first entry of this term is applied, and a majority answered within the lease.
-    /// Only then may it serve and announce itself.
-    pub ready: bool,
     /// Last entry in its log.
     pub last_log_index: u64,
     /// Last entry it knows to be committed.
@@ -53,8 +58,8 @@ pub struct View {
     pub applied_index: u64,
     /// Last entry it has dropped from the front of its log.
     pub purged_index: u64,
-    /// Milliseconds since a majority last answered; only the leader knows.
-    pub quorum_ack_age_ms: Option<u64>,
+    /// Until when it may serve, were it alone to decide; see [`View::is_ready`].
+    pub(crate) serving: Serving,
     /// The others, by id.
     pub peers: Vec<PeerView>,
     /// Those with a vote, this node perhaps among them.
@@ -67,9 +72,79 @@ pub struct View {
     pub fatal: Option<String>,
 }
 
+/// What a node's readiness is computed from, at the moment somebody asks.
+///
+/// An answer kept as a plain "ready" would be wrong in the one case that matters: a leader that was stopped past
+/// its lease and goes on finds the old view, and the requests that waited in its sockets, before it hears of the
+/// new term.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Serving {
+    /// It does not lead, or has not applied the first entry of its term.
+    #[default]
+    No,
+    /// It is the only voter and needs nobody's word.
+    Alone,
+    /// It leads, as of the sending of what a majority last answered.
+    Since {
+        /// When that was sent, by this machine's monotonic clock.
+        quorum_acked: RaftInstant,
+        /// Nobody else can have been elected for so long after it.
+        lease: Duration,
+    },
+}
+
 impl View {
+    /// Whether it may serve and announce itself: it leads, its first entry of this term is applied, and a majority
+    /// answered within the lease, as of now. Time alone ends it, so ask anew for each request.
+    pub fn is_ready(&self) -> bool {
+        self.is_ready_at(RaftInstant::now())
+    }
+
+    fn is_ready_at(&self, now: RaftInstant) -> bool {
+        match self.serving {
+            Serving::No => false,
+            Serving::Alone => true,
+            Serving::Since { quorum_acked, lease } => now <= quorum_acked + lease,
+        }
+    }
+
+    /// Milliseconds since a majority last answered, as of now; only a leader that serves knows.
+    pub fn quorum_ack_age_ms(&self) -> Option<u64> {
+        match self.serving {
+            Serving::No => None,
+            Serving::Alone => Some(0),
+            Serving::Since { quorum_acked, .. } => Some(quorum_acked.elapsed().as_millis() as u64),
+        }
+    }
+
+    /// Ends its service for good.
+    pub(crate) fn fail(&mut self, reason: String) {
+        (self.fatal, self.serving) = (Some(reason), Serving::No);
+    }
+
     /// Whether this node holds the leader's role, ready or not.
     pub fn is_leader(&self) -> bool {
         self.role == Role::Leader
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leading(serving: Serving) -> View {
+        View { role: Role::Leader, serving, ..View::default() }
+    }
+
+    /// S9: nothing looks at the node between the stop of its process and the request that waited in the socket.
+    #[test]
+    fn a_view_stops_being_ready_by_the_passing_of_time_alone() {
+        let (quorum_acked, lease) = (RaftInstant::now(), Duration::from_millis(400));
+        let view = leading(Serving::Since { quorum_acked, lease });
+        assert!(view.is_ready_at(quorum_acked + lease));
+        assert!(!view.is_ready_at(quorum_acked + lease + Duration::from_millis(1)));
+        assert!(leading(Serving::Alone).is_ready());
+        assert!(!leading(Serving::No).is_ready());
+        assert_eq!(leading(Serving::No).quorum_ack_age_ms(), None);
     }
 }

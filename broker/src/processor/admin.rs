@@ -45,7 +45,7 @@ fn runtime_table(broker: &Broker) -> BTreeMap<String, String> {
     put("brokerVersionDesc", "V5_3_3".into());
     put("brokerVersion", VERSION.to_string());
     put("trireme", env!("CARGO_PKG_VERSION").into());
-    put("brokerActive", view.ready.to_string());
+    put("brokerActive", view.is_ready().to_string());
     put("bootTimestamp", broker.started_ms.to_string());
     put("runtime", runtime(broker.now_ms().saturating_sub(broker.started_ms) / 1_000));
     put("msgPutTotalYesterdayMorning", days.yesterday.put.to_string());

@@ -3,7 +3,7 @@
 use cluster_tests::Role;
 use cluster_tests::outcome::Outcome;
 
-use crate::story::Story;
+use crate::story::{ASK_WITHIN, GROUP, Story};
 
 #[tokio::test]
 async fn a_leader_that_slept_past_its_lease_wakes_as_a_follower_and_acknowledges_nothing() {
@@ -70,5 +70,56 @@ async fn a_follower_does_not_wait_for_a_leader_that_hangs_once_another_one_leads
         |outcome: &Outcome| matches!(outcome, Outcome::Unknown(why) if why.contains("leads no more"));
     assert!(ledger.not_acked().iter().any(|attempt| given_up(&attempt.outcome)), "{:?}", ledger.not_acked());
     story.whole().await;
+    story.end().await;
+}
+
+/// S9: requests that waited in the socket of a stopped leader are answered when it goes on, before it hears of the
+/// new term. What it knows is from the past then, and it must know that.
+#[tokio::test]
+async fn a_leader_that_slept_past_its_lease_tells_nothing_from_the_past() {
+    let mut story = Story::begin("pause-stale").await;
+    let queue = Story::queues().remove(0);
+    let first = story.leader_addr().await;
+    story.client.create_group(&first, GROUP, ASK_WITHIN).await.unwrap();
+    for round in 0..6 {
+        let old = story.whole().await;
+        let asleep = story.cluster.broker_addr(old);
+        // Its connection is open, and it has something to remember wrongly.
+        story.send_some(&format!("a{round}")).await;
+        let end = story.client.max_offset(&asleep, &queue, ASK_WITHIN).await.unwrap();
+        story.client.store_offset(&asleep, &queue, end, ASK_WITHIN).await.unwrap();
+        story.cluster.pause(old).await.unwrap();
+        let awake = story.cluster.broker_addr(story.another_leader(old).await);
+        let load = story.load_to(&format!("b{round}"), vec![awake.clone()]);
+        load.wait_for_acks(60).await;
+        story.stop(load).await;
+        let truth = story.client.max_offset(&awake, &queue, ASK_WITHIN).await.unwrap();
+        story.client.store_offset(&awake, &queue, truth, ASK_WITHIN).await.unwrap();
+        assert!(truth > end, "round {round}: the queue still ends at {end}");
+
+        let ask = |what: &'static str| {
+            let (client, asleep, queue) = (story.client.clone(), asleep.clone(), queue.clone());
+            tokio::spawn(async move {
+                match what {
+                    "maximum" => client.max_offset(&asleep, &queue, ASK_WITHIN).await,
+                    "consumer offset" => client.query_offset(&asleep, &queue, ASK_WITHIN).await,
+                    _ => client.pull(&asleep, &queue, truth, 32, ASK_WITHIN).await.map(|page| page.next),
+                }
+            })
+        };
+        let asked = ["maximum", "consumer offset", "place to go on"].map(|what| (what, ask(what)));
+        // So that the questions are written before it wakes.
+        story.client.max_offset(&awake, &queue, ASK_WITHIN).await.unwrap();
+        story.cluster.resume(old).await.unwrap();
+        for (what, asked) in asked {
+            // No answer is no lie.
+            if let Ok(told) = asked.await.unwrap() {
+                assert!(
+                    told >= truth,
+                    "round {round}: {what} told as {told}, but it was {truth} before the question"
+                );
+            }
+        }
+    }
     story.end().await;
 }

@@ -63,7 +63,7 @@ async fn without_a_majority_nothing_is_acknowledged_and_the_leader_is_not_ready(
     }
     wait_for("the leader to know that it is alone", || {
         let view = group.view(leader);
-        if view.ready { Err(view) } else { Ok(()) }
+        if view.is_ready() { Err(view) } else { Ok(()) }
     })
     .await;
     let node = group.node(leader);

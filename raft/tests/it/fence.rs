@@ -122,7 +122,8 @@ async fn after_a_failed_flush_the_node_stops_and_the_others_go_on() {
     if leader != 1 {
         let within = std::time::Duration::from_secs(10);
         group.node(leader).transfer_leader(1, within).await.unwrap();
-        wait_for("node 1 to lead", || if group.view(1).ready { Ok(()) } else { Err(group.view(1)) }).await;
+        wait_for("node 1 to lead", || if group.view(1).is_ready() { Ok(()) } else { Err(group.view(1)) })
+            .await;
     }
     disk.fail();
     let node = group.node(1);
@@ -131,7 +132,7 @@ async fn after_a_failed_flush_the_node_stops_and_the_others_go_on() {
     assert!(matches!(outcome, Ok(_) | Err(ProposeError::Unknown | ProposeError::Stopped)), "{outcome:?}");
     wait_for("the node to stop", || {
         let view = group.view(1);
-        if view.fatal.is_some() && !view.ready { Ok(()) } else { Err(view) }
+        if view.fatal.is_some() && !view.is_ready() { Ok(()) } else { Err(view) }
     })
     .await;
     let refused = node.propose(Proposal::Command(Bytes::new())).await;

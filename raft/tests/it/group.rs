@@ -268,7 +268,7 @@ impl Group {
             if is_first && begun.elapsed() < FIRST_START && views.values().any(|view| view.fenced) {
                 return Err(views);
             }
-            let ready = views.iter().filter(|(_, view)| view.ready).max_by_key(|(_, view)| view.term);
+            let ready = views.iter().filter(|(_, view)| view.is_ready()).max_by_key(|(_, view)| view.term);
             ready.map(|(id, _)| *id).ok_or(views)
         })
         .await

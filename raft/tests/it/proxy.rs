@@ -71,7 +71,7 @@ async fn a_follower_that_hangs_holds_up_neither_the_group_nor_its_purges() {
     .await;
     let min = node.purge_before(CommitlogOffset(2 << 20)).await.unwrap();
     assert_eq!(min, CommitlogOffset(2 << 20));
-    assert!(group.view(leader).ready);
+    assert!(group.view(leader).is_ready());
     proxy.frozen.send_replace(false);
     assert_eq!(group.settle().await.commands.len(), 41);
 }

@@ -47,7 +47,7 @@ async fn under_load_no_proposal_fails_because_of_a_transfer() {
         group.node(leader).transfer_leader(to, Duration::from_secs(10)).await.unwrap();
         wait_for("progress under the new leader", || {
             let view = group.view(to);
-            if view.ready && view.applied_index > applied + 50 { Ok(()) } else { Err(view) }
+            if view.is_ready() && view.applied_index > applied + 50 { Ok(()) } else { Err(view) }
         })
         .await;
     }
@@ -74,8 +74,11 @@ async fn a_node_that_cannot_lead_yet_is_waited_for() {
     OsDisk.remove_dir_all(group.dir(to)).unwrap();
     group.run(to);
     group.node(leader).transfer_leader(to, Duration::from_secs(10)).await.unwrap();
-    wait_for("the chosen node to lead", || if group.view(to).ready { Ok(()) } else { Err(group.view(to)) })
-        .await;
+    wait_for(
+        "the chosen node to lead",
+        || if group.view(to).is_ready() { Ok(()) } else { Err(group.view(to)) },
+    )
+    .await;
     assert_eq!(group.view(to).term, term + 1, "an election came between");
 }
 
