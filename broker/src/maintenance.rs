@@ -184,7 +184,7 @@ pub async fn create_system_tables(broker: Arc<Broker>, mut shutdown: watch::Rece
     let mut views = broker.node.views();
     loop {
         tokio::select! {
-            ready = views.wait_for(|view| view.is_ready()) => if ready.is_err() { return },
+            ready = views.wait_for(raft::View::is_ready) => if ready.is_err() { return },
             _ = shutdown.wait_for(|stop| *stop) => return,
         }
         let (topics, groups) = missing_system_tables(&broker);

@@ -132,6 +132,11 @@ impl Broker {
         self.views.borrow().is_ready()
     }
 
+    /// The term in which this node leads and may answer for the group, if it may.
+    pub fn serving_term(&self) -> Option<u64> {
+        self.views.borrow().serving_term()
+    }
+
     /// Whether the disk has no room for messages any more.
     pub fn is_disk_full(&self) -> bool {
         self.is_disk_full.load(Ordering::Relaxed)

@@ -108,6 +108,11 @@ impl View {
         }
     }
 
+    /// The term in which it may serve, as of now; `None` if it may not. See [`View::is_ready`].
+    pub fn serving_term(&self) -> Option<u64> {
+        self.is_ready().then_some(self.term)
+    }
+
     /// Milliseconds since a majority last answered, as of now; only a leader that serves knows.
     pub fn quorum_ack_age_ms(&self) -> Option<u64> {
         match self.serving {

@@ -229,7 +229,8 @@ pub fn no_sql() -> String {
 /// Reads, and answers or holds. `may_hold` on the first pass only.
 fn run(broker: &Arc<Broker>, pull: HeldPull, may_hold: bool) {
     let header = &pull.header;
-    let is_leader = broker.is_ready();
+    // Asked before the look: what is read afterwards is at least as new.
+    let term = broker.serving_term();
     if may_hold {
         if let Some(reset) =
             broker.tables().pending_reset(&header.consumer_group, &header.topic, header.queue_id)
@@ -254,7 +255,7 @@ fn run(broker: &Arc<Broker>, pull: HeldPull, may_hold: bool) {
     };
     broker.stats.looked(look.found.count > 0, broker.monotonic().saturating_sub(began));
     let is_judgement = look.code() == code::PULL_OFFSET_MOVED;
-    if is_judgement && !is_leader {
+    if is_judgement && term.is_none() {
         let broker = Arc::clone(broker);
         tokio::spawn(async move { ask_leader(&broker, pull, may_hold).await });
         return;
@@ -263,7 +264,7 @@ fn run(broker: &Arc<Broker>, pull: HeldPull, may_hold: bool) {
     if look.code() == code::PULL_NOT_FOUND && may_hold && wants_to_wait {
         return hold(broker, pull);
     }
-    answer(broker, pull, look);
+    answer(broker, pull, look, term);
 }
 
 /// Wakes a pull: whatever there is now is its answer.
@@ -323,11 +324,12 @@ fn answer_reset(broker: &Arc<Broker>, pull: HeldPull, reset: i64) {
         if let Err(error) = broker.submit(taken).await {
             return pull.answer.send(refuse(&pull.request, code::SYSTEM_BUSY, error.to_string()));
         }
+        let term = broker.serving_term();
         let (min, max) = pull_read::ends(&broker, &pull.header.topic, pull.header.queue_id);
         let asked = pull.header.queue_offset;
         let status = pull_read::Status::OffsetReset;
         let look = Look { status, asked, next: reset, min, max, found: Found::default() };
-        answer(&broker, pull, look);
+        answer(&broker, pull, look, term);
     });
 }
 
@@ -351,7 +353,8 @@ fn store_offset(broker: &Broker, header: &PullRequest) {
     });
 }
 
-fn answer(broker: &Broker, pull: HeldPull, look: Look) {
+/// `term` says that the group's leader answers, so that a judge may compare what leaders told one after the other.
+fn answer(broker: &Broker, pull: HeldPull, look: Look, term: Option<u64>) {
     let HeldPull { request, header, answer, .. } = pull;
     let tables = broker.tables();
     let response = PullResponse {
@@ -370,8 +373,11 @@ fn answer(broker: &Broker, pull: HeldPull, look: Look) {
         broker.stats.counter(stat::GROUP_GET_SIZE, &key).add(look.found.bytes);
         broker.stats.counter(stat::BROKER_GET_NUMS, &broker.config.identity.cluster).add(look.found.count);
     }
-    let head =
+    let mut head =
         Command::response_to(&request, look.code()).with_header(&response).with_remark(look.status.name());
+    if let Some(term) = term {
+        head = head.with("term", term);
+    }
     answer.send(Reply { head, chunks: look.found.chunks });
 }
 
