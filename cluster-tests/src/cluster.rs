@@ -16,8 +16,9 @@ use tokio::time::timeout;
 
 use crate::files;
 use crate::http;
-use crate::process::Process;
+use crate::process::{Process, Surroundings};
 use crate::proxy::Links;
+use crate::rig::{self, Rig, StoreDisk};
 use crate::view::{NodeView, Run, View, node_name};
 use crate::wait::{self, WaitError};
 use platform::{BLOCK_PORTS, PortBlock};
@@ -47,6 +48,12 @@ pub struct ClusterOptions {
     pub binary: Option<PathBuf>,
     /// Where the directory is made: `None` for the system's place for temporary files.
     pub parent: Option<PathBuf>,
+    /// What the stores lie on.
+    pub disk: StoreDisk,
+    /// Whether the nodes' wall clocks can be set.
+    pub clocks: bool,
+    /// Whether another process reads what the nodes log, which can be held.
+    pub logs_are_read: bool,
 }
 
 impl ClusterOptions {
@@ -59,6 +66,9 @@ impl ClusterOptions {
             properties: Vec::new(),
             binary: None,
             parent: None,
+            disk: StoreDisk::Dir,
+            clocks: false,
+            logs_are_read: false,
         }
     }
 
@@ -120,6 +130,8 @@ pub struct Cluster {
     namesrv: Member,
     nodes: Vec<Member>,
     links: Option<Links>,
+    rig: Rig,
+    logs_are_read: bool,
     finished: bool,
 }
 
@@ -187,7 +199,10 @@ impl Cluster {
             files::write(&config, &node_properties(&options, &dir, &ports, id))?;
             nodes.push(Member::new(name, "broker", config));
         }
-        Ok(Self { dir, binary, ports, namesrv, nodes, links, finished: false })
+        let stores: Vec<_> = (0..options.nodes).map(|id| store_dir(&dir, id)).collect();
+        let rig = Rig::new(&dir, &stores, options.disk, options.clocks).await;
+        let logs_are_read = options.logs_are_read;
+        Ok(Self { dir, binary, ports, namesrv, nodes, links, rig, logs_are_read, finished: false })
     }
 
     /// How many nodes it has.
@@ -202,7 +217,7 @@ impl Cluster {
 
     /// Where the node keeps its data.
     pub fn store_dir(&self, id: usize) -> PathBuf {
-        self.dir.join(format!("store-{}", node_name(id)))
+        store_dir(&self.dir, id)
     }
 
     /// `host:port` of the name server.
@@ -243,7 +258,8 @@ impl Cluster {
     /// # Errors
     /// If it runs already, or cannot be started. Whether it *serves* is for a wait to find out.
     pub async fn start_node(&self, id: usize) -> Result<()> {
-        self.spawn(&self.nodes[id]).await
+        let env = self.rig.env(id);
+        self.spawn(&self.nodes[id], Surroundings { env, log_is_read: self.logs_are_read }).await
     }
 
     /// Starts the name server.
@@ -251,10 +267,10 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::start_node`].
     pub async fn start_namesrv(&self) -> Result<()> {
-        self.spawn(&self.namesrv).await
+        self.spawn(&self.namesrv, Surroundings::default()).await
     }
 
-    async fn spawn(&self, member: &Member) -> Result<()> {
+    async fn spawn(&self, member: &Member, surroundings: Surroundings) -> Result<()> {
         let mut process = member.process.lock().await;
         ensure!(process.is_none(), "{} runs already", member.name);
         let starts = {
@@ -264,7 +280,7 @@ impl Cluster {
         };
         let args: [OsString; 3] = [member.verb.into(), "-c".into(), member.config.clone().into()];
         let log = self.dir.join(format!("{}.{starts}.log", member.name));
-        let started = Process::spawn(&self.binary, &args, &log)?;
+        let started = Process::spawn(&self.binary, &args, &log, surroundings)?;
         let mut state = member.state();
         (state.run, state.pid, state.ending) = (Run::Up, Some(started.pid()), None);
         *process = Some(started);
@@ -344,6 +360,100 @@ impl Cluster {
         process.as_ref().with_context(|| format!("{} does not run", member.name))?.signal(signal)?;
         member.state().run = run;
         Ok(())
+    }
+
+    /// Deletes everything that a node which is down has stored.
+    ///
+    /// # Errors
+    /// If it cannot be deleted.
+    pub async fn wipe(&self, id: usize) -> Result<()> {
+        rig::empty_dir(&self.store_dir(id)).await
+    }
+
+    /// Copies what a node which is down has stored, and says where to.
+    ///
+    /// # Errors
+    /// If there is no room.
+    pub async fn copy_store(&self, id: usize) -> Result<PathBuf> {
+        let copy = self.dir.join(format!("copy-{}", node_name(id)));
+        rig::empty_dir(&copy).await.ok(); // there may be none yet
+        rig::copy_dir(&self.store_dir(id), &copy).await?;
+        Ok(copy)
+    }
+
+    /// Puts a copy in the place of what a node which is down has stored since.
+    ///
+    /// # Errors
+    /// If it cannot be put there.
+    pub async fn put_back(&self, id: usize, copy: &Path) -> Result<()> {
+        self.wipe(id).await?;
+        rig::copy_dir(copy, &self.store_dir(id)).await
+    }
+
+    /// Changes one bit in the log of a node which is down, and says which.
+    ///
+    /// # Errors
+    /// If it has no log.
+    pub fn flip_bit(&self, id: usize, choice: u64) -> Result<String> {
+        rig::flip_bit(&self.store_dir(id), choice)
+    }
+
+    /// Sets a node's wall clock wrong by `ms`; 0 sets it right.
+    ///
+    /// # Errors
+    /// If its clock cannot be set.
+    pub fn shift_clock(&self, id: usize, ms: i64) -> Result<()> {
+        self.rig.shift_clock(id, ms)
+    }
+
+    /// Takes all room on a node's disk.
+    ///
+    /// # Errors
+    /// If it has no disk of its own.
+    pub fn fill_disk(&self, id: usize) -> Result<()> {
+        self.rig.fill(&self.store_dir(id))
+    }
+
+    /// Gives it back.
+    ///
+    /// # Errors
+    /// If it was not taken.
+    pub fn unfill_disk(&self, id: usize) -> Result<()> {
+        self.rig.unfill(&self.store_dir(id))
+    }
+
+    /// Cuts the power of some nodes: what they had not synced is gone, and they are down.
+    ///
+    /// # Errors
+    /// If one of them has no disk that can lose its power, or does not run.
+    pub async fn cut_power(&self, ids: &[usize]) -> Result<()> {
+        // The disks first: a process that is killed first could still be synced by the system.
+        for id in ids {
+            self.rig.shut_down_disk(&self.store_dir(*id)).await?;
+        }
+        self.kill_together(ids).await?;
+        for id in ids {
+            self.rig.revive_disk(&self.store_dir(*id)).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops whoever reads what a node logs, once no more fits between them.
+    ///
+    /// # Errors
+    /// If the group was started without readers, or the node does not run.
+    pub async fn hold_log(&self, id: usize) -> Result<()> {
+        let process = self.nodes[id].process.lock().await;
+        process.as_ref().with_context(|| format!("{} does not run", node_name(id)))?.hold_log()
+    }
+
+    /// Lets the reader go on.
+    ///
+    /// # Errors
+    /// As [`Cluster::hold_log`].
+    pub async fn release_log(&self, id: usize) -> Result<()> {
+        let process = self.nodes[id].process.lock().await;
+        process.as_ref().with_context(|| format!("{} does not run", node_name(id)))?.release_log()
     }
 
     /// Brings everything back: links healed, paused nodes woken, all processes running. Does not wait.
@@ -453,6 +563,7 @@ impl Cluster {
                 process.wait().await?;
             }
         }
+        self.rig.dismantle();
         OsDisk.remove_dir_all(&self.dir).with_context(|| format!("remove {}", self.dir.display()))?;
         self.finished = true;
         Ok(())
@@ -462,6 +573,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         if !self.finished {
+            self.rig.dismantle();
             println!("logs and stores are kept in {}", self.dir.display());
         }
     }
@@ -481,6 +593,10 @@ async fn end(member: &Member, signal: Signal) -> Result<()> {
     let mut state = member.state();
     (state.run, state.pid) = (Run::Down, None);
     Ok(())
+}
+
+fn store_dir(dir: &Path, id: usize) -> PathBuf {
+    dir.join(format!("store-{}", node_name(id)))
 }
 
 fn node_port(id: usize, port: Port) -> u16 {
@@ -523,7 +639,7 @@ fn node_properties(options: &ClusterOptions, dir: &Path, ports: &PortBlock, id: 
         ("listenPort", ports.port(node_port(id, Port::Remoting)).to_string()),
         ("httpPort", ports.port(node_port(id, Port::Http)).to_string()),
         ("namesrvAddr", format!("127.0.0.1:{}", ports.port(NAMESRV_PORT))),
-        ("storePathRootDir", dir.join(format!("store-{}", node_name(id))).display().to_string()),
+        ("storePathRootDir", store_dir(dir, id).display().to_string()),
         ("enableDLegerCommitLog", "true".to_owned()),
         ("dLegerGroup", GROUP_NAME.to_owned()),
         ("dLegerPeers", peers.join(";")),

@@ -17,11 +17,13 @@ pub mod outcome;
 mod process;
 mod proxy;
 pub mod raw_client;
+mod rig;
 pub mod seed;
 mod view;
 mod wait;
 
 pub use cluster::{CLUSTER_NAME, Cluster, ClusterOptions, GROUP_NAME, WAIT};
 pub use proxy::Links;
+pub use rig::StoreDisk;
 pub use view::{NodeView, Role, Run, Status, View, node_name};
 pub use wait::{WaitError, eventually};

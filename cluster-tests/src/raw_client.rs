@@ -125,7 +125,31 @@ impl RawClient {
         body: Vec<u8>,
         within: Duration,
     ) -> (Outcome, Option<Sent>) {
-        let request = Command::request(RequestCode::SEND_MESSAGE_V2)
+        let answer = self.call(addr, self.send_request(queue, body, ""), within).await;
+        match (of_mutation(&answer), answer) {
+            (Outcome::Acked, Ok(reply)) => match sent(&reply, queue) {
+                Ok(sent) => (Outcome::Acked, Some(sent)),
+                Err(error) => (Outcome::Unknown(format!("unreadable acknowledgement: {error:#}")), None),
+            },
+            (outcome, _) => (outcome, None),
+        }
+    }
+
+    /// One attempt to send one message that is to be delivered later.
+    pub async fn send_delayed(
+        &self,
+        addr: &str,
+        queue: &Queue,
+        body: Vec<u8>,
+        level: u8,
+        within: Duration,
+    ) -> Outcome {
+        let properties = format!("DELAY\u{1}{level}\u{2}");
+        of_mutation(&self.call(addr, self.send_request(queue, body, &properties), within).await)
+    }
+
+    fn send_request(&self, queue: &Queue, body: Vec<u8>, properties: &str) -> Command {
+        Command::request(RequestCode::SEND_MESSAGE_V2)
             .with("a", &*self.group)
             .with("b", &*queue.topic)
             .with("c", "TBW102")
@@ -134,19 +158,11 @@ impl RawClient {
             .with("f", 0)
             .with("g", self.clock.wall_ms())
             .with("h", 0)
-            .with("i", "")
+            .with("i", properties)
             .with("j", 0)
             .with("k", false)
             .with("m", false)
-            .with_body(body);
-        let answer = self.call(addr, request, within).await;
-        match (of_mutation(&answer), answer) {
-            (Outcome::Acked, Ok(reply)) => match sent(&reply, queue) {
-                Ok(sent) => (Outcome::Acked, Some(sent)),
-                Err(error) => (Outcome::Unknown(format!("unreadable acknowledgement: {error:#}")), None),
-            },
-            (outcome, _) => (outcome, None),
-        }
+            .with_body(body)
     }
 
     /// One pull of at most `count` messages from queue offset `from` on, answered at once.
@@ -252,6 +268,47 @@ impl RawClient {
     pub async fn query_offset(&self, addr: &str, queue: &Queue, within: Duration) -> Result<u64> {
         let request = self.offset_request(RequestCode::QUERY_CONSUMER_OFFSET, queue);
         field(&self.ask(addr, request, within).await?, "offset")
+    }
+
+    /// One attempt to store a consumer offset of this client's group.
+    pub async fn commit_offset(&self, addr: &str, queue: &Queue, offset: u64, within: Duration) -> Outcome {
+        let request = self.offset_request(RequestCode::UPDATE_CONSUMER_OFFSET, queue);
+        let answer = self.call(addr, request.with("commitOffset", offset), within).await;
+        match (of_mutation(&answer), answer) {
+            // A success that did nothing: the operator's reset stands until a consumer has taken it.
+            (Outcome::Acked, Ok(reply))
+                if reply.remark.as_deref().is_some_and(|text| text.contains("reset")) =>
+            {
+                Outcome::Failed(reply.remark.unwrap_or_default())
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// One attempt to set the consumer offset of this client's group, as an operator does.
+    pub async fn reset_offset(&self, addr: &str, queue: &Queue, offset: u64, within: Duration) -> Outcome {
+        let request = Command::request(RequestCode::INVOKE_BROKER_TO_RESET_OFFSET)
+            .with("topic", &*queue.topic)
+            .with("group", &*self.group)
+            .with("queueId", queue.queue_id)
+            .with("offset", offset)
+            .with("timestamp", 0)
+            .with("isForce", true);
+        of_mutation(&self.call(addr, request, within).await)
+    }
+
+    /// The consumer offset of this client's group; `None` if none is stored.
+    ///
+    /// # Errors
+    /// No answer, or one that says neither.
+    pub async fn stored_offset(&self, addr: &str, queue: &Queue, within: Duration) -> Result<Option<u64>> {
+        let request = self.offset_request(RequestCode::QUERY_CONSUMER_OFFSET, queue);
+        let reply = self.call(addr, request.with("setZeroIfNotFound", false), within).await?;
+        match reply.code {
+            ResponseCode::SUCCESS => field(&reply, "offset").map(Some),
+            ResponseCode::QUERY_NOT_FOUND => Ok(None),
+            code => anyhow::bail!("offset at {addr}: code {code} {}", reply.remark.unwrap_or_default()),
+        }
     }
 
     fn offset_request(&self, code: i32, queue: &Queue) -> Command {

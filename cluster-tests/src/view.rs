@@ -39,6 +39,9 @@ pub struct Status {
     pub leader: Option<String>,
     /// It leads, and its first entry is applied.
     pub ready: bool,
+    /// It may have forgotten something, and does not vote.
+    #[serde(default)]
+    pub fenced: bool,
     /// Highest log index known committed.
     pub commit_index: u64,
     /// Highest log index applied.
