@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use cluster_tests::raw_client::RawClient;
-use cluster_tests::{Cluster, ClusterOptions, View, files, node_name};
+use cluster_tests::{Cluster, ClusterOptions, StoreDisk, View, files, node_name};
 use platform::{Disk, OsDisk, RngSource, SeededRng};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
@@ -20,9 +20,11 @@ use crate::nemesis::Nemesis;
 use crate::recorder::Recorder;
 use crate::report::{Results, coverage, limits, stats};
 use crate::scenario::plan::plan;
-use crate::scenario::{Phase, Scenario, Span};
+use crate::scenario::{DiskKind, FaultKind, Phase, Scenario, Span, WorkloadKind};
 use crate::watch::Watch;
-use crate::workload::{Clients, Load, drain, send_sentinels};
+use crate::workload::{
+    Clients, Load, drain, finish_delayed, finish_leader, read_all_offsets, send_sentinels, wait_for_delayed,
+};
 
 /// How long healing may take where the scenario does not say.
 const RECOVER_WITHIN: Duration = Duration::from_secs(60);
@@ -32,6 +34,8 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(120);
 const SENTINELS_WITHIN: Duration = Duration::from_secs(30);
 /// How long all nodes may take to come to rest before their digests are compared.
 const REST_WITHIN: Duration = Duration::from_secs(30);
+/// How often the last reading of a delayed message's queue is tried at a node.
+const DELAYED_TRIES: u32 = 10;
 /// How long a topic may take to be made.
 const TOPIC_WITHIN: Duration = Duration::from_secs(10);
 
@@ -69,15 +73,19 @@ pub async fn run(options: RunOptions) -> Result<Results> {
     cluster_options.proxied = false;
     cluster_options.binary = Some(binary);
     cluster_options.parent = Some(dir.clone());
+    equip(&mut cluster_options, &scenario);
     let recorder = Recorder::create(&dir.join("history.jsonl"))?;
     let rng: Arc<dyn RngSource> = Arc::new(SeededRng(seed));
     tell(&format!("starting {} nodes in {}", scenario.cluster.nodes, dir.display()));
     let cluster = Arc::new(Cluster::start(cluster_options).await?);
-    let spec = scenario.workload[0].clone();
+    let spec = scenario.workload_of(WorkloadKind::Log).context("no `log` workload")?.clone();
     let clients = Clients {
         recorder: recorder.clone(),
         client: RawClient::new("chaos"),
         addrs: cluster.broker_addrs().into(),
+        http_addrs: (0..cluster.size()).map(|node| cluster.http_addr(node)).collect(),
+        namesrv: cluster.namesrv_addr().into(),
+        delayed_until: Arc::default(),
         queues: Clients::queues(&spec).into(),
         rng: rng.clone(),
         spec,
@@ -89,6 +97,20 @@ pub async fn run(options: RunOptions) -> Result<Results> {
         Err(error) => (None, Some(format!("{error:#}"))),
     };
     run.judge(seed, digests, failure, keep).await
+}
+
+/// What the faults of the scenario need.
+fn equip(options: &mut ClusterOptions, scenario: &Scenario) {
+    let spec = &scenario.cluster;
+    options.disk = match spec.disk {
+        DiskKind::Dir => StoreDisk::Dir,
+        DiskKind::Tmpfs => StoreDisk::Tmpfs(spec.disk_mib),
+        DiskKind::Ext4 => StoreDisk::Ext4(spec.disk_mib),
+    };
+    options.properties.extend(spec.properties.clone());
+    let does = |kind| scenario.phase.iter().flat_map(|phase| &phase.fault).any(|fault| fault.kind == kind);
+    options.clocks = does(FaultKind::ClockJump);
+    options.logs_are_read = does(FaultKind::StuckLog);
 }
 
 struct Run {
@@ -110,9 +132,10 @@ impl Run {
             recorder: self.recorder.clone(),
             views: watch.views(),
             rng: self.rng.clone(),
+            disk_turn: Arc::default(),
         };
         self.create_topics().await?;
-        let load = Load::start(&self.clients);
+        let load = Load::start(&self.clients, &self.scenario.workload);
         let (mut healed, mut drain_within) = (false, DRAIN_WITHIN);
         for phase in &self.scenario.phase {
             if phase.is_drain() {
@@ -133,10 +156,28 @@ impl Run {
             self.begin("heal");
             self.heal(RECOVER_WITHIN).await?;
         }
+        let delay = self.scenario.workload_of(WorkloadKind::Delay).map(|spec| self.clients.with(spec));
+        if let Some(clients) = &delay {
+            self.begin("wait for delayed messages");
+            wait_for_delayed(clients).await;
+        }
         load.stop().await;
         self.begin("drain");
         let sentinels = send_sentinels(&self.clients, SENTINELS_WITHIN).await;
         drain(&self.clients, &sentinels, drain_within).await;
+        if let Some(clients) = &delay {
+            finish_delayed(clients, DELAYED_TRIES).await;
+        }
+        if let Some(spec) = self.scenario.workload_of(WorkloadKind::Offsets) {
+            let clients = self.clients.with(spec);
+            read_all_offsets(&clients).await;
+            self.begin("restart all");
+            self.restart_all().await?;
+            read_all_offsets(&clients).await;
+        }
+        if self.scenario.workload_of(WorkloadKind::Leader).is_some() {
+            finish_leader(&self.clients).await;
+        }
         watch.stop().await;
         self.digests().await.map(Some)
     }
@@ -162,13 +203,32 @@ impl Run {
         Ok(())
     }
 
+    async fn restart_all(&self) -> Result<()> {
+        let all: Vec<usize> = (0..self.cluster.size()).collect();
+        self.cluster.kill_together(&all).await?;
+        self.heal(RECOVER_WITHIN).await
+    }
+
+    /// Topics of those loads that have some, and consumer groups of `offsets`.
     async fn create_topics(&self) -> Result<()> {
-        let queues = self.clients.spec.queues as u32;
         let leader =
             self.cluster.try_wait_for("a leader to make topics at", TOPIC_WITHIN, View::leader).await?;
-        for topic in 0..self.clients.spec.topics {
-            let addr = &self.clients.addrs[leader];
-            self.clients.client.create_topic(addr, &format!("t{topic}"), queues, TOPIC_WITHIN).await?;
+        let (client, addr) = (&self.clients.client, &self.clients.addrs[leader]);
+        for spec in &self.scenario.workload {
+            match spec.kind {
+                WorkloadKind::Log | WorkloadKind::Delay => {
+                    for topic in 0..spec.topics {
+                        let name = Clients::topic(spec.kind, topic);
+                        client.create_topic(addr, &name, spec.queues as u32, TOPIC_WITHIN).await?;
+                    }
+                }
+                WorkloadKind::Offsets => {
+                    for group in 0..spec.groups {
+                        client.create_group(addr, &Clients::group(group), TOPIC_WITHIN).await?;
+                    }
+                }
+                WorkloadKind::Leader => {}
+            }
         }
         Ok(())
     }

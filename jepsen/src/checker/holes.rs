@@ -60,23 +60,27 @@ fn bounds(history: &History, verdict: &mut Verdict) {
     queues.sort_by_key(|(queue, _)| *queue);
     for (queue, reads) in queues {
         // Reads stand in order of invocation. `best` are the highest bounds of the reads completed
-        // before the one looked at, by order of completion.
+        // before the one looked at, by order of completion, and for each term by itself: what a later
+        // leader told must not hide what this one's predecessors did.
         let mut completed: Vec<&Read> = reads.clone();
         completed.sort_by_key(|read| read.completed);
         let mut done = completed.into_iter().peekable();
-        let mut best_min: Option<&Read> = None;
-        let mut best_max: Option<&Read> = None;
+        let mut best: BTreeMap<u64, [&Read; 2]> = BTreeMap::new();
         for read in reads {
             while let Some(before) = done.next_if(|before| before.completed < Some(read.invoked)) {
-                if best_min.is_none_or(|best| before.min > best.min) {
-                    best_min = Some(before);
+                let [min, max] = best.entry(before.term.unwrap_or(0)).or_insert([before, before]);
+                if before.min > min.min {
+                    *min = before;
                 }
-                if best_max.is_none_or(|best| before.max > best.max) {
-                    best_max = Some(before);
+                if before.max > max.max {
+                    *max = before;
                 }
             }
-            back(queue, "minimum", best_min, read, |read| read.min, verdict);
-            back(queue, "maximum", best_max, read, |read| read.max, verdict);
+            let known = best.range(..=read.term.unwrap_or(0)).map(|(_, best)| *best);
+            let min = known.clone().map(|[min, _]| min).max_by_key(|read| read.min);
+            let max = known.map(|[_, max]| max).max_by_key(|read| read.max);
+            back(queue, "minimum", min, read, |read| read.min, verdict);
+            back(queue, "maximum", max, read, |read| read.max, verdict);
         }
     }
 }
@@ -89,7 +93,7 @@ fn back(
     value: impl Fn(&Read) -> Option<u64>,
     verdict: &mut Verdict,
 ) {
-    let Some(before) = before.filter(|before| before.term <= read.term) else { return };
+    let Some(before) = before else { return };
     let (Some(was), Some(is)) = (value(before), value(read)) else { return };
     if is < was {
         let what = format!(
@@ -144,6 +148,18 @@ mod tests {
         script.poll_of_leader(8, "n1", 3, &[("a", 0)], 1);
         script.drain_all(&["a", "b"]);
         assert_valid(&script.history());
+    }
+
+    #[test]
+    fn what_a_later_leader_told_does_not_hide_a_leader_that_goes_back() {
+        let mut script = Script::new();
+        script.acked(1, "a", 0).acked(1, "b", 1).acked(1, "c", 2);
+        script.poll_of_leader(9, "n0", 3, &[("a", 0), ("b", 1)], 2);
+        script.poll_of_leader(8, "n1", 4, &[("a", 0), ("b", 1), ("c", 2)], 3);
+        script.poll_of_leader(7, "n0", 3, &[("a", 0)], 1);
+        script.drain_all(&["a", "b", "c"]);
+        let verdict = assert_only(&script.history(), &["C5"]);
+        assert_eq!(verdict.witnesses[0].what, "the maximum offset of t/0 went back from 2 at n0 to 1 at n0");
     }
 
     #[test]

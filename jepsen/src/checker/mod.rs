@@ -5,14 +5,20 @@
 //! that disagree are C3's, not C4's, and so on; each file says where its border lies.
 
 pub mod crash;
+pub mod delay;
 pub mod duplicate;
 pub mod holes;
 pub mod inconsistent_offset;
+pub mod leader_read;
 pub mod lost;
+pub mod offset_bounds;
 pub mod one_leader;
 pub mod order;
 pub mod phantom;
 pub mod poll;
+pub mod register;
+pub mod stale_ack;
+pub mod stale_read;
 
 use std::fmt;
 
@@ -108,7 +114,13 @@ pub fn check_all(history: &History) -> Vec<Verdict> {
         holes::check(history),
         order,
         poll::check(history),
+        stale_read::check(history),
+        register::check(history),
+        offset_bounds::check(history),
+        delay::check(history),
         one_leader::check(history),
+        leader_read::check(history),
+        stale_ack::check(history),
         crash::check(history),
     ]
 }

@@ -28,6 +28,14 @@ struct World {
     readers: [usize; QUEUES.len()],
     processes: u64,
     term: u64,
+    /// The term that was begun last.
+    led: u64,
+    /// Committed consumer offsets by group and queue; each value once.
+    offsets: [u64; QUEUES.len()],
+    /// Delayed messages that wait: attempt, queue, and when they are due.
+    delayed: Vec<(Arc<str>, u64)>,
+    delivered: Vec<Arc<str>>,
+    now_ns: u64,
 }
 
 struct Sender {
@@ -49,6 +57,11 @@ impl World {
             readers: [0; QUEUES.len()],
             processes: 100,
             term: 1,
+            led: 1,
+            offsets: [0; QUEUES.len()],
+            delayed: Vec::new(),
+            delivered: Vec::new(),
+            now_ns: 0,
         };
         let start = Start {
             nodes: NODES.map(Arc::from).to_vec(),
@@ -66,11 +79,79 @@ impl World {
 
     fn push(&mut self, process: Process, kind: Kind, function: Function, facts: Facts) {
         let index = self.events.len() as u64;
-        self.events.push(Event { index, time_ns: index, process, kind, function, facts });
+        self.now_ns += 1_000_000;
+        self.events.push(Event { index, time_ns: self.now_ns, process, kind, function, facts });
+    }
+
+    /// An operation that is answered at once.
+    fn op(&mut self, process: u64, function: Function, asked: Facts, told: Facts) {
+        self.push(Process::Worker(process), Kind::Invoke, function, asked);
+        self.push(Process::Worker(process), Kind::Ok, function, told);
+    }
+
+    fn ask(&mut self) {
+        let queue = self.rng.random_range(0..QUEUES.len());
+        let of_queue = Facts { queue: Some(QUEUES[queue].into()), ..Facts::default() };
+        let of_group = |number| Facts { group: Some("g".into()), number, ..of_queue.clone() };
+        let number = |number| Facts { number, ..Facts::default() };
+        let end = self.queues[queue].len() as u64;
+        match self.rng.random_range(0..5) {
+            0 => self.op(70, Function::Max, of_queue, number(Some(end))),
+            1 if self.offsets[queue] < end => {
+                self.offsets[queue] += 1;
+                self.op(71, Function::Commit, of_group(Some(self.offsets[queue])), Facts::default());
+            }
+            2 => {
+                let told = Some(self.offsets[queue]).filter(|offset| *offset > 0);
+                self.op(72, Function::Query, of_group(None), number(told));
+            }
+            3 => {
+                let told = Facts {
+                    term: Some(self.led),
+                    leader: Some(NODES[(self.led % 3) as usize].to_owned()),
+                    ..number(Some(self.events.len() as u64))
+                };
+                self.op(73, Function::Leader, Facts::default(), told);
+            }
+            _ => self.delay(),
+        }
+    }
+
+    fn delay(&mut self) {
+        let value = format!("d-{}", self.events.len());
+        let attempt: Arc<str> = format!("{value}.0").into();
+        let asked = Facts {
+            queue: Some("d/0".into()),
+            value: Some(value.into()),
+            attempt: Some(attempt.clone()),
+            delay_ms: Some(1_000),
+            ..Facts::default()
+        };
+        self.op(74, Function::DelaySend, asked, Facts::default());
+        self.delayed.push((attempt, self.now_ns + 1_000_000_000));
+    }
+
+    /// What is due is delivered and read.
+    fn deliver(&mut self, done: bool) {
+        let now_ns = self.now_ns;
+        let due = self.delayed.iter().filter(|(_, due)| *due <= now_ns).map(|(attempt, _)| attempt.clone());
+        self.delivered.extend(due);
+        self.delayed.retain(|(_, due)| *due > now_ns);
+        let records = self.delivered.iter().zip(0..).map(|(attempt, at)| Record {
+            queue_offset: at,
+            commitlog_offset: 1 + at,
+            value: attempt.trim_end_matches(".0").into(),
+            attempt: attempt.clone(),
+            damage: None,
+        });
+        let told = Facts { records: Some(records.collect()), done, ..Facts::default() };
+        let asked = Facts { queue: Some("d/0".into()), from: Some(0), ..Facts::default() };
+        self.op(75, Function::DelayPoll, asked, told);
     }
 
     /// A leader of its own for every term; the others follow it.
     fn status(&mut self) {
+        self.led = self.term;
         let leader = (self.term % 3) as usize;
         for (at, node) in NODES.into_iter().enumerate() {
             let facts = Facts {
@@ -107,6 +188,8 @@ impl World {
         let facts = Facts {
             queue_offset: Some(at as u64),
             commitlog_offset: Some(self.queues[queue][at].1),
+            term: Some(self.led),
+            log_index: Some(self.events.len() as u64),
             ..Facts::default()
         };
         self.push(Process::Worker(process), Kind::Ok, Function::Send, facts);
@@ -114,8 +197,9 @@ impl World {
 
     fn step(&mut self) {
         match self.rng.random_range(0..100) {
-            0..70 => self.step_sender(),
-            70..90 => self.poll(),
+            0..60 => self.step_sender(),
+            60..77 => self.poll(),
+            77..90 => self.ask(),
             90..94 => self.seek(),
             94..98 => self.orphan(),
             _ => self.status(),
@@ -192,7 +276,7 @@ impl World {
             records: Some(self.records(queue, from, to)),
             min: Some(0),
             max: Some(max as u64),
-            term: (function == Function::Poll).then_some(self.term),
+            term: (function == Function::Poll).then_some(self.led),
             done: function == Function::Drain && to == max,
             ..Facts::default()
         };
@@ -221,6 +305,10 @@ impl World {
             let at = self.append(queue, attempt);
             self.ack(90, queue, at);
         }
+        self.now_ns += 1_200_000_000;
+        self.deliver(false);
+        self.now_ns += 4_000_000_000;
+        self.deliver(true);
         for (node, process) in NODES.into_iter().zip(60..) {
             for queue in 0..QUEUES.len() {
                 let (mut from, end) = (0, self.queues[queue].len());
@@ -431,7 +519,7 @@ fn a_maximum_that_goes_back_is_flagged() {
 
 #[test]
 fn two_messages_that_change_places_are_out_of_order() {
-    plant("C6", &["C2"], |events, rng| {
+    plant("C6", &["C2", "C8"], |events, rng| {
         let acked = completed(events, Kind::Ok);
         let (first, later) = (*acked.choose(rng)?, *acked.choose(rng)?);
         let same_queue = events[first.0].facts.queue == events[later.0].facts.queue;
@@ -477,7 +565,7 @@ fn a_message_left_out_of_a_poll_is_a_skip() {
 
 #[test]
 fn a_second_leader_of_a_term_is_flagged() {
-    plant("C14", &[], |events, rng| {
+    plant("C14", &["C15"], |events, rng| {
         let followers: Vec<usize> =
             (0..events.len()).filter(|&at| events[at].facts.role.as_deref() == Some("follower")).collect();
         events[*followers.choose(rng)?].facts.role = Some("leader".to_owned());
@@ -493,6 +581,99 @@ fn a_term_that_goes_back_is_flagged() {
             .filter(|&at| events[at].facts.term > Some(1))
             .collect();
         events[*followers.choose(rng)?].facts.term = Some(0);
+        Some(())
+    });
+}
+
+/// The answered operations of one function, by the index of their completion.
+fn answered(events: &[Event], function: Function) -> Vec<usize> {
+    let answers = events.iter().enumerate();
+    let answers = answers.filter(|(_, event)| event.function == function && event.kind == Kind::Ok);
+    answers.map(|(at, _)| at).collect()
+}
+
+#[test]
+fn an_end_from_the_past_is_a_stale_read() {
+    plant("C8", &["C5", "C11"], |events, rng| {
+        let asked = answered(events, Function::Max);
+        let at = *asked.choose(rng)?;
+        let queue = events[at - 1].facts.queue.clone();
+        let acked = completed(&events[..at - 1], Kind::Ok);
+        let known = acked.into_iter().filter(|(invoke, _)| events[*invoke].facts.queue == queue);
+        let known: Vec<u64> = known.filter_map(|(_, ack)| events[ack].facts.queue_offset).collect();
+        events[at].facts.number = Some(*known.choose(rng)?);
+        Some(())
+    });
+}
+
+#[test]
+fn an_offset_from_the_past_breaks_the_register() {
+    plant("C9", &["C11"], |events, rng| {
+        let asked = answered(events, Function::Query);
+        let at =
+            *asked.iter().filter(|at| events[**at].facts.number > Some(1)).collect::<Vec<_>>().choose(rng)?;
+        *events[*at].facts.number.as_mut()? -= 1;
+        Some(())
+    });
+}
+
+#[test]
+fn an_offset_beyond_the_end_is_flagged() {
+    plant("C11", &["C9"], |events, rng| {
+        let end = answered(events, Function::Max).last().copied()?;
+        let asked = answered(events, Function::Query);
+        let at = **asked
+            .iter()
+            .filter(|at| **at < end - 1 && events[**at - 1].facts.queue == events[end - 1].facts.queue)
+            .collect::<Vec<_>>()
+            .choose(rng)?;
+        events[at].facts.number = Some(events[end].facts.number? + 1);
+        Some(())
+    });
+}
+
+#[test]
+fn a_delayed_message_that_comes_early_is_flagged() {
+    plant("C13", &[], |events, _| {
+        let polls = answered(events, Function::DelayPoll);
+        let early = polls.first().map(|at| events[*at].time_ns)?;
+        let sent =
+            events.iter_mut().rfind(|event| event.facts.delay_ms.is_some() && event.time_ns < early)?;
+        sent.facts.delay_ms = Some(3_000);
+        Some(())
+    });
+}
+
+#[test]
+fn a_delayed_message_that_never_comes_is_flagged() {
+    plant("C13", &[], |events, rng| {
+        let sent = events.iter().filter(|event| event.facts.delay_ms.is_some());
+        let attempt = sent.collect::<Vec<_>>().choose(rng)?.facts.attempt.clone()?;
+        for (_, records) in records_of(events, Function::DelayPoll) {
+            records.retain(|record| record.attempt != attempt);
+        }
+        Some(())
+    });
+}
+
+#[test]
+fn a_confirmed_read_from_the_past_is_flagged() {
+    plant("C15", &[], |events, rng| {
+        let reads = answered(events, Function::Leader);
+        let at = *reads.get(1..)?.choose(rng)?;
+        let before = reads[reads.iter().position(|read| *read == at)? - 1];
+        events[at].facts.number = Some(events[before].facts.number? - 1);
+        Some(())
+    });
+}
+
+#[test]
+fn an_acknowledgement_in_a_deposed_term_is_flagged() {
+    plant("C16", &[], |events, rng| {
+        let acked = completed(events, Kind::Ok);
+        let (begun, ack) = *acked.choose(rng)?;
+        let before = acked.iter().find(|(_, before)| *before < begun)?.1;
+        events[ack].facts.term = Some(events[before].facts.term?.checked_sub(1)?);
         Some(())
     });
 }

@@ -10,6 +10,7 @@ use crate::history::{Event, Facts, Function, History, Kind, Named, Process, Reco
 
 pub(crate) const QUEUE: &str = "t/0";
 const NODES: [&str; 3] = ["n0", "n1", "n2"];
+const DELAY_QUEUE: &str = "d/0";
 const SENTINEL: &str = "end";
 
 /// Events so far.
@@ -17,6 +18,7 @@ pub(crate) struct Script {
     events: Vec<Event>,
     sentinel_at: Option<u64>,
     readers: u64,
+    waited_ns: u64,
 }
 
 impl Script {
@@ -30,7 +32,7 @@ impl Script {
             seed: 0,
         };
         let value = Some(serde_json::to_value(start).unwrap());
-        let mut script = Self { events: Vec::new(), sentinel_at: None, readers: 1_000 };
+        let mut script = Self { events: Vec::new(), sentinel_at: None, readers: 1_000, waited_ns: 0 };
         let process = Process::Named(Named::Harness);
         script.push(process, Kind::Info, Function::Start, Facts { value, ..Facts::default() });
         script.status("n0", 1, "leader");
@@ -43,8 +45,106 @@ impl Script {
 
     fn push(&mut self, process: Process, kind: Kind, function: Function, facts: Facts) -> &mut Self {
         let index = self.events.len() as u64;
-        self.events.push(Event { index, time_ns: index * 1_000_000, process, kind, function, facts });
+        let time_ns = index * 1_000_000 + self.waited_ns;
+        self.events.push(Event { index, time_ns, process, kind, function, facts });
         self
+    }
+
+    /// So much time passes.
+    pub(crate) fn later(&mut self, ms: u64) -> &mut Self {
+        self.waited_ns += ms * 1_000_000;
+        self
+    }
+
+    pub(crate) fn fault(&mut self, function: Function, node: &str, state: &str) -> &mut Self {
+        let facts = Facts {
+            value: Some(serde_json::json!({ "nodes": [node] })),
+            state: Some(serde_json::from_value(state.into()).unwrap()),
+            ..Facts::default()
+        };
+        self.push(Process::Named(Named::Nemesis), Kind::Info, function, facts)
+    }
+
+    fn op(&mut self, process: u64, function: Function, asked: Facts, told: Facts) -> &mut Self {
+        self.worker(process, Kind::Invoke, function, asked).worker(process, Kind::Ok, function, told)
+    }
+
+    pub(crate) fn max(&mut self, process: u64, node: &str, end: u64) -> &mut Self {
+        let asked = Facts { queue: Some(QUEUE.into()), node: Some(node.into()), ..Facts::default() };
+        self.op(process, Function::Max, asked, number(Some(end)))
+    }
+
+    pub(crate) fn commit(&mut self, process: u64, offset: u64) -> &mut Self {
+        self.op(process, Function::Commit, of_group(Some(offset)), Facts::default())
+    }
+
+    pub(crate) fn reset(&mut self, process: u64, offset: u64) -> &mut Self {
+        self.op(process, Function::Reset, of_group(Some(offset)), Facts::default())
+    }
+
+    pub(crate) fn query(&mut self, process: u64, told: Option<u64>) -> &mut Self {
+        self.op(process, Function::Query, of_group(None), number(told))
+    }
+
+    pub(crate) fn invoke_commit(&mut self, process: u64, offset: u64) -> &mut Self {
+        self.worker(process, Kind::Invoke, Function::Commit, of_group(Some(offset)))
+    }
+
+    pub(crate) fn end_commit(&mut self, process: u64) -> &mut Self {
+        self.worker(process, Kind::Ok, Function::Commit, Facts::default())
+    }
+
+    pub(crate) fn invoke_query(&mut self, process: u64) -> &mut Self {
+        self.worker(process, Kind::Invoke, Function::Query, of_group(None))
+    }
+
+    pub(crate) fn end_query(&mut self, process: u64, told: Option<u64>) -> &mut Self {
+        self.worker(process, Kind::Ok, Function::Query, number(told))
+    }
+
+    pub(crate) fn failed_commit(&mut self, process: u64, offset: u64) -> &mut Self {
+        self.invoke_commit(process, offset).worker(process, Kind::Fail, Function::Commit, Facts::default())
+    }
+
+    pub(crate) fn unknown_commit(&mut self, process: u64, offset: u64) -> &mut Self {
+        self.invoke_commit(process, offset).worker(process, Kind::Info, Function::Commit, Facts::default())
+    }
+
+    pub(crate) fn leader(&mut self, process: u64, term: u64, leader: &str, read_index: u64) -> &mut Self {
+        let told = Facts { term: Some(term), leader: Some(leader.to_owned()), ..number(Some(read_index)) };
+        self.op(process, Function::Leader, Facts::default(), told)
+    }
+
+    /// What n2 says of the leader without asking anybody.
+    pub(crate) fn local_leader(&mut self, process: u64, term: u64, leader: &str) -> &mut Self {
+        let asked = Facts { node: Some("n2".into()), ..Facts::default() };
+        let told = Facts { term: Some(term), leader: Some(leader.to_owned()), ..Facts::default() };
+        self.op(process, Function::LocalLeader, asked, told)
+    }
+
+    /// The name server's word at rest.
+    pub(crate) fn route(&mut self, process: u64, leader: Option<&str>) -> &mut Self {
+        let asked = Facts { done: true, ..Facts::default() };
+        let told = Facts { leader: leader.map(str::to_owned), ..Facts::default() };
+        self.op(process, Function::Route, asked, told)
+    }
+
+    /// A message acknowledged at once that is to be delivered to `d/0` later.
+    pub(crate) fn delayed(&mut self, process: u64, value: &str, delay_ms: u64) -> &mut Self {
+        let asked = Facts {
+            queue: Some(DELAY_QUEUE.into()),
+            value: Some(value.into()),
+            attempt: Some(format!("{value}.0").into()),
+            delay_ms: Some(delay_ms),
+            ..Facts::default()
+        };
+        self.op(process, Function::DelaySend, asked, Facts::default())
+    }
+
+    pub(crate) fn delay_poll(&mut self, process: u64, records: &[(&str, u64)], done: bool) -> &mut Self {
+        let asked = Facts { queue: Some(DELAY_QUEUE.into()), from: Some(0), ..Facts::default() };
+        let told = Facts { records: Some(records_at(records)), done, ..Facts::default() };
+        self.op(process, Function::DelayPoll, asked, told)
     }
 
     fn worker(&mut self, process: u64, kind: Kind, function: Function, facts: Facts) -> &mut Self {
@@ -70,6 +170,18 @@ impl Script {
         let facts = Facts {
             queue_offset: Some(at),
             commitlog_offset: Some(commitlog_offset(at)),
+            ..Facts::default()
+        };
+        self.worker(process, Kind::Ok, Function::Send, facts)
+    }
+
+    /// An acknowledgement that bears the term and the log index.
+    pub(crate) fn ack_in(&mut self, process: u64, at: u64, term: u64, log_index: u64) -> &mut Self {
+        let facts = Facts {
+            queue_offset: Some(at),
+            commitlog_offset: Some(commitlog_offset(at)),
+            term: Some(term),
+            log_index: Some(log_index),
             ..Facts::default()
         };
         self.worker(process, Kind::Ok, Function::Send, facts)
@@ -223,6 +335,14 @@ impl Script {
         self.worker(process, Kind::Invoke, function, facts);
         self.worker(process, Kind::Ok, function, Facts { records: Some(records), ..answer })
     }
+}
+
+fn number(number: Option<u64>) -> Facts {
+    Facts { number, ..Facts::default() }
+}
+
+fn of_group(offset: Option<u64>) -> Facts {
+    Facts { queue: Some(QUEUE.into()), group: Some("g".into()), ..number(offset) }
 }
 
 fn commitlog_offset(queue_offset: u64) -> u64 {

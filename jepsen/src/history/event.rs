@@ -59,6 +59,24 @@ pub enum Function {
     Drain,
     /// A consumer continues somewhere else on purpose.
     Seek,
+    /// A question for the end of a queue.
+    Max,
+    /// A consumer group's offset in a queue is stored, and the answer waited for.
+    Commit,
+    /// A question for such an offset.
+    Query,
+    /// Such an offset is set by the operator, to wherever he likes.
+    Reset,
+    /// A message that is to be delivered later.
+    DelaySend,
+    /// A pull of delivered messages, during the run and at its end.
+    DelayPoll,
+    /// `GET /leader`, which a majority confirms.
+    Leader,
+    /// `GET /leader?local=true`.
+    LocalLeader,
+    /// A question to the name server for the node that takes messages.
+    Route,
     /// A node's word about itself.
     Status,
     /// A node process ended that nobody had ended.
@@ -73,6 +91,62 @@ pub enum Function {
     Pause,
     /// SIGTERM and restart, one node after the other.
     RollingRestart,
+    /// The lead handed over by the operator, again and again.
+    TransferStorm,
+    /// A node's store deleted while it is down.
+    Wipe,
+    /// A node's store put back to an older copy while it is down.
+    DiskRollback,
+    /// One bit changed in a node's log while it is down.
+    BitFlip,
+    /// A node's wall clock set forward or back.
+    ClockJump,
+    /// Nobody reads what a node logs.
+    StuckLog,
+    /// No space left on a node's disk.
+    FullDisk,
+    /// A node's reads take long.
+    SlowRead,
+    /// Everything that a node had not synced is gone, and the node with it.
+    PowerCut,
+}
+
+impl Function {
+    /// Its word, as the history writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Send => "send",
+            Self::Poll => "poll",
+            Self::Drain => "drain",
+            Self::Seek => "seek",
+            Self::Max => "max",
+            Self::Commit => "commit",
+            Self::Query => "query",
+            Self::Reset => "reset",
+            Self::DelaySend => "delay-send",
+            Self::DelayPoll => "delay-poll",
+            Self::Leader => "leader",
+            Self::LocalLeader => "local-leader",
+            Self::Route => "route",
+            Self::Status => "status",
+            Self::Exit => "exit",
+            Self::Phase => "phase",
+            Self::Kill => "kill",
+            Self::KillAll => "kill-all",
+            Self::Pause => "pause",
+            Self::RollingRestart => "rolling-restart",
+            Self::TransferStorm => "transfer-storm",
+            Self::Wipe => "wipe",
+            Self::DiskRollback => "disk-rollback",
+            Self::BitFlip => "bit-flip",
+            Self::ClockJump => "clock-jump",
+            Self::StuckLog => "stuck-log",
+            Self::FullDisk => "full-disk",
+            Self::SlowRead => "slow-read",
+            Self::PowerCut => "power-cut",
+        }
+    }
 }
 
 /// How far a fault got.
@@ -181,6 +255,12 @@ pub struct Facts {
     /// A send's value, or a fault's particulars.
     #[serde(rename = "v", skip_serializing_if = "Option::is_none")]
     pub value: Option<serde_json::Value>,
+    /// A number: the offset stored, asked for or told, or the read index of a leader.
+    #[serde(rename = "n", skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// How long a message is to be held back, in milliseconds.
+    #[serde(rename = "delay", skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<u64>,
     /// Attempt id of a send.
     #[serde(rename = "a", skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Arc<str>>,
@@ -288,6 +368,13 @@ mod tests {
         assert_eq!(records[0].damage, None);
         assert_eq!(records[1].damage.as_deref(), Some("crc"));
         assert_eq!(to_jsonl(&events).unwrap(), LINES);
+    }
+
+    #[test]
+    fn a_function_is_written_as_its_word() {
+        for function in [Function::Start, Function::LocalLeader, Function::DelayPoll, Function::PowerCut] {
+            assert_eq!(serde_json::to_value(function).unwrap(), function.word());
+        }
     }
 
     #[test]

@@ -132,8 +132,14 @@ pub struct Send {
     pub outcome: Outcome,
     /// Why it failed or is unknown.
     pub cause: Option<String>,
-    /// Where it was put, as the acknowledgement says.
+    /// Where it was put, as the acknowledgement says. Not told of one that is held back first.
     pub place: Option<Place>,
+    /// The acknowledging leader's term, if it said so.
+    pub term: Option<u64>,
+    /// The log index of its entry, if the leader said so.
+    pub log_index: Option<u64>,
+    /// How long it is to be held back, in milliseconds; 0 for an ordinary one.
+    pub delay_ms: u64,
     /// Sent by the harness after healing.
     pub sentinel: bool,
 }
@@ -178,6 +184,53 @@ pub struct Read {
     pub done: bool,
 }
 
+/// One operation on something else than messages: an offset, a queue's end, a leader.
+#[derive(Clone, Debug)]
+pub struct Op {
+    /// When it began.
+    pub invoked: Moment,
+    /// When its outcome was known; `None` if it never was.
+    pub completed: Option<Moment>,
+    /// Who.
+    pub process: u64,
+    /// Which operation.
+    pub function: Function,
+    /// In which queue.
+    pub queue: Option<Arc<str>>,
+    /// Of which consumer group.
+    pub group: Option<Arc<str>>,
+    /// Through which node.
+    pub node: Option<Arc<str>>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The number stored, or told; of a question for an offset `None` if nothing is stored.
+    pub number: Option<u64>,
+    /// The term told.
+    pub term: Option<u64>,
+    /// The leader told.
+    pub leader: Option<Arc<str>>,
+    /// The last one of its kind, when the group is at rest.
+    pub done: bool,
+}
+
+impl Op {
+    /// When it was known to have taken effect, if it was.
+    pub fn answered(&self) -> Option<Moment> {
+        self.completed.filter(|_| self.outcome == Outcome::Ok)
+    }
+}
+
+/// A fault from its beginning to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct FaultSpan<'a> {
+    /// When it was in force, in nanoseconds.
+    pub from: u64,
+    /// When it was over; the end of the run if it never was.
+    pub to: u64,
+    /// Which.
+    pub fault: &'a Fault,
+}
+
 /// A consumer went somewhere else on purpose.
 #[derive(Clone, Debug)]
 pub struct Seek {
@@ -213,6 +266,8 @@ pub struct Fault {
     pub state: FaultState,
     /// The nodes hit.
     pub nodes: Vec<Arc<str>>,
+    /// Why it was skipped, or is indeterminate.
+    pub why: Option<String>,
 }
 
 /// A whole run.
@@ -224,6 +279,12 @@ pub struct History {
     pub sends: Vec<Send>,
     /// Every poll and drain, in order of invocation.
     pub reads: Vec<Read>,
+    /// Every send that is to be delivered later, in order of invocation.
+    pub delayed: Vec<Send>,
+    /// Every pull of such messages, in order of invocation.
+    pub delayed_reads: Vec<Read>,
+    /// Everything else that clients asked, in order of invocation.
+    pub ops: Vec<Op>,
     /// Every seek.
     pub seeks: Vec<Seek>,
     /// Every sighting.
@@ -242,6 +303,9 @@ pub struct History {
 enum Slot {
     Send(usize),
     Read(usize),
+    Delayed(usize),
+    DelayedRead(usize),
+    Op(usize),
 }
 
 struct Pending {
@@ -263,6 +327,9 @@ impl History {
             start,
             sends: Vec::new(),
             reads: Vec::new(),
+            delayed: Vec::new(),
+            delayed_reads: Vec::new(),
+            ops: Vec::new(),
             seeks: Vec::new(),
             sightings: Vec::new(),
             faults: Vec::new(),
@@ -303,6 +370,22 @@ impl History {
         self.sends.iter().filter_map(|send| Some((send, send.acked()?, send.place?)))
     }
 
+    /// The faults that were carried out, each with its time, in order of their beginnings.
+    pub fn fault_spans(&self) -> Vec<FaultSpan<'_>> {
+        let installed =
+            self.faults.iter().enumerate().filter(|(_, fault)| fault.state == FaultState::Installed);
+        installed
+            .map(|(at, fault)| {
+                let healed = self.faults[at..].iter().find(|later| {
+                    later.state == FaultState::Healed
+                        && later.function == fault.function
+                        && later.nodes == fault.nodes
+                });
+                FaultSpan { from: fault.at.ns, to: healed.map_or(self.end_ns, |healed| healed.at.ns), fault }
+            })
+            .collect()
+    }
+
     fn take_worker(
         &mut self,
         event: &Event,
@@ -325,6 +408,24 @@ impl History {
                     self.reads.push(invoked_read(event, process)?);
                     Slot::Read(self.reads.len() - 1)
                 }
+                Function::DelaySend => {
+                    self.delayed.push(invoked_send(event, process)?);
+                    Slot::Delayed(self.delayed.len() - 1)
+                }
+                Function::DelayPoll => {
+                    self.delayed_reads.push(invoked_read(event, process)?);
+                    Slot::DelayedRead(self.delayed_reads.len() - 1)
+                }
+                Function::Max
+                | Function::Commit
+                | Function::Query
+                | Function::Reset
+                | Function::Leader
+                | Function::LocalLeader
+                | Function::Route => {
+                    self.ops.push(invoked_op(event, process));
+                    Slot::Op(self.ops.len() - 1)
+                }
                 _ => return Err(HistoryError::Unmatched { event: event.index, process }),
             };
             pairing.pending.insert(process, Pending { event: event.index, function: event.function, slot });
@@ -340,6 +441,12 @@ impl History {
         match pending.slot {
             Slot::Send(at) => complete_send(&mut self.sends[at], event),
             Slot::Read(at) => complete_read(&mut self.reads[at], event),
+            Slot::Delayed(at) => complete_send(&mut self.delayed[at], event),
+            Slot::DelayedRead(at) => complete_read(&mut self.delayed_reads[at], event),
+            Slot::Op(at) => {
+                complete_op(&mut self.ops[at], event);
+                Ok(())
+            }
         }
     }
 
@@ -352,7 +459,19 @@ impl History {
                 let leads = facts.role.as_deref() == Some("leader");
                 self.sightings.push(Sighting { at: moment(event), node, term, leads });
             }
-            Function::Kill | Function::KillAll | Function::Pause | Function::RollingRestart => {
+            Function::Kill
+            | Function::KillAll
+            | Function::Pause
+            | Function::RollingRestart
+            | Function::TransferStorm
+            | Function::Wipe
+            | Function::DiskRollback
+            | Function::BitFlip
+            | Function::ClockJump
+            | Function::StuckLog
+            | Function::FullDisk
+            | Function::SlowRead
+            | Function::PowerCut => {
                 let state = *required(event, facts.state.as_ref(), "st")?;
                 let nodes = facts.value.as_ref().and_then(|value| value.get("nodes"));
                 let nodes = nodes.and_then(|nodes| serde_json::from_value(nodes.clone()).ok());
@@ -361,6 +480,7 @@ impl History {
                     function: event.function,
                     state,
                     nodes: nodes.unwrap_or_default(),
+                    why: facts.error.clone(),
                 });
             }
             Function::Exit => {
@@ -372,7 +492,8 @@ impl History {
                 let name = facts.value.as_ref().and_then(|value| value.as_str()).unwrap_or_default();
                 self.phases.push((moment(event), name.to_owned()));
             }
-            Function::Start | Function::Send | Function::Poll | Function::Drain | Function::Seek => {}
+            // Workers' functions, which nobody else has.
+            _ => {}
         }
         Ok(())
     }
@@ -418,6 +539,9 @@ fn invoked_send(event: &Event, process: u64) -> Result<Send, HistoryError> {
         outcome: Outcome::Unknown,
         cause: None,
         place: None,
+        term: None,
+        log_index: None,
+        delay_ms: facts.delay_ms.unwrap_or(0),
         sentinel: facts.sentinel,
     })
 }
@@ -426,7 +550,8 @@ fn complete_send(send: &mut Send, event: &Event) -> Result<(), HistoryError> {
     send.completed = Some(moment(event));
     send.outcome = outcome(event.kind);
     send.cause.clone_from(&event.facts.error);
-    if send.outcome == Outcome::Ok {
+    (send.term, send.log_index) = (event.facts.term, event.facts.log_index);
+    if send.outcome == Outcome::Ok && event.function == Function::Send {
         let queue_offset = *required(event, event.facts.queue_offset.as_ref(), "Q")?;
         let commitlog_offset = *required(event, event.facts.commitlog_offset.as_ref(), "P")?;
         send.place = Some(Place { queue_offset, commitlog_offset });
@@ -452,6 +577,34 @@ fn invoked_read(event: &Event, process: u64) -> Result<Read, HistoryError> {
         drain: event.function == Function::Drain,
         done: false,
     })
+}
+
+fn invoked_op(event: &Event, process: u64) -> Op {
+    let facts = &event.facts;
+    Op {
+        invoked: moment(event),
+        completed: None,
+        process,
+        function: event.function,
+        queue: facts.queue.clone(),
+        group: facts.group.clone(),
+        node: facts.node.clone(),
+        outcome: Outcome::Unknown,
+        number: facts.number,
+        term: None,
+        leader: None,
+        done: facts.done,
+    }
+}
+
+/// What is told replaces nothing that was asked: a number stands in the invocation or in the completion.
+fn complete_op(op: &mut Op, event: &Event) {
+    let facts = &event.facts;
+    op.completed = Some(moment(event));
+    op.outcome = outcome(event.kind);
+    op.number = op.number.or(facts.number);
+    op.term = facts.term;
+    op.leader = facts.leader.as_deref().map(Into::into);
 }
 
 fn complete_read(read: &mut Read, event: &Event) -> Result<(), HistoryError> {

@@ -5,24 +5,52 @@ use crate::checker::Verdict;
 use crate::history::History;
 use crate::scenario::{Scenario, Span};
 
+/// At least one of so many answered polls must bear its leader's term.
+const TERM_ONE_IN: u64 = 10;
+
 /// C21, coverage: too little seen means *unknown*.
 pub fn coverage(scenario: &Scenario, history: &History, stats: &Stats) -> Verdict {
     let mut verdict = Verdict::new("C21", "coverage");
-    let mut demand = |what: &str, wanted: u64, seen: u64| {
-        if seen < wanted {
-            verdict.doubt(format!("{what}: {seen} of the {wanted} required"));
-        }
-    };
-    demand("messages acknowledged", scenario.require.acked, stats.acked);
-    demand("leaders seen", scenario.require.leaders_seen, stats.leaders_seen);
+    demand(&mut verdict, "messages acknowledged", scenario.require.acked, stats.acked);
+    demand(&mut verdict, "leaders seen", scenario.require.leaders_seen, stats.leaders_seen);
+    for (op, wanted) in &scenario.require.ops {
+        demand(
+            &mut verdict,
+            &format!("`{op}` with success"),
+            *wanted,
+            stats.ops.get(op.as_str()).map_or(0, |op| op.ok),
+        );
+    }
+    // Bounds and staleness are judged by these alone; pollers ask any node, so that a part of them bears none.
+    demand(
+        &mut verdict,
+        "polls that bear their leader's term",
+        stats.polls_answered / TERM_ONE_IN,
+        stats.polls_with_term,
+    );
     for (kind, wanted) in &scenario.require.faults {
         let installed = stats.faults.get(kind.word()).map_or(0, |fault| fault.installed);
-        demand(&format!("fault `{}` installed", kind.word()), *wanted, installed);
+        demand(&mut verdict, &format!("fault `{}` installed", kind.word()), *wanted, installed);
+        if installed < *wanted {
+            let skipped = history.faults.iter().filter(|fault| fault.function == kind.function());
+            let mut reasons: Vec<_> = skipped.filter_map(|fault| fault.why.as_deref()).collect();
+            reasons.sort_unstable();
+            reasons.dedup();
+            for reason in reasons {
+                verdict.notes.push(format!("fault `{}`: {reason}", kind.word()));
+            }
+        }
     }
     if history.sends.is_empty() {
         verdict.doubt("nothing was sent".to_owned());
     }
     verdict
+}
+
+fn demand(verdict: &mut Verdict, what: &str, wanted: u64, seen: u64) {
+    if seen < wanted {
+        verdict.doubt(format!("{what}: {seen} of the {wanted} required"));
+    }
 }
 
 /// The limits of the scenario: a figure above one of them is *invalid*.

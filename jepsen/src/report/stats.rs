@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::history::{Fault, FaultState, Function, History, Moment, Outcome, Send};
+use crate::history::{Fault, FaultSpan, FaultState, Function, History, Moment, Outcome, Send};
 
 /// Shorter spans without an acknowledgement are the ordinary unevenness of a busy machine.
 const WINDOW_NS_MIN: u64 = 250_000_000;
@@ -90,6 +90,10 @@ pub struct Stats {
     pub acked: u64,
     /// Messages read at least once, by a consumer or the drain.
     pub read: u64,
+    /// Answered polls.
+    pub polls_answered: u64,
+    /// Answered polls that bear the term of the leader that answered.
+    pub polls_with_term: u64,
     /// Messages of unknown outcome that did come to pass.
     pub unknown_but_read: u64,
     /// Latency of acknowledged sends away from faults.
@@ -129,6 +133,7 @@ pub fn stats(history: &History) -> Stats {
     let (unavailable, sending_ns) = windows(history, &spans);
     let unavailable_total_ms = unavailable.iter().map(|window| window.ms).sum::<f64>();
     let availability = if sending_ns == 0 { 1.0 } else { 1.0 - unavailable_total_ms / ms(sending_ns) };
+    let polls = || history.answered_reads().filter(|read| !read.drain);
     let unknown = history.sends.iter().filter(|send| send.outcome == Outcome::Unknown);
     let leaders: Vec<_> = history.sightings.iter().filter(|sighting| sighting.leads).collect();
     let mut changes: Vec<(u64, &str)> =
@@ -142,6 +147,8 @@ pub fn stats(history: &History) -> Stats {
         causes: causes(history),
         acked: history.acked_sends().count() as u64,
         read: read.len() as u64,
+        polls_answered: polls().count() as u64,
+        polls_with_term: polls().filter(|read| read.term.is_some()).count() as u64,
         unknown_but_read: unknown.filter(|send| read.contains(&*send.value)).count() as u64,
         latency_quiet_ms: Quantiles::of(quiet_ns),
         latency_faulty_ms: Quantiles::of(faulty_ns),
@@ -163,8 +170,11 @@ fn ms(ns: u64) -> f64 {
 fn ops(history: &History) -> BTreeMap<&'static str, Counts> {
     let sends = history.sends.iter().map(|send| ("send", send.outcome));
     let reads = history.reads.iter().map(|read| (if read.drain { "drain" } else { "poll" }, read.outcome));
+    let delayed = history.delayed.iter().map(|send| (Function::DelaySend.word(), send.outcome));
+    let delayed_reads = history.delayed_reads.iter().map(|read| (Function::DelayPoll.word(), read.outcome));
+    let others = history.ops.iter().map(|op| (op.function.word(), op.outcome));
     let mut ops: BTreeMap<_, Counts> = BTreeMap::new();
-    for (name, outcome) in sends.chain(reads) {
+    for (name, outcome) in sends.chain(reads).chain(delayed).chain(delayed_reads).chain(others) {
         let counts = ops.entry(name).or_default();
         counts.invoked += 1;
         match outcome {
@@ -194,34 +204,17 @@ fn causes(history: &History) -> BTreeMap<String, u64> {
     causes
 }
 
-/// A time under a fault and in its aftermath.
-struct Span<'a> {
-    from: u64,
-    to: u64,
-    fault: &'a Fault,
-}
-
-fn spans(history: &History) -> Vec<Span<'_>> {
-    let installed =
-        history.faults.iter().enumerate().filter(|(_, fault)| fault.state == FaultState::Installed);
-    installed
-        .map(|(at, fault)| {
-            let healed = history.faults[at..].iter().find(|later| {
-                later.state == FaultState::Healed
-                    && later.function == fault.function
-                    && later.nodes == fault.nodes
-            });
-            let to = healed.map_or(history.end_ns, |healed| healed.at.ns) + AFTERMATH_NS;
-            Span { from: fault.at.ns, to, fault }
-        })
-        .collect()
+/// The times under a fault and in its aftermath.
+fn spans(history: &History) -> Vec<FaultSpan<'_>> {
+    let spans = history.fault_spans().into_iter();
+    spans.map(|span| FaultSpan { to: span.to.saturating_add(AFTERMATH_NS), ..span }).collect()
 }
 
 /// The spans without an acknowledgement, and the time in which sends were running.
 ///
 /// A span begins with the first send after the last acknowledgement, so that a time in which nobody wanted
 /// to send is none.
-fn windows(history: &History, spans: &[Span<'_>]) -> (Vec<Window>, u64) {
+fn windows(history: &History, spans: &[FaultSpan<'_>]) -> (Vec<Window>, u64) {
     let mut acks: Vec<u64> = history.acked_sends().map(|(_, acked, _)| acked.ns).collect();
     acks.sort_unstable();
     let mut begun = history.sends.iter().map(|send| send.invoked.ns).peekable();
@@ -247,17 +240,7 @@ fn windows(history: &History, spans: &[Span<'_>]) -> (Vec<Window>, u64) {
 }
 
 fn describe(fault: &Fault) -> String {
-    format!("{} {}", word(fault.function), fault.nodes.join(" "))
-}
-
-fn word(function: Function) -> &'static str {
-    match function {
-        Function::Kill => "kill",
-        Function::KillAll => "kill-all",
-        Function::Pause => "pause",
-        Function::RollingRestart => "rolling-restart",
-        _ => "other",
-    }
+    format!("{} {}", fault.function.word(), fault.nodes.join(" "))
 }
 
 fn faults(history: &History) -> BTreeMap<&'static str, FaultStats> {
@@ -272,7 +255,7 @@ fn faults(history: &History) -> BTreeMap<&'static str, FaultStats> {
     }
     let mut faults: BTreeMap<_, (FaultStats, Vec<u64>)> = BTreeMap::new();
     for fault in &history.faults {
-        let (stats, recoveries) = faults.entry(word(fault.function)).or_default();
+        let (stats, recoveries) = faults.entry(fault.function.word()).or_default();
         match fault.state {
             FaultState::Installed => {
                 stats.installed += 1;

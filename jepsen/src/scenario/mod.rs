@@ -15,8 +15,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::history::Function;
+
 pub use shipped::{SHIPPED, Shipped};
-pub use spans::Span;
+pub use spans::{Jump, Span};
 pub use target::Target;
 
 /// A scenario that cannot be run.
@@ -79,11 +81,37 @@ pub struct ClusterSpec {
     pub flush: Flush,
     /// Where the processes run.
     pub backend: Backend,
+    /// What the stores lie on.
+    pub disk: DiskKind,
+    /// Size of each store's disk in MiB, unless it is a directory.
+    pub disk_mib: u32,
+    /// Properties of every node, beside the harness's own.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// What the stores lie on. Everything but a directory needs root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiskKind {
+    /// A directory under the run's own.
+    Dir,
+    /// Memory, of a certain size.
+    Tmpfs,
+    /// An ext4 image on a loop device.
+    Ext4,
 }
 
 impl Default for ClusterSpec {
     fn default() -> Self {
-        Self { nodes: 3, namesrv: 1, flush: Flush::Sync, backend: Backend::Proxy }
+        Self {
+            nodes: 3,
+            namesrv: 1,
+            flush: Flush::Sync,
+            backend: Backend::Proxy,
+            disk: DiskKind::Dir,
+            disk_mib: 512,
+            properties: BTreeMap::new(),
+        }
     }
 }
 
@@ -122,7 +150,7 @@ pub struct Workload {
     /// Which.
     #[serde(rename = "use")]
     pub kind: WorkloadKind,
-    /// Topics written to.
+    /// Topics written to. `offsets` and `leader` have none of their own.
     #[serde(default = "one")]
     pub topics: usize,
     /// Queues a topic.
@@ -131,7 +159,7 @@ pub struct Workload {
     /// Consumer groups, each reading everything.
     #[serde(default = "one")]
     pub groups: usize,
-    /// Sends a second, over all workers.
+    /// Operations a second, over all workers.
     pub rate: u32,
     /// Sends under way at the same time, at most.
     #[serde(default = "four")]
@@ -142,6 +170,9 @@ pub struct Workload {
     /// How long one send may take until its outcome is unknown.
     #[serde(default = "default_timeout")]
     pub timeout: Span,
+    /// Delay levels used, each of RocketMQ's own.
+    #[serde(default = "default_levels")]
+    pub levels: Vec<u8>,
 }
 
 /// The loads that this version knows.
@@ -150,7 +181,28 @@ pub struct Workload {
 pub enum WorkloadKind {
     /// Unique messages to queues, read back by several consumers.
     Log,
+    /// Consumer offsets of `groups` groups in the queues of `log`, stored, asked for and reset.
+    Offsets,
+    /// Questions for the leader at every node and at the name server.
+    Leader,
+    /// Messages that are to be delivered later, to topics of their own.
+    Delay,
 }
+
+impl WorkloadKind {
+    /// Its word in scenario files.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Offsets => "offsets",
+            Self::Leader => "leader",
+            Self::Delay => "delay",
+        }
+    }
+}
+
+/// How long RocketMQ's first delay levels hold a message back, in milliseconds: level 1 and on.
+pub const DELAY_LEVELS_MS: [u64; 5] = [1_000, 5_000, 10_000, 30_000, 60_000];
 
 /// A stretch of the run.
 #[derive(Clone, Debug, Deserialize)]
@@ -188,6 +240,8 @@ pub struct FaultSpec {
     /// How long a pause lasts.
     #[serde(rename = "for")]
     pub lasts: Option<Span>,
+    /// How far a clock jumps.
+    pub by: Option<Jump>,
 }
 
 /// The faults that this version can do.
@@ -202,16 +256,61 @@ pub enum FaultKind {
     Pause,
     /// SIGTERM and restart of each node in turn, the next one when the group is whole again.
     RollingRestart,
+    /// `POST /leader/transfer` to another node, again and again for `for`.
+    TransferStorm,
+    /// A kill, the store deleted, a restart after `down`. The next disk fault waits until all is whole again.
+    Wipe,
+    /// A copy of the store of a stopped node, put back `for` later while the node is down. One at a time as well.
+    DiskRollback,
+    /// One bit of the log changed while the node is down. One at a time as well.
+    BitFlip,
+    /// The wall clock goes wrong by `by` (`-600s`), for `for`.
+    ClockJump,
+    /// Nobody reads what the node logs, for `for`.
+    StuckLog,
+    /// No space left on the disk, for `for`. Needs `cluster.disk = "tmpfs"` or `"ext4"`.
+    FullDisk,
+    /// Reads take long, for `for`.
+    SlowRead,
+    /// What was not synced is gone; restart after `down`. Needs `cluster.disk = "ext4"`.
+    PowerCut,
 }
 
 impl FaultKind {
+    /// What the history calls it.
+    pub fn function(self) -> Function {
+        match self {
+            Self::Kill => Function::Kill,
+            Self::KillAll => Function::KillAll,
+            Self::Pause => Function::Pause,
+            Self::RollingRestart => Function::RollingRestart,
+            Self::TransferStorm => Function::TransferStorm,
+            Self::Wipe => Function::Wipe,
+            Self::DiskRollback => Function::DiskRollback,
+            Self::BitFlip => Function::BitFlip,
+            Self::ClockJump => Function::ClockJump,
+            Self::StuckLog => Function::StuckLog,
+            Self::FullDisk => Function::FullDisk,
+            Self::SlowRead => Function::SlowRead,
+            Self::PowerCut => Function::PowerCut,
+        }
+    }
+
     /// Its word in scenario files.
     pub fn word(self) -> &'static str {
+        self.function().word()
+    }
+
+    /// Which of `target`, `down`, `for` and `by` mean something for it.
+    fn members(self) -> [bool; 4] {
         match self {
-            Self::Kill => "kill",
-            Self::KillAll => "kill-all",
-            Self::Pause => "pause",
-            Self::RollingRestart => "rolling-restart",
+            Self::Kill | Self::Wipe | Self::BitFlip | Self::PowerCut => [true, true, false, false],
+            Self::KillAll | Self::RollingRestart => [false, true, false, false],
+            Self::Pause | Self::DiskRollback | Self::StuckLog | Self::FullDisk | Self::SlowRead => {
+                [true, false, true, false]
+            }
+            Self::ClockJump => [true, false, true, true],
+            Self::TransferStorm => [false, false, true, false],
         }
     }
 }
@@ -224,6 +323,8 @@ pub struct Require {
     pub faults: BTreeMap<FaultKind, u64>,
     /// Acknowledged messages, at least.
     pub acked: u64,
+    /// Operations of each function that took effect, at least.
+    pub ops: BTreeMap<String, u64>,
     /// Changes of who leads, counted with the first leader, at least.
     pub leaders_seen: u64,
 }
@@ -242,6 +343,22 @@ pub struct Limits {
     pub recovery_max: Option<Span>,
 }
 
+/// What `require.ops` may name.
+const OPS: [&str; 12] = [
+    "send",
+    "poll",
+    "drain",
+    "max",
+    "commit",
+    "query",
+    "reset",
+    "delay-send",
+    "delay-poll",
+    "leader",
+    "local-leader",
+    "route",
+];
+
 fn one() -> usize {
     1
 }
@@ -256,6 +373,10 @@ fn yes() -> bool {
 
 fn default_body_bytes() -> usize {
     256
+}
+
+fn default_levels() -> Vec<u8> {
+    (1..=DELAY_LEVELS_MS.len() as u8).collect()
 }
 
 fn default_timeout() -> Span {
@@ -279,6 +400,11 @@ impl Scenario {
         }
     }
 
+    /// The load of that kind, if it has one.
+    pub fn workload_of(&self, kind: WorkloadKind) -> Option<&Workload> {
+        self.workload.iter().find(|workload| workload.kind == kind)
+    }
+
     /// How long it takes without recovering and draining.
     pub fn duration(&self) -> Duration {
         let timed = self.phase.iter().filter(|phase| !phase.is_drain());
@@ -294,9 +420,18 @@ impl Scenario {
         if self.cluster.namesrv != 1 {
             problems.push(format!("cluster.namesrv is {}; this version starts one", self.cluster.namesrv));
         }
-        match self.workload.as_slice() {
-            [workload] => workload.problems(&mut problems),
-            several => problems.push(format!("{} workloads; this version runs one", several.len())),
+        for workload in &self.workload {
+            workload.problems(&mut problems);
+        }
+        for kind in [WorkloadKind::Log, WorkloadKind::Offsets, WorkloadKind::Leader, WorkloadKind::Delay] {
+            let count = self.workload.iter().filter(|workload| workload.kind == kind).count();
+            // Without ordinary messages nothing tells whether the group served at all.
+            if count > 1 || (kind == WorkloadKind::Log && count == 0) {
+                problems.push(format!("workload `{}` stands there {count} times", kind.word()));
+            }
+        }
+        for op in self.require.ops.keys().filter(|op| !OPS.contains(&op.as_str())) {
+            problems.push(format!("require.ops wants `{op}`; there are {}", OPS.join(", ")));
         }
         if self.phase.is_empty() {
             problems.push("no phase: nothing would happen".to_owned());
@@ -328,6 +463,11 @@ impl Workload {
             if !(min..=max).contains(&value) {
                 problems.push(format!("workload.{name} is {value}; between {min} and {max} are possible"));
             }
+        }
+        let highest = DELAY_LEVELS_MS.len() as u8;
+        if self.levels.is_empty() || self.levels.iter().any(|level| !(1..=highest).contains(level)) {
+            problems
+                .push(format!("workload.levels is {:?}; levels 1 to {highest} are possible", self.levels));
         }
     }
 }
@@ -372,15 +512,12 @@ impl FaultSpec {
         {
             return Some("`every` may come within less than 100ms".to_owned());
         }
-        let (target, down, lasts) = match self.kind {
-            FaultKind::Kill => (true, true, false),
-            FaultKind::KillAll | FaultKind::RollingRestart => (false, true, false),
-            FaultKind::Pause => (true, false, true),
-        };
+        let [target, down, lasts, by] = self.kind.members();
         let members = [
             ("target", target, self.target.is_some()),
             ("down", down, self.down.is_some()),
             ("for", lasts, self.lasts.is_some()),
+            ("by", by, self.by.is_some()),
         ];
         for (member, wanted, given) in members {
             // A node comes back at once where nothing else is said.

@@ -20,6 +20,8 @@ pub struct Planned {
     pub target: Option<Target>,
     /// How long a node stays down or paused.
     pub lasts: Duration,
+    /// How far a clock jumps, in milliseconds.
+    pub by_ms: i64,
 }
 
 /// The faults of a phase in order of time. None begins after the phase has ended.
@@ -40,7 +42,8 @@ pub fn plan(phase: &Phase, name: &str, rng: &dyn RngSource) -> Vec<Planned> {
         };
         for at in times {
             let lasts = fault.down.or(fault.lasts).map_or(Duration::ZERO, |span| span.draw(&mut rng));
-            planned.push(Planned { at, kind: fault.kind, target: fault.target, lasts });
+            let by_ms = fault.by.map_or(0, |jump| jump.ms);
+            planned.push(Planned { at, kind: fault.kind, target: fault.target, lasts, by_ms });
         }
     }
     planned.sort_by_key(|planned| planned.at);

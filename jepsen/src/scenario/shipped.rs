@@ -8,15 +8,25 @@ pub struct Shipped {
     pub text: &'static str,
 }
 
+macro_rules! shipped {
+    ($($name:literal),* $(,)?) => {
+        &[$(Shipped { name: $name, text: include_str!(concat!("../../scenarios/", $name, ".toml")) }),*]
+    };
+}
+
 /// All of them.
-pub const SHIPPED: &[Shipped] = &[
-    Shipped {
-        name: "kill-leader-every-15s",
-        text: include_str!("../../scenarios/kill-leader-every-15s.toml"),
-    },
-    Shipped { name: "kill-all-together", text: include_str!("../../scenarios/kill-all-together.toml") },
-    Shipped {
-        name: "rolling-restart-under-load",
-        text: include_str!("../../scenarios/rolling-restart-under-load.toml"),
-    },
+pub const SHIPPED: &[Shipped] = shipped![
+    "kill-leader-every-15s",
+    "kill-all-together",
+    "rolling-restart-under-load",
+    "transfer-leader-storm",
+    "offsets-kill-leader",
+    "delay-kill-leader",
+    "clock-jump",
+    "wipe-one",
+    "disk-rollback",
+    "corrupt-log",
+    "stuck-log",
+    "enospc",
+    "power-cut-all",
 ];

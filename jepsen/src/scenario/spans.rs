@@ -45,6 +45,25 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// How far a clock jumps: `-600s`, `5m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Jump {
+    /// In milliseconds; negative for back.
+    pub ms: i64,
+}
+
+impl<'de> Deserialize<'de> for Jump {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let (back, length) = match text.strip_prefix('-') {
+            Some(length) => (true, length),
+            None => (false, text.as_str()),
+        };
+        let ms = parse(length).map_err(serde::de::Error::custom)?.as_millis() as i64;
+        Ok(Self { ms: if back { -ms } else { ms } })
+    }
+}
+
 fn parse(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let refused = || format!("`{text}` is no duration; write 500ms, 15s or 2m, with jitter 15s+-5s");

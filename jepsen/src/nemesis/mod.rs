@@ -1,14 +1,17 @@
 //! Does to the nodes what the plan of a phase says, and takes down what came of it.
 
+mod disk;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use cluster_tests::{Cluster, Run, View, node_name};
 use platform::RngSource;
+use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -19,6 +22,8 @@ use crate::scenario::{FaultKind, Target};
 
 /// How long a fault waits for somebody to lead whom it needs.
 const LEADER_WITHIN: Duration = Duration::from_secs(5);
+/// How soon the next transfer of a storm comes, at the latest.
+const TRANSFER_EVERY: Duration = Duration::from_millis(300);
 /// How long the group may take between two nodes of a rolling restart.
 const WHOLE_WITHIN: Duration = Duration::from_secs(30);
 
@@ -33,6 +38,8 @@ pub struct Nemesis {
     pub views: watch::Receiver<Option<View>>,
     /// Seeds its choices.
     pub rng: Arc<dyn RngSource>,
+    /// Whoever takes or changes data on a disk holds it.
+    pub disk_turn: Arc<Mutex<()>>,
 }
 
 impl Nemesis {
@@ -52,8 +59,8 @@ impl Nemesis {
     }
 
     async fn fault(&self, fault: Planned, rng: StdRng) {
-        let function = function(fault.kind);
-        let nodes = match self.resolve(fault, rng).await {
+        let function = fault.kind.function();
+        let nodes = match self.resolve(fault, rng.clone()).await {
             Ok(nodes) => nodes,
             Err(why) => {
                 self.record(function, &[], FaultState::Skipped, Some(format!("{why:#}")));
@@ -64,6 +71,20 @@ impl Nemesis {
             FaultKind::Kill | FaultKind::KillAll => self.kill(function, &nodes, fault.lasts).await,
             FaultKind::Pause => self.pause(&nodes, fault.lasts).await,
             FaultKind::RollingRestart => self.rolling_restart(&nodes, fault.lasts).await,
+            FaultKind::TransferStorm => self.transfer_storm(&nodes, fault.lasts, rng).await,
+            FaultKind::Wipe => self.wipe(&nodes, fault.lasts).await,
+            FaultKind::DiskRollback => self.roll_back(&nodes, fault.lasts).await,
+            FaultKind::BitFlip => self.flip_bit(&nodes, fault.lasts, rng).await,
+            FaultKind::ClockJump => self.jump(&nodes, fault.lasts, fault.by_ms).await,
+            FaultKind::StuckLog => self.stick_log(&nodes, fault.lasts).await,
+            FaultKind::FullDisk => self.fill_disk(&nodes, fault.lasts).await,
+            FaultKind::PowerCut => self.cut_power(&nodes, fault.lasts).await,
+            FaultKind::SlowRead => {
+                let why =
+                    "stores are read through memory maps, which nothing here can slow; a FUSE store could";
+                self.record(function, &nodes, FaultState::Skipped, Some(why.to_owned()));
+                Ok(())
+            }
         };
         if let Err(why) = done {
             self.record(function, &nodes, FaultState::Indeterminate, Some(format!("{why:#}")));
@@ -91,6 +112,60 @@ impl Nemesis {
             self.cluster.resume(*node).await?;
         }
         self.record(Function::Pause, nodes, FaultState::Healed, None);
+        Ok(())
+    }
+
+    async fn transfer_storm(&self, nodes: &[usize], lasts: Duration, mut rng: StdRng) -> Result<()> {
+        let end = Instant::now() + lasts;
+        let mut views = self.views.clone();
+        let mut handed = 0_u32;
+        self.record(Function::TransferStorm, nodes, FaultState::Installed, None);
+        while Instant::now() < end {
+            let leader = views.borrow_and_update().as_ref().and_then(running_leader);
+            let to = rng.random_range(0..self.cluster.size());
+            // A leader that lost the lead meanwhile refuses: the storm goes on.
+            if let Some(from) = leader.filter(|from| *from != to)
+                && self.cluster.transfer_leader(from, to).await.is_ok()
+            {
+                handed += 1;
+            }
+            let _ = timeout(TRANSFER_EVERY, views.changed()).await; // nothing may have changed
+        }
+        let told = Some(format!("{handed} times"));
+        self.record(Function::TransferStorm, nodes, FaultState::Healed, told);
+        Ok(())
+    }
+
+    async fn jump(&self, nodes: &[usize], lasts: Duration, by_ms: i64) -> Result<()> {
+        for node in nodes {
+            if let Err(why) = self.cluster.shift_clock(*node, by_ms) {
+                self.record(Function::ClockJump, nodes, FaultState::Skipped, Some(format!("{why:#}")));
+                return Ok(());
+            }
+        }
+        self.record(Function::ClockJump, nodes, FaultState::Installed, Some(format!("by {by_ms} ms")));
+        // Time goes on from there, so that this excuses nothing for longer than the jump itself.
+        sleep(lasts).await;
+        for node in nodes {
+            self.cluster.shift_clock(*node, 0)?;
+        }
+        self.record(Function::ClockJump, nodes, FaultState::Healed, None);
+        Ok(())
+    }
+
+    async fn stick_log(&self, nodes: &[usize], lasts: Duration) -> Result<()> {
+        for node in nodes {
+            if let Err(why) = self.cluster.hold_log(*node).await {
+                self.record(Function::StuckLog, nodes, FaultState::Skipped, Some(format!("{why:#}")));
+                return Ok(());
+            }
+        }
+        self.record(Function::StuckLog, nodes, FaultState::Installed, None);
+        sleep(lasts).await;
+        for node in nodes {
+            self.cluster.release_log(*node).await?;
+        }
+        self.record(Function::StuckLog, nodes, FaultState::Healed, None);
         Ok(())
     }
 
@@ -138,13 +213,4 @@ impl Nemesis {
 /// The leader, unless it is a view's memory of a process that we hold or killed.
 fn running_leader(view: &View) -> Option<usize> {
     view.leader().filter(|leader| view.nodes[*leader].run == Run::Up)
-}
-
-fn function(kind: FaultKind) -> Function {
-    match kind {
-        FaultKind::Kill => Function::Kill,
-        FaultKind::KillAll => Function::KillAll,
-        FaultKind::Pause => Function::Pause,
-        FaultKind::RollingRestart => Function::RollingRestart,
-    }
 }
