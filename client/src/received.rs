@@ -23,8 +23,10 @@ pub struct ReceivedMessage {
     pub queue_offset: i64,
     /// Its place in the commitlog.
     pub commitlog_offset: i64,
-    /// What it says, decompressed.
+    /// What it says, decompressed; as it was stored if [`body_error`](Self::body_error) says so.
     pub body: Bytes,
+    /// Why the body is raw: its system flag says that it is compressed, and it cannot be decompressed.
+    pub body_error: Option<String>,
     /// By name, those of the system too.
     pub properties: BTreeMap<String, String>,
     /// The number its sender gave it.
@@ -75,18 +77,23 @@ impl ReceivedMessage {
         self.property(properties::KEYS).unwrap_or_default().split_whitespace()
     }
 
-    /// Reads one stored unit, pulled from `broker_name`.
-    pub(crate) fn of(view: &MessageView<'_>, broker_name: &str) -> Result<Self, message::DecompressError> {
-        let body = message::decompress(view.body, view.sys_flag, PLAIN_BYTES_MAX)?;
+    /// Reads one stored unit, pulled from `broker_name`. A body that cannot be decompressed is handed over raw, with
+    /// the reason: a message that nobody can get past would hold up its queue for ever.
+    pub(crate) fn of(view: &MessageView<'_>, broker_name: &str) -> Self {
+        let (body, body_error) = match message::decompress(view.body, view.sys_flag, PLAIN_BYTES_MAX) {
+            Ok(body) => (Bytes::copy_from_slice(&body), None),
+            Err(error) => (Bytes::copy_from_slice(view.body), Some(error.to_string())),
+        };
         let properties = properties::to_map(&view.properties);
         let is_retry = view.topic.starts_with(protocol::names::RETRY_PREFIX);
         let first_topic = properties.get(properties::RETRY_TOPIC).filter(|_| is_retry);
-        Ok(Self {
+        Self {
             topic: first_topic.cloned().unwrap_or_else(|| view.topic.to_owned()),
             queue: MessageQueue::new(view.topic, broker_name, view.queue_id),
             queue_offset: view.queue_offset,
             commitlog_offset: view.physical_offset,
-            body: Bytes::copy_from_slice(&body),
+            body,
+            body_error,
             flag: view.flag,
             sys_flag: view.sys_flag,
             born_timestamp_ms: view.born_timestamp_ms,
@@ -98,7 +105,7 @@ impl ReceivedMessage {
             body_crc: view.body_crc,
             prepared_transaction_offset: view.prepared_transaction_offset,
             properties,
-        })
+        }
     }
 
     /// Reads stored units that stand one behind the other, as pull and query answers carry them.
@@ -107,7 +114,7 @@ impl ReceivedMessage {
         for unit in message::walk(units) {
             let unit = unit.map_err(|error| error.to_string())?;
             let view = message::parse(unit).map_err(|error| error.to_string())?;
-            messages.push(Self::of(&view, broker_name).map_err(|error| error.to_string())?);
+            messages.push(Self::of(&view, broker_name));
         }
         Ok(messages)
     }
@@ -171,6 +178,19 @@ pub(crate) mod tests {
         let body = protocol::compression::deflate(&[b'a'; 900]);
         let unit = unit("T", &body, "", 0, sys_flag::COMPRESSED);
         assert_eq!(ReceivedMessage::all_of(&unit, "b").unwrap()[0].body, [b'a'; 900].as_slice());
+    }
+
+    /// S29: it is one message's fault, and no reason to stand still.
+    #[test]
+    fn a_plain_body_with_the_mark_of_a_compressed_one_is_handed_over_raw_and_the_rest_goes_on() {
+        let mut units = unit("T", b"before", "", 0, 0);
+        units.extend_from_slice(&unit("T", b"plain all the same", "", 1, sys_flag::COMPRESSED));
+        units.extend_from_slice(&unit("T", b"after", "", 2, 0));
+        let messages = ReceivedMessage::all_of(&units, "b").unwrap();
+        let bodies: Vec<_> = messages.iter().map(|message| &message.body[..]).collect();
+        assert_eq!(bodies, [&b"before"[..], b"plain all the same", b"after"]);
+        assert_eq!(messages.iter().filter(|message| message.body_error.is_some()).count(), 1);
+        assert!(messages[1].body_error.is_some());
     }
 
     #[test]
