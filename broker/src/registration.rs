@@ -194,8 +194,10 @@ async fn register(broker: &Broker, client: &Client, addr: &str) -> Result<(i64, 
         body_crc32: Some(crc),
         zone_name: None,
     };
-    let request =
-        Command::request_of_broker(RequestCode::REGISTER_BROKER).with_header(&header).with_body(body);
+    let request = Command::request_of_broker(RequestCode::REGISTER_BROKER)
+        .with_header(&header)
+        .with(RegisterBroker::TOPICS_ARE_COMPLETE, true)
+        .with_body(body);
     let connection = client.connection(addr).await.map_err(|error| error.to_string())?;
     let reply = connection.call(request, ANSWER_WITHIN).await.map_err(|error| error.to_string())?;
     if reply.code != code::SUCCESS {

@@ -11,6 +11,10 @@ use serde_json::{Value, json};
 /// Where `topic -> brokerName:queues;…` of order topics is kept.
 pub(crate) const ORDER_TOPIC_CONFIG: &str = "ORDER_TOPIC_CONFIG";
 
+/// Broker groups whose write permission an operator has wiped are the keys here, so that a name server that starts
+/// anew does not switch it on.
+pub(crate) const WRITE_PERM_WIPED: &str = "WRITE_PERM_WIPED";
+
 /// Keys and values of one namespace.
 pub(crate) type Table = BTreeMap<String, String>;
 type Namespaces = BTreeMap<String, Table>;

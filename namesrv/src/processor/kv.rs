@@ -37,7 +37,7 @@ pub(super) fn delete(shared: &Shared, command: &Command) -> Answer {
 }
 
 /// Logged here, once: the disk is the operator's concern, not the caller's.
-fn failed(error: &crate::KvError) -> Failure {
+pub(super) fn failed(error: &crate::KvError) -> Failure {
     tracing::error!(%error, "KV config not changed");
     Failure::system(error.to_string())
 }

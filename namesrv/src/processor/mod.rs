@@ -15,7 +15,7 @@ use protocol::{Command, FieldError, Header};
 use remoting::{Connection, Handler, Responder};
 
 use crate::config::Live;
-use crate::kv_config::KvConfig;
+use crate::kv_config::{KvConfig, WRITE_PERM_WIPED};
 use crate::route_table::{Gone, RouteTable};
 
 /// What the parts of a name server share.
@@ -30,7 +30,9 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub fn new(kv: KvConfig, live: Live, clock: Arc<dyn Clock>) -> Self {
-        Self { table: RwLock::default(), kv, live, clock, connections: Mutex::default() }
+        let wiped = kv.list(WRITE_PERM_WIPED).unwrap_or_default().into_keys();
+        let table = RwLock::new(RouteTable::new(wiped));
+        Self { table, kv, live, clock, connections: Mutex::default() }
     }
 
     /// The clock that the table's times are of.
@@ -98,7 +100,7 @@ fn success(request: &Command) -> Command {
     Command::response_to(request, response::SUCCESS)
 }
 
-/// Answers requests. Nothing here waits, but for the changes of the KV config, which go to the disk.
+/// Answers requests. Nothing here waits, but for the changes of what is kept on disk.
 pub(crate) struct Processor {
     shared: Arc<Shared>,
 }
@@ -113,7 +115,10 @@ impl Handler for Processor {
     fn on_request(&self, connection: &Arc<Connection>, request: Command, responder: Responder) {
         let (shared, connection) = (self.shared.clone(), connection.id());
         match request.code {
-            request::PUT_KV_CONFIG | request::DELETE_KV_CONFIG => {
+            request::PUT_KV_CONFIG
+            | request::DELETE_KV_CONFIG
+            | request::WIPE_WRITE_PERM_OF_BROKER
+            | request::ADD_WRITE_PERM_OF_BROKER => {
                 tokio::task::spawn_blocking(move || responder.send(answer(&shared, connection, &request)));
             }
             _ => responder.send(answer(&shared, connection, &request)),

@@ -30,9 +30,11 @@ pub(super) fn register(shared: &Shared, connection: u64, command: &Command) -> A
     let registration = registration(header, body, connection);
     let (group, addr, broker_id) = (registration.group.clone(), registration.addr.clone(), registration.id);
     let switches = shared.live.switches();
+    let is_complete = switches.delete_topic_with_broker_registration
+        || command.ext.get(RegisterBroker::TOPICS_ARE_COMPLETE) == Some("true");
     let registered = shared
         .table_mut()
-        .register(registration, switches.delete_topic_with_broker_registration, shared.now())
+        .register(registration, is_complete, shared.now())
         .map_err(|refused| Failure::system(format!("register broker failed: {refused}")))?;
     log(&registered, &group, broker_id, &addr);
     let (master_addr, ha_server_addr) = registered.master.map(|master| (master.addr, master.ha_addr)).unzip();

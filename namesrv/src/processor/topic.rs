@@ -7,22 +7,30 @@ use protocol::command::route::{
 };
 use protocol::route::{TopicList, TopicRouteData};
 
+use super::kv::failed;
 use super::{Answer, Failure, Shared, read, success};
+use crate::kv_config::WRITE_PERM_WIPED;
 use crate::route_table::Queues;
 
 /// Bits of `topicSysFlag`. RocketMQ: `TopicSysFlag`.
 const UNIT: i32 = 1;
 const UNIT_SUB: i32 = 2;
 
+/// Writes a file: not for an async worker.
 pub(super) fn wipe_write_perm(shared: &Shared, command: &Command) -> Answer {
     let header: WritePerm = read(command)?;
+    if shared.table().group(&header.broker_name).is_some() {
+        shared.kv.put(WRITE_PERM_WIPED, &header.broker_name, "true").map_err(|error| failed(&error))?;
+    }
     let count = shared.table_mut().wipe_write_perm(&header.broker_name);
     tracing::info!(group = header.broker_name, topics = count, "write permission wiped");
     Ok(success(command).with_header(&WipeWritePermResponse { wipe_topic_count: count as i32 }))
 }
 
+/// Writes a file: not for an async worker.
 pub(super) fn add_write_perm(shared: &Shared, command: &Command) -> Answer {
     let header: WritePerm = read(command)?;
+    shared.kv.delete(WRITE_PERM_WIPED, &header.broker_name).map_err(|error| failed(&error))?;
     let count = shared.table_mut().add_write_perm(&header.broker_name);
     tracing::info!(group = header.broker_name, topics = count, "write permission added");
     Ok(success(command).with_header(&AddWritePermResponse { add_topic_count: count as i32 }))

@@ -37,15 +37,24 @@ pub(crate) struct RouteTable {
     groups: BTreeMap<String, Group>,
     /// Topic to broker name to queues. Neither map is empty, and every broker name in it has a group.
     topics: BTreeMap<String, BTreeMap<String, Queues>>,
+    /// Groups whose write permission an operator has wiped: whatever they register, it stays so until it is added
+    /// again. They need not be known.
+    wiped: BTreeSet<String>,
 }
 
 impl RouteTable {
+    /// A table that knows nothing but which groups may not be written to.
+    pub fn new(wiped: impl IntoIterator<Item = String>) -> Self {
+        Self { wiped: wiped.into_iter().collect(), ..Self::default() }
+    }
+
     /// Takes in what one broker says of itself and its topics. With `is_complete`, a leader's topics are all
     /// there are, and others of its group go.
     ///
     /// # Errors
     /// If a broker id that is new here comes with a single topic: that is an increment to a registration this
-    /// name server has not seen. The broker must register in full. Nothing is changed then.
+    /// name server has not seen. The broker must register in full. Or if brokers of another cluster have that
+    /// group name: clients could not tell them apart. Nothing is changed then.
     pub fn register(
         &mut self,
         registration: Registration,
@@ -55,6 +64,14 @@ impl RouteTable {
         let known = self.groups.get(&registration.group);
         if known.is_some_and(|group| group.is_stale(&registration)) {
             return Ok(Registered { is_stale: true, ..Registered::default() });
+        }
+        if let Some(group) = known.filter(|group| group.cluster != registration.cluster) {
+            return Err(Refused::OtherCluster {
+                group: registration.group,
+                cluster: registration.cluster,
+                known: group.cluster.clone(),
+                addr: group.members.values().next().map(|member| member.addr.clone()).unwrap_or_default(),
+            });
         }
         let is_new_id = known.is_none_or(|group| !group.members.contains_key(&registration.id));
         if is_new_id && registration.topics.len() == 1 {
@@ -90,7 +107,7 @@ impl RouteTable {
         let is_acting_slave = registration.id != LEADER_ID && registration.acting_master == Some(true);
         for (topic, queues) in &registration.topics {
             let mut queues = *queues;
-            if is_acting_slave {
+            if is_acting_slave || self.wiped.contains(name) {
                 queues.perm &= !PERM_WRITE;
             }
             match self.topics.entry(topic.clone()).or_default().entry(name.clone()) {
@@ -210,14 +227,18 @@ impl RouteTable {
             .map(|(topic, _)| topic.as_str())
     }
 
-    /// Takes the write permission from all queues of a group; how many topics it has. A registration with newer
-    /// topics brings it back.
+    /// Takes the write permission from all queues of a group, also of those that it registers later; how many
+    /// topics it has. (In RocketMQ a registration with newer topics brings it back: any new topic did.)
     pub fn wipe_write_perm(&mut self, group: &str) -> usize {
+        if self.groups.contains_key(group) {
+            self.wiped.insert(group.to_owned());
+        }
         self.change_perm(group, |perm| perm & !PERM_WRITE)
     }
 
     /// Lets all queues of a group be read and written; how many topics it has.
     pub fn add_write_perm(&mut self, group: &str) -> usize {
+        self.wiped.remove(group);
         self.change_perm(group, |_| PERM_READ | PERM_WRITE)
     }
 
@@ -241,7 +262,10 @@ impl RouteTable {
 
     /// Adds the queues of one topic, group by group, up to the first group that is not known.
     pub fn add_topic(&mut self, topic: &str, queues: impl IntoIterator<Item = (String, Queues)>) {
-        for (group, queues) in queues {
+        for (group, mut queues) in queues {
+            if self.wiped.contains(&group) {
+                queues.perm &= !PERM_WRITE;
+            }
             if !self.groups.contains_key(&group) {
                 return;
             }

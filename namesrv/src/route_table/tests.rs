@@ -267,20 +267,43 @@ fn unregistering_goes_by_address() {
     story.0.check();
 }
 
+/// S28: what an operator switched off stays off until it is switched on.
 #[test]
-fn write_permission_is_wiped_until_newer_topics_come() {
+fn write_permission_is_wiped_until_it_is_added_again() {
     let mut story = Story::default();
     story.register(with_topics(broker(0, 1, version(1, 1)), &[("t1", 7), ("t2", 6)]));
     assert_eq!(story.0.wipe_write_perm("other"), 0);
     assert_eq!(story.0.wipe_write_perm("g"), 2);
     assert_eq!((story.perm("t1"), story.perm("t2")), (Some(5), Some(4)));
-    story.register(with_topics(broker(0, 1, version(1, 1)), &[("t1", 7), ("t2", 6)]));
-    assert_eq!(story.perm("t1"), Some(5), "the same version changes nothing");
+    story.register(with_topics(broker(0, 1, version(1, 2)), &[("t1", 7), ("t2", 6), ("new", 6)]));
+    assert_eq!((story.perm("t1"), story.perm("new")), (Some(5), Some(4)), "a new topic changes nothing");
+    story.0.add_topic("t3", [("g".into(), queues(6))]);
+    assert_eq!(story.perm("t3"), Some(4));
+    // Another leader, and all of them away for a while.
+    story.register(with_topics(broker(0, 2, version(2, 1)), &[("t1", 7), ("t2", 6)]));
+    assert_eq!(story.perm("t1"), Some(5));
+    story.close(1);
+    story.close(2);
+    story.register(with_topics(broker(0, 3, version(3, 1)), &[("t1", 7), ("t2", 6)]));
+    assert_eq!(story.perm("t2"), Some(4));
     assert_eq!(story.0.add_write_perm("g"), 2);
     assert_eq!((story.perm("t1"), story.perm("t2")), (Some(6), Some(6)));
-    story.0.wipe_write_perm("g");
-    story.register(with_topics(broker(0, 1, version(1, 2)), &[("t1", 7), ("t2", 6)]));
+    story.register(with_topics(broker(0, 3, version(3, 2)), &[("t1", 7), ("t2", 6)]));
     assert_eq!(story.perm("t1"), Some(7));
+}
+
+/// S33: a second cluster does not take over the first one's brokers.
+#[test]
+fn a_broker_name_belongs_to_the_cluster_whose_brokers_are_there() {
+    let mut story = Story::default();
+    story.register(broker(0, 1, version(1, 1)));
+    let foreign = || Registration { cluster: "c2".into(), ..broker(0, 9, version(7, 1)) };
+    let refused = story.0.register(foreign(), false, NOW).unwrap_err();
+    assert!(matches!(&refused, Refused::OtherCluster { known, .. } if known == "c"), "{refused}");
+    assert_eq!(story.members(), "0=h:1");
+    story.close(1);
+    story.register(foreign());
+    assert_eq!(story.members(), "0=h:9");
 }
 
 #[test]

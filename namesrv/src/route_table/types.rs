@@ -86,6 +86,11 @@ pub(crate) enum Refused {
     /// RocketMQ answers "register broker failed".
     #[error("broker id {id} of {group} is not known here, and an increment of one topic does not make it so")]
     SingleTopic { group: String, id: i64 },
+    /// S33: it would replace brokers that it has nothing to do with.
+    #[error(
+        "brokerName {group} is taken: cluster {known} has it at {addr}. Give the brokers of cluster {cluster} another brokerName, or stop those of {known} first"
+    )]
+    OtherCluster { group: String, cluster: String, known: String, addr: String },
 }
 
 /// A broker that is no longer in a route.

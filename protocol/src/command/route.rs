@@ -193,6 +193,12 @@ header! {
     }
 }
 
+impl RegisterBroker {
+    /// Ours, beside the header: "true" says that the body has all of the broker's topics, so that others of its group
+    /// are gone. RocketMQ's name servers look at their own `deleteTopicWithBrokerRegistration` instead.
+    pub const TOPICS_ARE_COMPLETE: &str = "topicsAreComplete";
+}
+
 json_body! {
     /// The answer to 901.
     pub struct BrokerMemberGroupBody {
