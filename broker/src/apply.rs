@@ -8,10 +8,11 @@ use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
 use protocol::message::MessageView;
-use raft::{Apply, ApplyError, Reply};
+use raft::{Apply, ApplyError, Halt, Reply};
 use store::codec;
 use store::{
-    Checkpoint, CommitlogOffset, EntryKind, KeyIndex, LogReader, QueueOffset, Queues, SealState, StoredEntry,
+    Checkpoint, CommitlogOffset, DispatchError, EntryKind, KeyIndex, LogReader, QueueOffset, Queues,
+    SealState, StoredEntry,
 };
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
@@ -59,14 +60,17 @@ impl BrokerApply {
         Self { queues, index, tables, holds, signals }
     }
 
-    fn apply_units(&mut self, entry: &StoredEntry) -> Reply {
+    fn apply_units(&mut self, entry: &StoredEntry) -> Result<Reply, Halt> {
+        let payload = entry.payload();
+        // Before anything of the entry can be seen.
+        let delivered = schedule::deliveries(&payload).map_err(|error| Halt::Entry(error.to_string()))?;
+        if !delivered.is_empty() {
+            let tables = self.tables.read().expect("nothing panics while it holds this lock");
+            tables.check_deliveries(&delivered).map_err(Halt::Entry)?;
+        }
         let mut units = Vec::with_capacity(entry.head.unit_count as usize);
-        let mut delivered = Vec::new();
         let each = &mut |unit: &MessageView<'_>, queue_offset: QueueOffset, offset: CommitlogOffset| {
             units.push((queue_offset.0, offset.0));
-            if let Some((level, from)) = schedule::delivery_of(unit) {
-                delivered.push((level, from));
-            }
             if self.holds.is_empty() {
                 return;
             }
@@ -76,47 +80,37 @@ impl BrokerApply {
                 let _ = self.signals.woken.send(pull);
             }
         };
-        let dispatched = store::dispatch_units(
-            &entry.payload(),
-            store::payload_offset(entry),
-            &self.queues,
-            &self.index,
-            each,
-        );
+        let dispatched =
+            store::dispatch_units(&payload, store::payload_offset(entry), &self.queues, &self.index, each);
         // A queue that cannot take a committed unit would hide it from every consumer.
-        dispatched.unwrap_or_else(|error| panic!("entry {} not dispatched: {error}", entry.head.log_index));
+        dispatched.map_err(|error| match error {
+            DispatchError::Unit { .. } => Halt::Entry(error.to_string()),
+            DispatchError::Io(_) | DispatchError::Log(_) => Halt::Disk(error.to_string()),
+        })?;
         if !delivered.is_empty() {
             let mut tables = self.tables.write().expect("nothing panics while it holds this lock");
             for (level, from) in delivered {
-                let is_next = tables.delivered(level, from);
-                assert!(is_next, "delayed message {from} of level {level} is delivered a second time");
+                tables.delivered(level, from);
             }
         }
-        Reply { units, value: Bytes::new() }
+        Ok(Reply { units, value: Bytes::new() })
     }
 
-    fn apply_command(&mut self, entry: &StoredEntry) -> Reply {
-        let outcome = match codec::decode::<Change>(&entry.payload()) {
-            Ok(change) => self.change(&change),
-            Err(error) => {
-                // A later build wrote it: this one must not guess. All nodes of this build do the same.
-                error!(log_index = entry.head.log_index, %error, "command not understood, left out");
-                Outcome::Unknown
-            }
-        };
+    fn apply_command(&mut self, entry: &StoredEntry) -> Result<Reply, Halt> {
+        // A later build wrote it: this one must not guess, and nodes that left it out would differ for ever.
+        let change = codec::decode::<Change>(&entry.payload())
+            .map_err(|error| Halt::Entry(format!("the command is not understood: {error}")))?;
+        let outcome = self.change(&change);
         // Nothing for the proposer is no outcome either: it says that it does not know.
         let value = codec::encode(&outcome)
             .inspect_err(|error| error!(log_index = entry.head.log_index, %error, "outcome not told"));
-        Reply { units: Vec::new(), value: Bytes::from(value.unwrap_or_default()) }
+        Ok(Reply { units: Vec::new(), value: Bytes::from(value.unwrap_or_default()) })
     }
 
     fn change(&mut self, change: &Change) -> Outcome {
         let outcome = self.tables.write().expect("nothing panics while it holds this lock").apply(change);
-        if let Change::DeleteTopic { topic, .. } = change
-            && let Err(error) = self.queues.drop_topic(topic)
-        {
-            // Its queues are empty to readers all the same; only their files stay.
-            warn!(topic, %error, "files of a deleted topic not removed");
+        if let Change::DeleteTopic { topic, .. } = change {
+            self.end_queues(topic);
         }
         if matches!(change, Change::SetProperties { .. }) && outcome == (Outcome::Done { changed: true }) {
             self.refresh_properties();
@@ -125,6 +119,18 @@ impl BrokerApply {
             self.signals.topics_changed.send_modify(|count| *count += 1);
         }
         outcome
+    }
+
+    /// The queues of a deleted topic are empty now, and go on where they are if the topic comes back.
+    fn end_queues(&self, topic: &str) {
+        let ends = self.queues.seal_state().queue_ends;
+        let ends = ends.into_iter().filter(|(name, ..)| name == topic);
+        let ends: Vec<_> = ends.map(|(_, queue_id, end)| (queue_id as i32, end as i64)).collect();
+        self.tables.write().expect("nothing panics while it holds this lock").note_begins(topic, ends);
+        if let Err(error) = self.queues.drop_topic(topic) {
+            // They are empty to readers all the same; only their files stay.
+            warn!(topic, %error, "files of a deleted topic not removed");
+        }
     }
 
     /// They may hold a permission, which name servers are told with the topics.
@@ -146,11 +152,11 @@ impl BrokerApply {
 }
 
 impl Apply for BrokerApply {
-    fn apply(&mut self, entry: &StoredEntry) -> Reply {
+    fn apply(&mut self, entry: &StoredEntry) -> Result<Reply, Halt> {
         match entry.head.kind {
             EntryKind::Units => self.apply_units(entry),
             EntryKind::Command => self.apply_command(entry),
-            EntryKind::Blank | EntryKind::Membership => Reply::default(),
+            EntryKind::Blank | EntryKind::Membership => Ok(Reply::default()),
         }
     }
 

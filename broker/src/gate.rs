@@ -20,7 +20,7 @@ use crate::server::Broker;
 const FORWARD_WITHIN: Duration = Duration::from_millis(2_500);
 /// How long a node without a leader looks for one before it says so: a planned handover takes a few
 /// milliseconds, and a client's retry costs more than this.
-const LEADER_WITHIN: Duration = Duration::from_millis(400);
+pub const LEADER_WITHIN: Duration = Duration::from_millis(400);
 /// How long a node that leads no more may still answer: a handover takes a few milliseconds.
 const LAST_WORD_WITHIN: Duration = Duration::from_millis(200);
 /// How soon it looks again where the node it took for the leader says that it is not.

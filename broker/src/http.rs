@@ -177,6 +177,7 @@ pub fn status_of(broker: &Broker) -> Value {
         "leader": view.leader.map(node_name),
         "ready": unready(&view).is_none(),
         "fenced": view.fenced,
+        "halted": view.halted,
         "fatal": view.fatal,
         "lastLogIndex": view.last_log_index,
         "commitIndex": view.commit_index,
@@ -239,8 +240,8 @@ async fn healthz(State(broker): State<Arc<Broker>>) -> Response {
 
 /// Why the node does not serve clients. It does if it leads and is ready, or follows a leader that it knows.
 fn unready(view: &View) -> Option<String> {
-    match (&view.fatal, view.role) {
-        (Some(fatal), _) => Some(fatal.clone()),
+    match (view.fatal.as_ref().or(view.halted.as_ref()), view.role) {
+        (Some(reason), _) => Some(reason.clone()),
         (None, Role::Leader) if !view.is_ready() => {
             Some("leads, but a majority has not confirmed it yet".to_owned())
         }

@@ -22,6 +22,7 @@ mod peer;
 mod peers;
 mod processor;
 mod registration;
+mod room;
 mod run;
 mod schedule;
 mod server;

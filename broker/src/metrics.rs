@@ -112,6 +112,17 @@ fn topics(broker: &Broker, text: &mut Text<'_>) {
             }
         }
     }
+    text.family(
+        "rocketmq_delayed_set_aside_total",
+        "counter",
+        "Delayed messages that this node could not deliver as leader.",
+    );
+    for level in 1..=broker.config.messages.delay_levels_ms.len() {
+        let level = level.to_string();
+        let counter = broker.stats.find(stat::DELAY_SET_ASIDE_NUMS, &level);
+        let count = counter.map_or(0, |counter| counter.total());
+        text.value("rocketmq_delayed_set_aside_total", &[("level", &level)], count as f64);
+    }
     text.gauge("rocketmq_topic_number", "Topics.", names.len() as f64);
     text.gauge(
         "rocketmq_consumer_group_number",

@@ -100,6 +100,9 @@ async fn forward(broker: &Arc<Broker>, origin: Origin, frame: &[u8]) -> PeerResp
 }
 
 async fn propose(broker: &Broker, change: Change) -> PeerResponse {
+    if let Err(error) = broker.check_room(&change) {
+        return PeerResponse::Failed(error.to_string());
+    }
     match submit::submit_here(&broker.node, &change, SUBMIT_WITHIN).await {
         Ok(outcome) => PeerResponse::Outcome(outcome),
         Err(SubmitHereError::NotLeader { .. }) => PeerResponse::NotLeader,

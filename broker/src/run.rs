@@ -26,8 +26,9 @@ use crate::peer::About;
 use crate::peers::PeerDoor;
 use crate::registration::{self, Registrar};
 use crate::schedule;
-use crate::server::{Broker, Clients};
+use crate::server::{Broker, Clients, SUBMIT_WITHIN};
 use crate::stats::Stats;
+use crate::submit;
 use crate::tables::Tables;
 
 /// Keeps a second process off the store. Source: RocketMQ `StorePathConfigHelper.getLockFile`.
@@ -234,6 +235,7 @@ fn start(config: BrokerConfig, platform: &Platform) -> Result<Started, RunError>
         started_ms: platform.clock.wall_ms(),
         memory_bytes: platform::memory_bytes(),
         tables,
+        room: Mutex::default(),
         is_disk_full: AtomicBool::new(false),
         clients: Mutex::new(Clients::default()),
         connections: Mutex::default(),
@@ -283,9 +285,9 @@ fn node_config(config: &BrokerConfig) -> NodeConfig {
 async fn store_offsets(broker: Arc<Broker>) {
     let clock = Arc::clone(&broker.platform.clock);
     let submitter = Arc::clone(&broker);
-    let submit = move |change| {
+    let submit = move |term, change| {
         let broker = Arc::clone(&submitter);
-        async move { broker.submit(change).await }
+        async move { submit::submit_in_term(&broker.node, term, &change, SUBMIT_WITHIN).await }
     };
     broker.offsets.clone().run(move || clock.wall_ms(), submit).await;
 }

@@ -3,37 +3,55 @@
 //! A delivered message names the schedule record it fulfils. Applying it moves the level's progress in the
 //! replicated tables, so delivery and bookkeeping are one log entry: a new leader goes on exactly behind it, and
 //! a fail-over neither loses nor doubles a delayed message.
+//!
+//! What is due is decided from applied state, in one term: a leader that is ready has applied everything earlier
+//! leaders delivered, delivers one batch of a level after the other, and proposes each in the term in which it was
+//! decided. So a delivery that does not follow the last one is a broken log, and stops applying.
 
-use std::sync::Arc;
+mod arrivals;
+
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use protocol::message::{self, MessageView, UnitFields, properties};
+use protocol::message::{self, MessageView, UnitError, UnitFields, properties};
 use protocol::names;
 use raft::{Proposal, ProposeError};
 use store::QueueOffset;
 use tokio::sync::watch;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::server::Broker;
+use crate::stats::name as stat;
+use crate::tables::{Change, Tables};
+use arrivals::{Arrivals, Moment};
 
-/// How often the levels are looked at. Source: RocketMQ `ScheduleMessageService.DELAY_FOR_A_WHILE`.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often the levels are looked at. Source: RocketMQ `ScheduleMessageService.DELAY_FOR_A_WHILE`, halved, because
+/// a record may come just after one look and be due just after another.
+const LOOK: Duration = Duration::from_millis(50);
 /// Messages of one level delivered as one entry.
 const BATCH_MESSAGES: usize = 64;
 /// Bytes after which a batch of deliveries is closed.
 const BATCH_BYTES: usize = 256 << 10;
-/// How long to wait for certainty about a delivery whose outcome is unknown.
-const CERTAIN_WITHIN: Duration = Duration::from_secs(5);
+/// After a failure a level is tried again after this time.
+const AGAIN: Duration = Duration::from_millis(500);
+/// A node without a leader for so long may have missed what was stored meanwhile.
+const LEADERLESS_MAX: Duration = Duration::from_secs(10);
+/// A node that has more entries to apply than this is not level with its group.
+const LEVEL_ENTRIES_MAX: u64 = 256;
 
-/// On a delivered message: `level,offset` of the schedule record it fulfils. Ours; clients take it for one of
-/// the user's.
-const DELIVERY: &str = "__DELIVERY";
+/// Set in a delivered unit's prepared-transaction offset, which no delayed message has a use for: below it stand the
+/// level (8 bits) and the offset (48 bits) of the schedule record it fulfils.
+const DELIVERS: i64 = 1 << 62;
+const LEVEL_BITS: u32 = 48;
+const OFFSET_MAX: i64 = (1 << LEVEL_BITS) - 1;
+/// Until November 2026 that stood in this property, as `level,offset`.
+const OLD_DELIVERY: &str = "__DELIVERY";
 
 /// The delay level a message asks for; 0 for none.
 pub fn level(properties: &str) -> i32 {
     properties::get(properties, properties::DELAY_TIME_LEVEL)
-        .and_then(|level| level.parse().ok())
+        .and_then(|level| level.trim().parse().ok())
         .unwrap_or(0)
 }
 
@@ -53,112 +71,259 @@ pub fn delay(properties: &mut String, topic: &str, queue_id: i32, levels_ms: &[u
     Some(level)
 }
 
-/// Which schedule record (level, offset) a unit fulfils, if it is a delivery.
-pub fn delivery_of(unit: &MessageView<'_>) -> Option<(i32, i64)> {
-    // The mark is cheap to look for; the property only where it stands.
-    if unit.prepared_transaction_offset == 0 {
-        return None;
+/// Of an entry's units, the schedule records (level, offset) that they fulfil, in order.
+///
+/// # Errors
+/// If these are no units.
+pub fn deliveries(units: &[u8]) -> Result<Vec<(i32, i64)>, UnitError> {
+    let mut found = Vec::new();
+    for unit in message::walk(units) {
+        let unit = unit?;
+        // Cheap to look at, and zero in almost every unit.
+        let mark = message::prepared_transaction_offset(unit)?;
+        if mark & DELIVERS != 0 && mark > 0 {
+            found.push((((mark ^ DELIVERS) >> LEVEL_BITS) as i32, mark & OFFSET_MAX));
+        } else if mark != 0 {
+            found.extend(old_delivery(&message::parse(unit)?));
+        }
     }
-    let (level, offset) = unit.property(DELIVERY)?.split_once(',')?;
+    Ok(found)
+}
+
+fn old_delivery(unit: &MessageView<'_>) -> Option<(i32, i64)> {
+    let (level, offset) = unit.property(OLD_DELIVERY)?.split_once(',')?;
     Some((level.parse().ok()?, offset.parse().ok()?))
 }
 
-/// Delivers what is due while this node leads, until shutdown.
+/// Delivers what is due while this node leads, until shutdown. Every node notes when records come, for it may lead
+/// when they are due.
 pub async fn deliver(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            _ = shutdown.wait_for(|stop| *stop) => return,
-        }
-        for level in 1..=broker.config.messages.delay_levels_ms.len() as i32 {
-            while broker.is_ready() && !broker.is_disk_full() && deliver_batch(&broker, level).await {}
-        }
-    }
-}
-
-/// Delivers what is due of one level, as one entry; says whether there may be more.
-async fn deliver_batch(broker: &Broker, level: i32) -> bool {
-    let due = match due(broker, level) {
-        Ok(Some(due)) => due,
-        Ok(None) => return false,
-        Err(error) => {
-            warn!(level, error, "delayed messages not read; trying again");
-            return false;
+    let delays_ms = broker.config.messages.delay_levels_ms.iter();
+    let arrivals: Vec<_> =
+        delays_ms.map(|delay_ms| Arrivals::new(Duration::from_millis(*delay_ms))).collect();
+    let level_count = arrivals.len() as i32;
+    let arrivals = Arc::new(Mutex::new(arrivals));
+    let looking = async {
+        let mut led_at = None;
+        loop {
+            look(&broker, &mut led_at, &mut arrivals.lock().unwrap_or_else(PoisonError::into_inner));
+            tokio::time::sleep(LOOK).await;
         }
     };
-    let count = due.count;
-    match broker.node.propose(Proposal::Units { payload: due.units, count }).await {
-        Ok(receipt) => {
-            debug!(level, count, log_index = receipt.log_index, "delayed messages delivered");
-            true
+    let delivering = async {
+        let mut levels: Vec<_> = (1..=level_count).map(Level::new).collect();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            for level in &mut levels {
+                level.deliver(&broker, &arrivals).await;
+            }
         }
-        // Whether it is in the log decides whether the same messages are proposed again: wait until all that
-        // could have been committed is applied. The tables know then.
-        Err(ProposeError::Unknown) => broker.node.read_index(CERTAIN_WITHIN).await.is_ok(),
-        Err(error) => {
-            debug!(level, %error, "delayed messages not delivered; trying again");
-            false
+    };
+    tokio::select! {
+        () = looking => {}
+        () = delivering => {}
+        _ = shutdown.wait_for(|stop| *stop) => {}
+    }
+}
+
+/// `led_at`: when this node last had a leader. Through an election it stays level with its group.
+fn look(broker: &Broker, led_at: &mut Option<Duration>, arrivals: &mut [Arrivals]) {
+    let now = Moment { monotonic: broker.monotonic(), wall_ms: broker.now_ms() };
+    let is_level = {
+        let view = broker.views.borrow();
+        if view.leader.is_some() {
+            *led_at = Some(now.monotonic);
+        }
+        led_at.is_some_and(|at| now.monotonic - at < LEADERLESS_MAX)
+            && view.halted.is_none()
+            && view.applied_index + LEVEL_ENTRIES_MAX >= view.known_commit_index
+    };
+    for (n, arrivals) in arrivals.iter_mut().enumerate() {
+        let Some(queue) = broker.queues.get(names::SCHEDULE_TOPIC, n as u32) else { continue };
+        let next = broker.tables().delay_progress(n as i32 + 1).max(0) as u64;
+        arrivals.look(now, queue.max().0, next, is_level);
+    }
+}
+
+/// One delay level, as this node delivers it.
+struct Level {
+    level: i32,
+    /// In this term a proposal's outcome is unknown, so that what is next is unknown too: the next leader knows,
+    /// which may be this node again.
+    unsure_in: Option<u64>,
+    /// Tried again at this time.
+    not_before: Duration,
+    /// The next batch is one record, because more were too large.
+    one_by_one: bool,
+}
+
+/// What is to be proposed.
+enum Due {
+    /// Messages of a level.
+    Messages { units: BytesMut, count: u32 },
+    /// A record that can never be delivered.
+    Undeliverable { offset: i64, reason: String },
+}
+
+impl Level {
+    fn new(level: i32) -> Self {
+        Self { level, unsure_in: None, not_before: Duration::ZERO, one_by_one: false }
+    }
+
+    async fn deliver(&mut self, broker: &Arc<Broker>, arrivals: &Arc<Mutex<Vec<Arrivals>>>) {
+        while !broker.is_disk_full() && broker.monotonic() >= self.not_before {
+            let Some(term) = broker.serving_term().filter(|term| self.unsure_in != Some(*term)) else {
+                return;
+            };
+            if !has_more(broker, self.level) {
+                return;
+            }
+            // Everything is read after the term was: nothing older than it can be decided on.
+            let reading = {
+                let (broker, arrivals, level) = (Arc::clone(broker), Arc::clone(arrivals), self.level);
+                let count_max = if self.one_by_one { 1 } else { BATCH_MESSAGES };
+                tokio::task::spawn_blocking(move || due(&broker, &arrivals, level, count_max))
+            };
+            match reading.await {
+                Ok(Ok(None)) => return,
+                Ok(Ok(Some(due))) => self.propose(broker, term, due).await,
+                Ok(Err(error)) => {
+                    warn!(level = self.level, error, "delayed messages not read; trying again");
+                    self.not_before = broker.monotonic() + AGAIN;
+                }
+                // The runtime goes down.
+                Err(_) => return,
+            }
+        }
+    }
+
+    async fn propose(&mut self, broker: &Broker, term: u64, due: Due) {
+        let level = self.level;
+        let (proposal, count) = match due {
+            Due::Messages { units, count } => (Proposal::Units { payload: units, count }, count),
+            Due::Undeliverable { offset, reason } => {
+                error!(
+                    level,
+                    offset,
+                    reason,
+                    "a delayed message cannot be delivered and is set aside: it stays in {}",
+                    names::SCHEDULE_TOPIC
+                );
+                broker.stats.counter(stat::DELAY_SET_ASIDE_NUMS, &level.to_string()).add(1);
+                match crate::submit::proposal(&Change::SetDelayedAside { level, offset }) {
+                    Ok(proposal) => (proposal, 0),
+                    Err(error) => {
+                        error!(level, offset, %error, "not set aside");
+                        self.not_before = broker.monotonic() + AGAIN;
+                        return;
+                    }
+                }
+            }
+        };
+        match broker.node.propose_in_term(term, proposal).await {
+            Ok(receipt) => {
+                self.one_by_one = false;
+                debug!(level, count, log_index = receipt.log_index, "delayed messages delivered");
+            }
+            Err(ProposeError::Unknown) => self.unsure_in = Some(term),
+            Err(ProposeError::TooLarge { .. }) if count > 1 => self.one_by_one = true,
+            Err(error) => {
+                debug!(level, %error, "delayed messages not delivered; trying again");
+                self.not_before = broker.monotonic() + LOOK;
+            }
         }
     }
 }
 
-struct Due {
-    units: BytesMut,
-    count: u32,
+/// Whether the level has a record that is not delivered, due or not.
+fn has_more(broker: &Broker, level: i32) -> bool {
+    let queue = broker.queues.get(names::SCHEDULE_TOPIC, (level - 1) as u32);
+    queue.is_some_and(|queue| queue.max().0 as i64 > broker.tables().delay_progress(level))
 }
 
-fn due(broker: &Broker, level: i32) -> Result<Option<Due>, String> {
+fn due(
+    broker: &Broker,
+    arrivals: &Mutex<Vec<Arrivals>>,
+    level: i32,
+    count_max: usize,
+) -> Result<Option<Due>, String> {
     let Some(queue) = broker.queues.get(names::SCHEDULE_TOPIC, (level - 1) as u32) else { return Ok(None) };
-    let delay_ms = broker.config.messages.delay_levels_ms[(level - 1) as usize];
     let first = broker.tables().delay_progress(level).max(queue.min().0 as i64);
-    let now_ms = broker.now_ms() as i64;
-    let mut due = Due { units: BytesMut::new(), count: 0 };
-    let units = queue.read(QueueOffset(first as u64), BATCH_MESSAGES).map_err(|error| error.to_string())?;
+    let (mut payload, mut count) = (BytesMut::new(), 0);
+    let units = queue.read(QueueOffset(first as u64), count_max).map_err(|error| error.to_string())?;
     for (n, unit) in units.iter().enumerate() {
+        let offset = first + n as i64;
         let record = broker.log.slice(unit.offset, unit.size).map_err(|error| error.to_string())?;
         let view = message::parse(&record).map_err(|error| error.to_string())?;
-        // A clock that went back must not hold messages for longer than their delay.
-        let due_ms = (view.store_timestamp_ms + delay_ms as i64).min(now_ms + delay_ms as i64);
-        if due_ms > now_ms {
+        view.verify_body().map_err(|error| error.to_string())?;
+        let is_due = {
+            let arrivals = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+            arrivals[(level - 1) as usize].is_due(offset as u64, view.store_timestamp_ms, broker.monotonic())
+        };
+        if !is_due {
             break;
         }
-        deliver_record(&view, level, first + n as i64, &mut due)?;
-        if due.units.len() >= BATCH_BYTES {
+        let before = payload.len();
+        let outcome = deliver_record(&view, &broker.tables(), level, offset, &mut payload).and_then(|()| {
+            let (bytes, limit) = (payload.len() - before, broker.node.entry_bytes_max());
+            if bytes > limit {
+                return Err(format!("delivered it has {bytes} bytes, an entry at most {limit}"));
+            }
+            Ok(())
+        });
+        if let Err(reason) = outcome {
+            if count == 0 {
+                return Ok(Some(Due::Undeliverable { offset, reason }));
+            }
+            payload.truncate(before);
+            break;
+        }
+        count += 1;
+        if payload.len() >= BATCH_BYTES {
             break;
         }
     }
-    Ok((due.count > 0).then_some(due))
+    Ok((count > 0).then_some(Due::Messages { units: payload, count }))
 }
 
-fn deliver_record(view: &MessageView<'_>, level: i32, offset: i64, due: &mut Due) -> Result<(), String> {
-    let mut stored = view.properties.clone().into_owned();
-    let topic =
-        view.property(properties::REAL_TOPIC).ok_or("a schedule record without REAL_TOPIC")?.to_owned();
+/// S14: a topic may have fewer queues by now than when its message was sent; consumers read no others.
+fn readable_queue(tables: &Tables, topic: &str, queue_id: i32) -> i32 {
+    let queues = tables.topic(topic).map_or(0, |topic| topic.read_queue_nums);
+    if queues > 0 && !(0..queues).contains(&queue_id) { queue_id.rem_euclid(queues) } else { queue_id }
+}
+
+fn deliver_record(
+    view: &MessageView<'_>,
+    tables: &Tables,
+    level: i32,
+    offset: i64,
+    units: &mut BytesMut,
+) -> Result<(), String> {
+    let topic = view.property(properties::REAL_TOPIC).ok_or("it has no REAL_TOPIC")?;
     let queue_id = view.property(properties::REAL_QUEUE_ID).and_then(|id| id.parse().ok()).unwrap_or(0);
-    // Level, topic and queue stay in the properties, as on RocketMQ: consumers read the level there.
-    properties::set(&mut stored, DELIVERY, &format!("{level},{offset}"));
+    let queue_id = readable_queue(tables, topic, queue_id);
+    if offset > OFFSET_MAX {
+        return Err(format!("its offset {offset} is above {OFFSET_MAX}"));
+    }
+    // The properties are the record's own, so that what was accepted can be delivered. Level, topic and queue stay
+    // in them, as on RocketMQ: consumers read the level there.
     let fields = UnitFields {
-        topic: &topic,
+        topic,
         queue_id,
-        // Where the schedule record lies; it is never 0, for the log begins with a header.
-        prepared_transaction_offset: view.physical_offset,
-        ..UnitFields::copy_of(view, &stored)
+        prepared_transaction_offset: mark(level, offset),
+        ..UnitFields::copy_of(view, &view.properties)
     };
-    message::encode_unit(&fields, &mut due.units).map_err(|error| error.to_string())?;
-    due.count += 1;
-    Ok(())
+    message::encode_unit(&fields, units).map_err(|error| error.to_string())
 }
 
-/// Kept out of what a client sends: it would claim to fulfil a record.
-pub fn strip(properties: &mut String) {
-    if properties::get(properties, DELIVERY).is_some() {
-        properties::remove(properties, DELIVERY);
-    }
+fn mark(level: i32, offset: i64) -> i64 {
+    DELIVERS | i64::from(level) << LEVEL_BITS | offset
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tables::TopicConfig;
 
     const LEVELS: [u64; 3] = [1_000, 5_000, 10_000];
 
@@ -200,13 +365,60 @@ mod tests {
         let mut record = BytesMut::new();
         message::encode_unit(&fields, &mut record).unwrap();
         message::seal_unit(&mut record, 7, 4_096, 9);
-        let mut due = Due { units: BytesMut::new(), count: 0 };
-        deliver_record(&message::parse(&record).unwrap(), 2, 7, &mut due).unwrap();
-        let units = due.units.freeze();
+        let mut units = BytesMut::new();
+        deliver_record(&message::parse(&record).unwrap(), &Tables::default(), 2, 7, &mut units).unwrap();
+        let units = units.freeze();
         let delivered = message::parse(&units).unwrap();
         assert_eq!((delivered.topic, delivered.queue_id, delivered.body), ("T", 1, &b"later"[..]));
-        assert_eq!(delivery_of(&delivered), Some((2, 7)));
+        assert_eq!(deliveries(&units).unwrap(), [(2, 7)]);
+        assert_eq!(delivered.properties, stored, "S12: what was accepted fits");
         assert_eq!(delivered.property("KEYS"), Some("k"));
         assert_eq!(level(&delivered.properties), 2, "as consumers of RocketMQ see it");
+    }
+
+    #[test]
+    fn s14_a_message_comes_into_a_queue_that_is_read() {
+        let mut tables = Tables::default();
+        assert_eq!(readable_queue(&tables, "T", 9), 9, "a topic that is gone");
+        let topics = vec![TopicConfig::new("T", 4, 6)];
+        tables.apply(&Change::PutTopics { topics, only_new: false, now_ms: 1 });
+        assert_eq!([3, 4, 9, -1].map(|queue_id| readable_queue(&tables, "T", queue_id)), [3, 0, 1, 3]);
+    }
+
+    #[test]
+    fn every_level_and_offset_is_found_again_and_other_marks_are_none() {
+        for (level, offset) in [(1, 0), (18, 1), (127, OFFSET_MAX)] {
+            let mark = mark(level, offset);
+            assert!(mark > 0);
+            assert_eq!((((mark ^ DELIVERS) >> LEVEL_BITS) as i32, mark & OFFSET_MAX), (level, offset));
+        }
+        assert_eq!(deliveries(&[]).unwrap(), []);
+        assert!(deliveries(b"no units").is_err());
+    }
+
+    /// Logs from before November 2026.
+    #[test]
+    fn a_delivery_that_names_its_record_in_a_property_is_understood() {
+        let host = "10.0.0.1:10911".parse().unwrap();
+        let mut units = BytesMut::new();
+        for (prepared_transaction_offset, properties) in
+            [(0, "__DELIVERY\u{1}1,1\u{2}"), (4_096, "__DELIVERY\u{1}3,42\u{2}"), (4_096, "a\u{1}b\u{2}")]
+        {
+            let fields = UnitFields {
+                topic: "T",
+                queue_id: 0,
+                flag: 0,
+                sys_flag: 0,
+                born_timestamp_ms: 5,
+                born_host: host,
+                store_host: host,
+                reconsume_times: 0,
+                prepared_transaction_offset,
+                body: b"later",
+                properties,
+            };
+            message::encode_unit(&fields, &mut units).unwrap();
+        }
+        assert_eq!(deliveries(&units).unwrap(), [(3, 42)], "a client's own property says nothing");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use platform::Platform;
@@ -23,9 +23,10 @@ use crate::long_poll::LongPolls;
 use crate::peer::About;
 use crate::processor::pull::HeldPull;
 use crate::registration::Registrar;
+use crate::room::Room;
 use crate::stats::Stats;
 use crate::submit::{self, SubmitError};
-use crate::tables::{Change, Outcome, Tables};
+use crate::tables::{BYTES_MAX, Change, OffsetRow, Outcome, Tables};
 
 /// How long a change of the tables may take before whoever asked for it is told that the outcome is unknown.
 pub const SUBMIT_WITHIN: Duration = Duration::from_secs(3);
@@ -66,6 +67,8 @@ pub struct Broker {
     pub started_ms: u64,
     /// Bytes of memory of this machine: decides what counts as "in memory".
     pub memory_bytes: u64,
+    /// What is known of the tables' size.
+    pub(crate) room: Mutex<Room>,
     /// No room for messages any more: sends are refused until old segments went or somebody made room.
     pub(crate) is_disk_full: AtomicBool,
     pub(crate) tables: Arc<RwLock<Tables>>,
@@ -137,6 +140,11 @@ impl Broker {
         self.views.borrow().serving_term()
     }
 
+    /// The newest offset that a consumer stored at this leader and that is not in the tables yet.
+    pub fn offset_on_its_way(&self, group: &str, topic: &str, queue_id: i32) -> Option<i64> {
+        self.offsets.get(self.serving_term()?, group, topic, queue_id)
+    }
+
     /// Whether the disk has no room for messages any more.
     pub fn is_disk_full(&self) -> bool {
         self.is_disk_full.load(Ordering::Relaxed)
@@ -165,11 +173,42 @@ impl Broker {
         self.connections.lock().expect("nothing panics while it holds this lock")
     }
 
+    /// Whether the tables have room for what `change` would add to them; counts it in if so.
+    ///
+    /// # Errors
+    /// `Refused`, with both numbers.
+    pub fn check_room(&self, change: &Change) -> Result<(), SubmitError> {
+        let wanted = self.tables().growth(change);
+        self.take_room(wanted)
+    }
+
+    /// Whether the tables have room for an offset of a queue that they have none of; counts it in if so.
+    ///
+    /// # Errors
+    /// `Refused`, with both numbers.
+    pub fn check_room_for_offset(&self, row: &OffsetRow) -> Result<(), SubmitError> {
+        let wanted = self.tables().offset_growth(row);
+        self.take_room(wanted)
+    }
+
+    fn take_room(&self, wanted: u64) -> Result<(), SubmitError> {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let promised = room.promise(wanted, BYTES_MAX, self.monotonic(), || self.tables().bytes());
+        promised.map_err(|bytes| {
+            SubmitError::Refused(format!(
+                "topics, groups and offsets take {bytes} bytes, {wanted} more would exceed the limit of {BYTES_MAX} bytes"
+            ))
+        })
+    }
+
     /// Gets a change of the tables committed, here or at the leader.
     ///
     /// # Errors
     /// As [`SubmitError`] says.
     pub async fn submit(&self, change: Change) -> Result<Outcome, SubmitError> {
+        if self.is_ready() {
+            self.check_room(&change)?;
+        }
         submit::submit(&self.node, change, SUBMIT_WITHIN).await
     }
 

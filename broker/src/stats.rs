@@ -37,6 +37,8 @@ pub mod name {
     pub const GROUP_GET_SIZE: &str = "GROUP_GET_SIZE";
     /// Messages sent back, by `topic@group`.
     pub const SNDBCK_PUT_NUMS: &str = "SNDBCK_PUT_NUMS";
+    /// Delayed messages that could not be delivered, by level.
+    pub const DELAY_SET_ASIDE_NUMS: &str = "DELAY_SET_ASIDE_NUMS";
     /// Messages put, by cluster.
     pub const BROKER_PUT_NUMS: &str = "BROKER_PUT_NUMS";
     /// Messages got, by cluster.

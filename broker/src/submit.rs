@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft::{CallError, Node, Proposal, ProposeError};
-use store::codec;
+use raft::{CallError, Node, Proposal, ProposeError, Receipt};
+use store::codec::{self, CodecError};
 
 use crate::peer::{PeerRequest, PeerResponse};
 use crate::tables::{Change, Outcome};
@@ -32,14 +32,19 @@ impl SubmitError {
 
 /// Proposes `change` here, or at the leader, and waits until it is applied there.
 ///
+/// A node that led when it was asked and leads no more refuses: what it decided may be old by now (it may have been
+/// stopped in between), and whoever asked may have asked the new leader for something newer. Only a change that makes
+/// what is missing, or that nobody minds to come late, goes to the new leader then.
+///
 /// # Errors
 /// As [`SubmitError`] says, at the latest after `within`.
 pub async fn submit(node: &Node, change: Change, within: Duration) -> Result<Outcome, SubmitError> {
+    let led = node.view().is_leader();
     match submit_here(node, &change, within).await {
-        Err(SubmitHereError::NotLeader { leader: Some(leader) }) => {
+        Err(SubmitHereError::NotLeader { leader: Some(leader) }) if !led || change.may_come_late() => {
             submit_at(node, leader, change, within).await
         }
-        Err(SubmitHereError::NotLeader { leader: None }) => Err(SubmitError::NoLeader),
+        Err(SubmitHereError::NotLeader { .. }) => Err(SubmitError::NoLeader),
         Err(SubmitHereError::Other(error)) => Err(error),
         Ok(outcome) => Ok(outcome),
     }
@@ -61,9 +66,41 @@ pub enum SubmitHereError {
 /// # Errors
 /// As [`SubmitHereError`] says.
 pub async fn submit_here(node: &Node, change: &Change, within: Duration) -> Result<Outcome, SubmitHereError> {
-    let command = codec::encode(change)
-        .map_err(|error| SubmitHereError::Other(SubmitError::Refused(error.to_string())))?;
-    let proposed = node.propose(Proposal::Command(Bytes::from(command)));
+    let proposal =
+        proposal(change).map_err(|error| SubmitHereError::Other(SubmitError::Refused(error.to_string())))?;
+    outcome_of(node.propose(proposal), within).await
+}
+
+/// Proposes what was decided while this node led `term`, in that term or not at all.
+///
+/// # Errors
+/// As [`SubmitError`] says.
+pub async fn submit_in_term(
+    node: &Node,
+    term: u64,
+    change: &Change,
+    within: Duration,
+) -> Result<Outcome, SubmitError> {
+    let proposal = proposal(change).map_err(|error| SubmitError::Refused(error.to_string()))?;
+    match outcome_of(node.propose_in_term(term, proposal), within).await {
+        Err(SubmitHereError::NotLeader { .. }) => Err(SubmitError::NoLeader),
+        Err(SubmitHereError::Other(error)) => Err(error),
+        Ok(outcome) => Ok(outcome),
+    }
+}
+
+/// A change as the log has it.
+///
+/// # Errors
+/// If it is too large.
+pub fn proposal(change: &Change) -> Result<Proposal, CodecError> {
+    Ok(Proposal::Command(Bytes::from(codec::encode(change)?)))
+}
+
+async fn outcome_of(
+    proposed: impl Future<Output = Result<Receipt, ProposeError>>,
+    within: Duration,
+) -> Result<Outcome, SubmitHereError> {
     let receipt = match tokio::time::timeout(within, proposed).await {
         Err(_) => {
             return Err(SubmitHereError::Other(SubmitError::Unknown(format!(

@@ -13,15 +13,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use platform::{Clock, OsClock, Platform};
 use raft::{
-    Apply, ApplyError, BoxFuture, Node, NodeConfig, NodeId, PeerHandler, Proposal, ProposeError, Reply,
+    Apply, ApplyError, BoxFuture, Halt, Node, NodeConfig, NodeId, PeerHandler, Proposal, ProposeError, Reply,
 };
 use store::{Checkpoint, FlushMode, LogReader, SealState, StoredEntry};
 
 struct Nothing;
 
 impl Apply for Nothing {
-    fn apply(&mut self, _entry: &StoredEntry) -> Reply {
-        Reply::default()
+    fn apply(&mut self, _entry: &StoredEntry) -> Result<Reply, Halt> {
+        Ok(Reply::default())
     }
 
     fn checkpoint(&mut self) -> Result<(SealState, Vec<u8>), ApplyError> {

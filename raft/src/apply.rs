@@ -25,13 +25,29 @@ impl ApplyError {
     }
 }
 
+/// A committed entry that the application cannot take in. The node applies nothing from it on, and says so:
+/// guessed or left out, its tables would differ from the other nodes' for ever.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Halt {
+    /// The entry is at fault, or this build: the node stays and says so.
+    #[error("{0}")]
+    Entry(String),
+    /// This node's disk is at fault: the node stops for good, as with any failed write.
+    #[error("{0}")]
+    Disk(String),
+}
+
 /// The application's state: a function of the committed log.
 ///
 /// All methods are called on the node's own thread, one at a time. None may block or sync.
 pub trait Apply: Send + 'static {
     /// Takes in one committed entry of units or one command. They come in log order, each exactly once
     /// since the checkpoint last restored.
-    fn apply(&mut self, entry: &StoredEntry) -> Reply;
+    ///
+    /// # Errors
+    /// If it cannot be taken in. Nothing more is applied and no checkpoint is asked for in this run of the node,
+    /// so that the next start tries the same entry again, perhaps with a build that understands it.
+    fn apply(&mut self, entry: &StoredEntry) -> Result<Reply, Halt>;
 
     /// After each run of entries: everything up to `upto` (inclusive) is applied. For write-outs and
     /// wake-ups.

@@ -34,6 +34,9 @@ pub enum ProposeError {
     /// Nothing was proposed: the node is stopped.
     #[error("the node is stopped")]
     Stopped,
+    /// Nothing was proposed: the node cannot apply what is committed.
+    #[error("the node applies nothing any more: {0}")]
+    Halted(String),
 }
 
 /// No linearizable answer could be given.
@@ -52,6 +55,9 @@ pub enum ReadIndexError {
     /// The node is stopped.
     #[error("the node is stopped")]
     Stopped,
+    /// The node cannot apply what is committed.
+    #[error("the node applies nothing any more: {0}")]
+    Halted(String),
 }
 
 /// A call to a peer's application gave no answer.

@@ -13,6 +13,7 @@ mod config;
 mod error;
 mod fence;
 mod files;
+mod halt;
 mod log_store;
 mod network;
 mod node;
@@ -28,7 +29,7 @@ mod view;
 /// Names a node for ever: n0 is 1, n1 is 2, and so on.
 pub type NodeId = u64;
 
-pub use apply::{Apply, ApplyError, Reply};
+pub use apply::{Apply, ApplyError, Halt, Reply};
 pub use config::{ConfigError, NodeConfig, Timing};
 pub use error::{CallError, ChangeError, ProposeError, ReadIndexError, ShutdownError, StartError};
 pub use node::{BoxFuture, Node, PeerHandler, Proposal, ReadIndex, Receipt};

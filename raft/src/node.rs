@@ -27,7 +27,7 @@ use crate::network::frame::Kind;
 use crate::network::{LaneError, Network};
 use crate::proposer::Proposer;
 use crate::run::{self, Stop};
-use crate::state_machine::{Chosen, RaftHandle};
+use crate::state_machine::{Chosen, Halted, RaftHandle};
 use crate::types::{LogId, Types};
 use crate::view::View;
 
@@ -94,6 +94,7 @@ pub(crate) struct Shared {
     pub(crate) reader: LogReader,
     pub(crate) files: std::sync::Weak<Files>,
     pub(crate) chosen: Chosen,
+    pub(crate) halted: watch::Receiver<Option<Halted>>,
     pub(crate) local_addr: SocketAddr,
     pub(crate) stop: mpsc::UnboundedSender<Stop>,
     /// Becomes true when the thread holds nothing any more.
@@ -146,7 +147,29 @@ impl Node {
         &self,
         proposal: Proposal,
     ) -> impl Future<Output = Result<Receipt, ProposeError>> + Send + use<> {
-        let enqueued = self.shared.proposer.propose(proposal, &self.shared.views.borrow());
+        self.propose_decided(proposal, None)
+    }
+
+    /// As [`Node::propose`], for what was decided from the state as this node had it while it led `term`: in any
+    /// other term the proposal is refused as `NotLeader`, even if this node leads again. Another leader may have
+    /// decided the same meanwhile, or something newer.
+    ///
+    /// # Errors
+    /// As [`ProposeError`] says. After `Unknown` the term is over, or the node stopped.
+    pub fn propose_in_term(
+        &self,
+        term: u64,
+        proposal: Proposal,
+    ) -> impl Future<Output = Result<Receipt, ProposeError>> + Send + use<> {
+        self.propose_decided(proposal, Some(term))
+    }
+
+    fn propose_decided(
+        &self,
+        proposal: Proposal,
+        decided_in: Option<u64>,
+    ) -> impl Future<Output = Result<Receipt, ProposeError>> + Send + use<> {
+        let enqueued = self.shared.proposer.propose(proposal, decided_in, &self.shared.views.borrow());
         let node = self.shared.node;
         async move {
             match enqueued?.await {
@@ -158,6 +181,11 @@ impl Node {
                 Err(_) => Err(ProposeError::Unknown),
             }
         }
+    }
+
+    /// The most payload bytes that one proposal may have.
+    pub fn entry_bytes_max(&self) -> usize {
+        self.shared.proposer.entry_bytes_max()
     }
 
     /// Follows the node. Every change of leader, term and readiness becomes visible, though a slow
@@ -192,6 +220,10 @@ impl Node {
             }
             Ok(Err(RaftError::Fatal(_))) => return Err(ReadIndexError::Stopped),
         };
+        // raft counts what was passed over as applied.
+        if let Some(halted) = &*self.shared.halted.borrow() {
+            return Err(ReadIndexError::Halted(halted.reason.clone()));
+        }
         let term = confirmed.committed_leader_id().term;
         Ok(ReadIndex { term, leader: self.shared.node, log_index: confirmed.index() })
     }
@@ -316,6 +348,7 @@ impl Node {
     /// As [`ChangeError`] says. After `TimedOut` the purge still happens, once no follower is being
     /// sent what is to go.
     pub async fn purge_before(&self, offset: CommitlogOffset) -> Result<CommitlogOffset, ChangeError> {
+        self.refuse_if_halted()?;
         let reader = &self.shared.reader;
         let Some(boundary) = self.boundary_below(offset)? else { return Ok(reader.ends().min) };
         let deadline = Instant::now() + PURGE_TIME_MAX;
@@ -367,6 +400,7 @@ impl Node {
     /// # Errors
     /// As [`ChangeError`] says.
     pub async fn checkpoint_now(&self) -> Result<(), ChangeError> {
+        self.refuse_if_halted()?;
         let (done, written) = oneshot::channel();
         let ask = self.shared.raft.with_state_machine(move |machine| {
             machine.checkpoint_now(done);
@@ -378,6 +412,12 @@ impl Node {
             Ok(Err(error)) => Err(ChangeError::Refused(error.to_string())),
             Err(_) => Err(ChangeError::Stopped),
         }
+    }
+
+    fn refuse_if_halted(&self) -> Result<(), ChangeError> {
+        self.shared.halted.borrow().as_ref().map_or(Ok(()), |halted| {
+            Err(ChangeError::Refused(format!("the node applies nothing any more: {}", halted.reason)))
+        })
     }
 
     /// Stops: no more proposals, a last checkpoint, everything on disk, the log marked clean. Handing

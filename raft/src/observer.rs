@@ -12,7 +12,7 @@ use tracing::info;
 
 use crate::NodeId;
 use crate::network::Network;
-use crate::state_machine::RaftHandle;
+use crate::state_machine::{Halted, RaftHandle};
 use crate::types::Types;
 use crate::view::{PeerView, Role, Serving, View};
 
@@ -31,6 +31,8 @@ pub(crate) struct Observer {
     pub(crate) views: watch::Sender<View>,
     /// The readiness that was published last: time ends it without any change in the view.
     pub(crate) was_ready: AtomicBool,
+    /// Where applying stopped, if it did.
+    pub(crate) halted: watch::Receiver<Option<Halted>>,
 }
 
 impl Observer {
@@ -112,9 +114,10 @@ impl Observer {
             _ => self.network.was_led_by(*leader, metrics.current_term, silence_max),
         });
         let fatal = metrics.running_state.as_ref().err().map(ToString::to_string);
+        let halted = self.halted.borrow().clone();
         let leads = role == Role::Leader && metrics.current_leader == Some(self.node);
         let serving = match metrics.last_quorum_acked {
-            _ if !leads || !applied_own_term || fatal.is_some() => Serving::No,
+            _ if !leads || !applied_own_term || halted.is_some() || fatal.is_some() => Serving::No,
             _ if voters == [self.node] => Serving::Alone,
             Some(at) => Serving::Since { quorum_acked: at.into_inner(), lease: self.lease },
             None => Serving::No,
@@ -126,11 +129,16 @@ impl Observer {
             serving,
             last_log_index: metrics.last_log_index.unwrap_or(0),
             commit_index: index(&metrics.local_committed),
-            applied_index: index(&metrics.last_applied),
+            known_commit_index: index(&metrics.local_committed.max(metrics.cluster_committed)),
+            // raft counts what was passed over as applied.
+            applied_index: halted
+                .as_ref()
+                .map_or_else(|| index(&metrics.last_applied), |halted| halted.applied_index),
             purged_index: index(&metrics.purged),
             peers: self.peers(metrics),
             voters,
             fenced: self.network.is_fenced(),
+            halted: halted.map(|halted| halted.reason),
             fatal,
         }
     }

@@ -93,16 +93,25 @@ impl Proposer {
         (Self { queue, bytes, entry_bytes_max }, Queue(receiver))
     }
 
-    /// Puts a proposal into the queue, in the order of calls; the receiver hears of it.
+    pub(crate) fn entry_bytes_max(&self) -> usize {
+        self.entry_bytes_max
+    }
+
+    /// Puts a proposal into the queue, in the order of calls; the receiver hears of it. `decided_in` is the term
+    /// in which the caller decided on it, where that matters.
     pub(crate) fn propose(
         &self,
         proposal: Proposal,
+        decided_in: Option<u64>,
         view: &View,
     ) -> Result<oneshot::Receiver<Outcome>, ProposeError> {
         if view.fatal.is_some() {
             return Err(ProposeError::Stopped);
         }
-        if !view.is_leader() {
+        if let Some(reason) = &view.halted {
+            return Err(ProposeError::Halted(reason.clone()));
+        }
+        if !view.is_leader() || decided_in.is_some_and(|term| term != view.term) {
             return Err(ProposeError::NotLeader { leader: view.leader });
         }
         let (content, unit_count) = match proposal {

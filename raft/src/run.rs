@@ -20,6 +20,7 @@ use crate::config::{NodeConfig, raft_settings};
 use crate::error::StartError;
 use crate::fence::{self, Fence};
 use crate::files::Files;
+use crate::halt;
 use crate::log_store::LogStore;
 use crate::network::{self, Network};
 use crate::node::{PeerHandler, Shared};
@@ -142,8 +143,15 @@ async fn start(
     }
 
     let chosen = Chosen::default();
-    let machine =
-        StateMachine::new(apply, Arc::clone(&files), recovery.checkpoint, chosen.clone(), writer.clone())?;
+    let (halted_tx, halted) = watch::channel(None);
+    let machine = StateMachine::new(
+        apply,
+        Arc::clone(&files),
+        recovery.checkpoint,
+        chosen.clone(),
+        writer.clone(),
+        halted_tx,
+    )?;
     let mut log_store = LogStore::new(Arc::clone(&files));
     let state = log_store.get_log_state().await.map_err(|error| StartError::Raft(error.to_string()))?;
     let is_new = state.last_log_id.is_none() && files.vote().is_none();
@@ -179,10 +187,12 @@ async fn start(
         tick: Duration::from_millis(config.timing.heartbeat_ms),
         views: views_tx,
         was_ready: AtomicBool::new(false),
+        halted: halted.clone(),
     };
     // Before anybody can look: a view without anything in it would tell of a term that went back.
     observer.look(&raft);
     tokio::spawn(observer.run(raft.clone()));
+    tokio::spawn(halt::keep(halted.clone(), Arc::clone(&network), raft.clone()));
     let members: BTreeSet<_> = config.members.keys().copied().collect();
     let may_form = is_new && config.bootstrap;
     if fenced {
@@ -207,6 +217,7 @@ async fn start(
         reader: files.reader().clone(),
         files: Arc::downgrade(&files),
         chosen,
+        halted,
         local_addr,
         stop: stop_tx,
         gone,

@@ -15,10 +15,10 @@ use openraft::{OptionalSend, Raft};
 use serde::{Deserialize, Serialize};
 use store::codec::{self, Record};
 use store::{Checkpoint, CommitlogOffset, EntryKind, Keep, LogPoint, StoredEntry};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
-use crate::apply::{Apply, ApplyError, Reply};
+use crate::apply::{Apply, ApplyError, Halt, Reply};
 use crate::files::Files;
 use crate::types::{
     Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, StoredMembershipForm, Types, log_id, log_point,
@@ -46,6 +46,17 @@ pub(crate) struct StateMachine {
     /// The boundary that retention wants to be the snapshot.
     chosen: Chosen,
     writer: CheckpointWriter,
+    /// Set once an entry could not be taken in.
+    halted: watch::Sender<Option<Halted>>,
+}
+
+/// Where applying stopped for good, and why.
+#[derive(Clone, Debug)]
+pub(crate) struct Halted {
+    /// Last entry that was applied.
+    pub(crate) applied_index: u64,
+    /// In a sentence.
+    pub(crate) reason: String,
 }
 
 /// A boundary, handed from retention to the state machine.
@@ -90,6 +101,7 @@ impl StateMachine {
         checkpoint: Option<Checkpoint>,
         chosen: Chosen,
         writer: CheckpointWriter,
+        halted: watch::Sender<Option<Halted>>,
     ) -> Result<Self, ApplyError> {
         let mut applied = None;
         let mut next_offset = CommitlogOffset(0);
@@ -111,6 +123,7 @@ impl StateMachine {
             since_checkpoint_bytes: 0,
             chosen,
             writer,
+            halted,
         })
     }
 
@@ -118,8 +131,12 @@ impl StateMachine {
         &mut **self.apply.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state after the last applied entry; `next_offset` is where the log goes on.
+    /// The state after the last applied entry; `next_offset` is where the log goes on. None once an entry could
+    /// not be taken in: parts of it may be in the state.
     fn capture(&mut self, next_offset: CommitlogOffset) -> Option<Checkpoint> {
+        if self.is_halted() {
+            return None;
+        }
         let last = self.applied?;
         let (seal, app) = match self.apply().checkpoint() {
             Ok(state) => state,
@@ -168,17 +185,25 @@ impl StateMachine {
         checkpoints.iter().any(|known| Some(known.last) == self.applied && known.keep != Keep::Newest)
     }
 
-    fn take_in(&mut self, entry: &Entry) -> Reply {
+    fn is_halted(&self) -> bool {
+        self.halted.borrow().is_some()
+    }
+
+    /// Applies nothing any more. The node stays: it keeps the log and its votes, and tells why.
+    fn halt(&mut self, id: &LogId, halt: &Halt) {
+        let reason = format!("cannot apply entry {} of term {}: {halt}", id.index, id.leader_id.term);
+        error!(log_index = id.index, term = id.leader_id.term, reason = %halt, "nothing more is applied on this node");
+        let applied_index = self.applied.map_or(0, |applied| applied.log_index);
+        self.halted.send_replace(Some(Halted { applied_index, reason }));
+    }
+
+    fn take_in(&mut self, entry: &Entry) -> Result<Reply, Halt> {
         let id: LogId = entry.log_id();
         // Drafts come only from a test that has no log, and leave gaps.
-        if let Some(applied) = self.applied.filter(|_| entry.sealed().is_some()) {
-            assert!(
-                applied.log_index + 1 == id.index,
-                "entry {} applied after {}",
-                id.index,
-                applied.log_index
-            );
-            assert!(applied.term <= id.leader_id.term, "entry {id} applied after {applied}");
+        if let Some(applied) = self.applied.filter(|_| entry.sealed().is_some())
+            && (applied.log_index + 1 != id.index || applied.term > id.leader_id.term)
+        {
+            return Err(Halt::Entry(format!("it does not follow entry {applied}, the last one applied")));
         }
         if let Some(stored) = entry.sealed() {
             self.checkpoint_at_boundary(stored);
@@ -189,7 +214,7 @@ impl StateMachine {
         let mut reply = Reply::default();
         if let Some(stored) = entry.sealed() {
             if matches!(stored.head.kind, EntryKind::Units | EntryKind::Command) {
-                reply = self.apply().apply(stored);
+                reply = self.apply().apply(stored)?;
             }
             self.next_offset = stored.head.end();
             self.since_checkpoint_bytes += u64::from(stored.head.entry_bytes);
@@ -200,7 +225,7 @@ impl StateMachine {
         {
             self.writer.save(&self.files, checkpoint, Keep::Newest, None);
         }
-        reply
+        Ok(reply)
     }
 
     fn tell_applied(&mut self) {
@@ -225,9 +250,21 @@ impl RaftStateMachine<Types> for StateMachine {
         let (mut run_entries, mut run_bytes) = (0, 0);
         while let Some(item) = entries.next().await {
             let (entry, responder) = item?;
-            let reply = self.take_in(&entry);
-            if let Some(responder) = responder {
-                responder.send(reply);
+            // raft counts what comes here as applied; `View` and `read_index` know better. Whoever waits hears
+            // that the outcome is unknown.
+            if self.is_halted() {
+                continue;
+            }
+            match self.take_in(&entry) {
+                Ok(reply) => {
+                    if let Some(responder) = responder {
+                        responder.send(reply);
+                    }
+                }
+                Err(halt @ Halt::Entry(_)) => self.halt(&entry.log_id(), &halt),
+                Err(Halt::Disk(reason)) => {
+                    return Err(io::Error::other(format!("cannot apply {}: {reason}", entry.log_id())));
+                }
             }
             run_entries += 1;
             run_bytes += entry.sealed().map_or(0, |stored| u64::from(stored.head.entry_bytes));

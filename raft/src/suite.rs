@@ -8,8 +8,9 @@ use openraft::testing::log::{StoreBuilder, Suite};
 use platform::Platform;
 use store::{Checkpoint, LogReader, SealState, StoredEntry};
 use tempfile::TempDir;
+use tokio::sync::watch;
 
-use crate::apply::{Apply, ApplyError, Reply};
+use crate::apply::{Apply, ApplyError, Halt, Reply};
 use crate::config::NodeConfig;
 use crate::files::Files;
 use crate::log_store::LogStore;
@@ -19,8 +20,8 @@ use crate::types::Types;
 struct Nothing;
 
 impl Apply for Nothing {
-    fn apply(&mut self, _entry: &StoredEntry) -> Reply {
-        Reply::default()
+    fn apply(&mut self, _entry: &StoredEntry) -> Result<Reply, Halt> {
+        Ok(Reply::default())
     }
 
     fn checkpoint(&mut self) -> Result<(SealState, Vec<u8>), ApplyError> {
@@ -53,6 +54,7 @@ impl StoreBuilder<Types, LogStore, StateMachine, TempDir> for Builder {
             recovery.checkpoint,
             Chosen::default(),
             writer,
+            watch::Sender::new(None),
         )
         .unwrap();
         Ok((dir, LogStore::new(files), machine))

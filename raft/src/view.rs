@@ -54,6 +54,8 @@ pub struct View {
     pub last_log_index: u64,
     /// Last entry it knows to be committed.
     pub commit_index: u64,
+    /// Last entry it knows to be committed, though it may not have it yet.
+    pub known_commit_index: u64,
     /// Last entry it has applied.
     pub applied_index: u64,
     /// Last entry it has dropped from the front of its log.
@@ -67,6 +69,9 @@ pub struct View {
     /// It may have forgotten entries it once acknowledged, and neither votes nor campaigns until it has
     /// caught up.
     pub fenced: bool,
+    /// Why it applies nothing any more, though it runs: a committed entry that this build or this node cannot
+    /// take in. It keeps its log and votes, but does not lead or serve.
+    pub halted: Option<String>,
     /// Why it stopped for good: a failed write, a broken promise. The process should end. Also set after a
     /// shutdown, which whoever asked for it knows.
     pub fatal: Option<String>,

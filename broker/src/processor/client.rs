@@ -15,6 +15,7 @@ use super::send_check;
 use super::topic_create;
 use crate::clients::{ClientInfo, ConnectionId, ConsumerBeat};
 use crate::exchange::{Answer, Origin, refuse};
+use crate::gate::{Forwarded, LEADER_WITHIN, Verdict};
 use crate::server::Broker;
 use crate::tables::{GroupConfig, TopicConfig};
 
@@ -169,23 +170,33 @@ pub fn closed(broker: &Broker, connection: ConnectionId) {
     }
 }
 
-/// Code 38, from this node's own table: consumers send their heartbeats to every node.
+/// Code 38. Consumers send their heartbeats to every node, but not at the same moment: the leader's table counts, so
+/// that all clients of a group divide the same queues. Another node's own table is better than none.
 pub fn consumer_list(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answer) {
     let header = header!(GetConsumerList, request, answer);
-    let consumer_id_list = broker.clients().consumers.client_ids(&header.consumer_group);
-    if !consumer_id_list.is_empty() {
-        let body = ConsumerList { consumer_id_list }.to_bytes();
-        return answer.send(Command::response_to(&request, code::SUCCESS).with_body(body));
-    }
     if broker.is_ready() || origin.is_forwarded() {
-        let remark = format!("no consumer for this group, {}", header.consumer_group);
-        return answer.send(refuse(&request, code::SYSTEM_ERROR, remark));
+        return answer.send(own_consumer_list(broker, &request, &header.consumer_group));
     }
-    // The Go client takes an error for "no consumers" and lets go of its queues: the leader may know better.
     let broker = Arc::clone(broker);
-    tokio::spawn(broker.answer_elsewhere(origin, request, answer, |broker, origin, request, answer| {
-        consumer_list(&broker, origin, request, answer);
-    }));
+    tokio::spawn(async move {
+        let leaders = match broker.verdict(LEADER_WITHIN).await {
+            Verdict::There(leader) => match broker.forward(leader, &origin, &request).await {
+                Forwarded::Reply(reply) if reply.code == code::SUCCESS => Some(reply),
+                _ => None,
+            },
+            Verdict::Here | Verdict::Nobody => None,
+        };
+        // The Go client takes an error for "no consumers" and lets go of its queues.
+        answer.send(leaders.unwrap_or_else(|| own_consumer_list(&broker, &request, &header.consumer_group)));
+    });
+}
+
+fn own_consumer_list(broker: &Broker, request: &Command, group: &str) -> Command {
+    let consumer_id_list = broker.clients().consumers.client_ids(group);
+    if consumer_id_list.is_empty() {
+        return refuse(request, code::SYSTEM_ERROR, format!("no consumer for this group, {group}"));
+    }
+    Command::response_to(request, code::SUCCESS).with_body(ConsumerList { consumer_id_list }.to_bytes())
 }
 
 /// Code 46: whether the broker can filter as the client wants.

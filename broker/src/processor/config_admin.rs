@@ -44,6 +44,9 @@ pub fn get(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answ
     answer.send(Command::response_to(&request, code::SUCCESS).with_header(&header).with_body(text));
 }
 
+/// Longer than any value that means something.
+const VALUE_BYTES_MAX: usize = 4_096;
+
 /// Code 25: sets values for the whole group, all of them or none.
 pub fn update(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
     let Ok(wanted) = Properties::parse(&request.body, "updateBrokerConfig") else {
@@ -53,6 +56,13 @@ pub fn update(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: A
         wanted.entries().iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect();
     if properties.keys().any(|key| BLACK_LIST.contains(&key.as_str())) {
         return answer.send(refuse(&request, code::NO_PERMISSION, "Can not update config in black list."));
+    }
+    if let Some((name, value)) = properties.iter().find(|(_, value)| value.len() > VALUE_BYTES_MAX) {
+        let remark = format!(
+            "{name} has a value of {} bytes, above the limit of {VALUE_BYTES_MAX} bytes",
+            value.len()
+        );
+        return answer.send(refuse(&request, code::SYSTEM_ERROR, remark));
     }
     if let Err(error) = broker.live.check(broker.tables().properties(), &properties) {
         return answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string()));

@@ -10,11 +10,16 @@ use protocol::command::admin::{
 };
 use protocol::{Command, ResponseCode as code, names};
 
-use super::{data_version, header, send_check};
+use super::{data_version, header, send_check, topic_create};
 use crate::clients::ClientInfo;
 use crate::exchange::{Answer, Origin, refuse};
 use crate::server::Broker;
-use crate::tables::{Change, GroupConfig};
+use crate::tables::{Change, GroupConfig, TopicConfig};
+
+/// As many as a topic may have.
+const QUEUES_MAX: i32 = 65_536;
+/// A retry policy that anybody needs has some hundred bytes.
+const RETRY_POLICY_BYTES_MAX: usize = 4_096;
 
 /// The bit of RocketMQ's mask that stands for reading. Source: `SubscriptionGroupManager`, `PermName.INDEX_PERM_READ`.
 const FORBIDDEN_TO_READ: i32 = 1 << 2;
@@ -43,6 +48,17 @@ fn put_checked(broker: &Arc<Broker>, request: Command, groups: Vec<SubscriptionG
         if let Err(error) = names::validate_group(&group.group_name) {
             return answer.send(refuse(&request, code::INVALID_PARAMETER, error.to_string()));
         }
+        if !(0..=QUEUES_MAX).contains(&group.retry_queue_nums) {
+            let remark = format!("retryQueueNums {} is not in 0..={QUEUES_MAX}", group.retry_queue_nums);
+            return answer.send(refuse(&request, code::INVALID_PARAMETER, remark));
+        }
+        let policy_bytes = group.group_retry_policy.to_string().len();
+        if policy_bytes > RETRY_POLICY_BYTES_MAX {
+            let remark = format!(
+                "groupRetryPolicy of {policy_bytes} bytes exceeds the limit of {RETRY_POLICY_BYTES_MAX} bytes"
+            );
+            return answer.send(refuse(&request, code::INVALID_PARAMETER, remark));
+        }
         // RocketMQ knows no attribute of a group either.
         if let Some(name) = group.attributes.keys().next() {
             let name = name.trim_start_matches(['+', '-']);
@@ -56,9 +72,18 @@ fn put(broker: &Arc<Broker>, request: Command, groups: Vec<GroupConfig>, only_ne
     let broker = Arc::clone(broker);
     tokio::spawn(async move {
         let name = groups[0].name.clone();
+        let retry_topics = wider_retry_topics(&broker, &groups);
         let change = Change::PutGroups { groups, only_new, now_ms: broker.now_ms() };
         if let Err(error) = broker.submit(change).await {
             return answer.send(super::not_submitted(&request, &error));
+        }
+        if !retry_topics.is_empty() {
+            let now_ms = broker.now_ms();
+            let change = Change::PutTopics { topics: retry_topics, only_new: false, now_ms };
+            if let Err(error) = broker.submit(change).await {
+                return answer.send(super::not_submitted(&request, &error));
+            }
+            topic_create::tell_name_servers(&broker).await;
         }
         let reply = Command::response_to(&request, code::SUCCESS);
         let asked = request.code == protocol::RequestCode::GET_SUBSCRIPTIONGROUP_CONFIG;
@@ -68,6 +93,23 @@ fn put(broker: &Arc<Broker>, request: Command, groups: Vec<GroupConfig>, only_ne
             None => reply,
         });
     });
+}
+
+/// S14: more retry queues want a retry topic that has as many. Fewer leave it as it is, for messages may wait in any
+/// of its queues, and consumers read those it has.
+fn wider_retry_topics(broker: &Broker, groups: &[GroupConfig]) -> Vec<TopicConfig> {
+    let tables = broker.tables();
+    let wider = groups.iter().filter_map(|group| {
+        let known = tables.topic(&names::retry_topic(&group.name))?;
+        let wanted = group.retry_queue_nums;
+        let is_wider = wanted > known.read_queue_nums || wanted > known.write_queue_nums;
+        is_wider.then(|| TopicConfig {
+            read_queue_nums: wanted.max(known.read_queue_nums),
+            write_queue_nums: wanted.max(known.write_queue_nums),
+            ..known.clone()
+        })
+    });
+    wider.collect()
 }
 
 /// Code 207.

@@ -13,12 +13,18 @@ use crate::tables::{Change, LockedQueue, Outcome};
 /// A lock not renewed for so long is free. Source: RocketMQ `rocketmq.broker.rebalance.lockMaxLiveTime`.
 const LEASE_MS: u64 = 60_000;
 
+/// Of a group, a client, a topic and a broker group.
+const NAME_BYTES_MAX: usize = 1_024;
+
 /// Takes or renews locks, and tells which of those asked for the client holds now.
 pub fn lock(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
     let asked = match LockBatch::read(&request.body) {
         Ok(asked) => asked,
         Err(error) => return answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string())),
     };
+    if let Some(remark) = too_long(&asked) {
+        return answer.send(refuse(&request, code::INVALID_PARAMETER, remark));
+    }
     let broker = Arc::clone(broker);
     tokio::spawn(async move {
         let change = Change::Lock {
@@ -38,6 +44,14 @@ pub fn lock(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Ans
             Err(error) => super::not_submitted(&request, &error),
         });
     });
+}
+
+/// Names longer than any real one, which would stay in the tables as long as the lock.
+fn too_long(asked: &LockBatch) -> Option<String> {
+    let queues = asked.mq_set.iter().flat_map(|queue| [&queue.topic, &queue.broker_name]);
+    let longest = queues.chain([&asked.consumer_group, &asked.client_id]).max_by_key(|name| name.len())?;
+    (longest.len() > NAME_BYTES_MAX)
+        .then(|| format!("a name of {} bytes exceeds the limit of {NAME_BYTES_MAX} bytes", longest.len()))
 }
 
 /// Gives locks back; those of other clients stay.

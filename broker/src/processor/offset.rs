@@ -11,10 +11,11 @@ use protocol::{Command, ResponseCode as code};
 use store::{Boundary, QueueOffset};
 
 use super::{header, pull_read};
+use crate::consumer_offset::Stored;
 use crate::exchange::{Answer, Origin, refuse};
-use crate::gate::{Forwarded, Verdict};
+use crate::gate::{self, Forwarded, Verdict};
 use crate::server::Broker;
-use crate::tables::{Change, OffsetRow};
+use crate::tables::{Change, OffsetRow, TopicConfig};
 
 /// How long a question for a consumer offset waits for somebody who may answer it: nearly as long as clients do,
 /// because some take any error for "none stored" and skip messages.
@@ -67,17 +68,18 @@ fn answer_consumer_offset(broker: &Broker, request: &Command, answer: Answer) {
     let tables = broker.tables();
     let stored = tables
         .pending_reset(group, topic, queue_id)
-        .or_else(|| broker.offsets.get(group, topic, queue_id))
+        .or_else(|| broker.offset_on_its_way(group, topic, queue_id))
         .or_else(|| tables.consumer_offset(group, topic, queue_id));
     // A group never seen before that reads a queue which still has its first message begins there. So it does
     // where that message is still to come: told "none stored", it would ask for the end next, and skip what is
-    // sent in between.
-    let begins_at_first = tables.topic(topic).is_some() && pull_read::ends(broker, topic, queue_id).0 == 0;
+    // sent in between. The queue of a topic that was deleted and made again has its first message where it began anew.
+    let min = pull_read::ends(broker, topic, queue_id).0;
+    let begins_at_first = tables.topic(topic).is_some() && min <= tables.begin(topic, queue_id);
     drop(tables);
     let offset = match stored {
         Some(offset) if offset >= 0 => Some(offset),
         _ if header.set_zero_if_not_found == Some(false) => None,
-        _ => begins_at_first.then_some(0),
+        _ => begins_at_first.then_some(min),
     };
     answer.send(match offset {
         Some(offset) => Command::response_to(request, code::SUCCESS).with("offset", offset),
@@ -98,14 +100,26 @@ pub fn update_consumer_offset(broker: &Arc<Broker>, _origin: Origin, request: Co
         Ok(header) => header,
         Err(error) => return answer.send(refuse(&request, code::INVALID_PARAMETER, error.to_string())),
     };
+    // Taken in this term, or not at all.
+    let Some(term) = broker.serving_term() else { return answer.send(gate::not_leader(&request)) };
+    if header.commit_offset < 0 {
+        let remark = format!("commitOffset {} is negative", header.commit_offset);
+        return answer.send(refuse(&request, code::INVALID_PARAMETER, remark));
+    }
     let tables = broker.tables();
     if tables.group(&header.consumer_group).is_none() {
         let remark = format!("Group {} not exist!", header.consumer_group);
         return answer.send(refuse(&request, code::SUBSCRIPTION_GROUP_NOT_EXIST, remark));
     }
-    if tables.topic(&header.topic).is_none() {
+    let Some(topic) = tables.topic(&header.topic) else {
         let remark = format!("Topic {} not exist!", header.topic);
         return answer.send(refuse(&request, code::TOPIC_NOT_EXIST, remark));
+    };
+    if !has_queue(broker, topic, header.queue_id) {
+        let queues = topic.read_queue_nums.max(topic.write_queue_nums);
+        let remark =
+            format!("queueId {} is none of the {queues} queues of {}", header.queue_id, header.topic);
+        return answer.send(refuse(&request, code::INVALID_PARAMETER, remark));
     }
     let reset = tables.pending_reset(&header.consumer_group, &header.topic, header.queue_id);
     drop(tables);
@@ -119,17 +133,29 @@ pub fn update_consumer_offset(broker: &Arc<Broker>, _origin: Origin, request: Co
         queue_id: header.queue_id,
         queue_offset: header.commit_offset,
     };
-    if request.is_oneway() {
-        return broker.offsets.store(row);
+    if let Err(error) = broker.check_room_for_offset(&row) {
+        return answer.send(super::not_submitted(&request, &error));
     }
-    let applied = broker.offsets.store_and_wait(row);
+    if request.is_oneway() {
+        return broker.offsets.store(term, row);
+    }
+    let applied = broker.offsets.store_and_wait(term, row);
     tokio::spawn(async move {
-        answer.send(if applied.await.unwrap_or(false) {
-            Command::response_to(&request, code::SUCCESS)
-        } else {
-            crate::gate::unknown(&request, "the consumer offset was not acknowledged by a majority")
+        answer.send(match applied.await.unwrap_or(Stored::Unknown) {
+            Stored::Yes => Command::response_to(&request, code::SUCCESS),
+            Stored::No => gate::not_leader(&request),
+            Stored::Unknown => {
+                gate::unknown(&request, "the consumer offset was not acknowledged by a majority")
+            }
         });
     });
+}
+
+/// Whether a topic has that queue, or had it and still holds messages there.
+fn has_queue(broker: &Broker, topic: &TopicConfig, queue_id: i32) -> bool {
+    queue_id >= 0
+        && (queue_id < topic.read_queue_nums.max(topic.write_queue_nums)
+            || pull_read::ends(broker, &topic.name, queue_id).1 > 0)
 }
 
 /// Code 30: the end of a queue, exclusive.
@@ -238,6 +264,10 @@ fn rows_to_reset(broker: &Broker, header: &ResetOffset) -> Result<Vec<OffsetRow>
         if tables.group(&header.group).is_none() {
             let remark = format!("Group {} does not exist", header.group);
             return Err((code::SUBSCRIPTION_GROUP_NOT_EXIST, remark));
+        }
+        if let Some(queue_id) = header.queue_id.filter(|id| *id >= 0 && !has_queue(broker, topic, *id)) {
+            let remark = format!("queueId {queue_id} is none of the queues of {}", header.topic);
+            return Err((code::INVALID_PARAMETER, remark));
         }
         topic.read_queue_nums
     };

@@ -9,7 +9,7 @@ use protocol::command::admin::{
 };
 use protocol::command::offset::{CloneGroupOffset, CorrectionOffsets, QueryCorrectionOffset};
 use protocol::route::TopicList;
-use protocol::{Command, ResponseCode as code};
+use protocol::{Command, ResponseCode as code, names};
 
 use super::offset::store_time_at;
 use super::{header, pull_read};
@@ -61,7 +61,8 @@ fn of_topic(broker: &Broker, group: &str, topic: &str) -> ConsumeStats {
     let queues = broker.tables().topic(topic).map(|topic| topic.read_queue_nums);
     for queue_id in 0..queues.unwrap_or(0) {
         let (_, broker_offset) = pull_read::ends(broker, topic, queue_id);
-        let consumer_offset = stored(broker, group, topic, queue_id).unwrap_or(0);
+        let consumer_offset =
+            stored(broker, group, topic, queue_id).unwrap_or_else(|| broker.tables().begin(topic, queue_id));
         let last_timestamp = store_time_at(broker, topic, queue_id, consumer_offset - 1).unwrap_or(0);
         let pulled = broker.clients().pulled.get((group, topic, queue_id));
         let pull_offset = pulled.unwrap_or(0).max(consumer_offset);
@@ -75,7 +76,7 @@ fn of_topic(broker: &Broker, group: &str, topic: &str) -> ConsumeStats {
 
 /// The newest consumer offset that the group stored, in the tables or on its way there.
 fn stored(broker: &Broker, group: &str, topic: &str, queue_id: i32) -> Option<i64> {
-    let buffered = broker.offsets.get(group, topic, queue_id);
+    let buffered = broker.offset_on_its_way(group, topic, queue_id);
     let stored = buffered.or_else(|| broker.tables().consumer_offset(group, topic, queue_id));
     stored.filter(|offset| *offset >= 0)
 }
@@ -166,6 +167,9 @@ pub fn corrections(broker: &Arc<Broker>, _origin: Origin, request: Command, answ
 /// Code 314: another group gets the offsets of this one.
 pub fn clone_offsets(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
     let header = header!(CloneGroupOffset, request, answer);
+    if let Err(error) = names::validate_group(&header.dest_group) {
+        return answer.send(refuse(&request, code::INVALID_PARAMETER, error.to_string()));
+    }
     let rows = rows_to_clone(broker, &header);
     let broker = Arc::clone(broker);
     tokio::spawn(async move {

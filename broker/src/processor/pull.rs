@@ -333,24 +333,28 @@ fn answer_reset(broker: &Arc<Broker>, pull: HeldPull, reset: i64) {
     });
 }
 
-/// The consumer told how far it is: only the leader's word counts, and the buffer gets it there.
+/// The consumer told how far it is: only the leader takes that in. Others leave it to the consumer's next word.
 fn store_offset(broker: &Broker, header: &PullRequest) {
     if header.sys_flag & sys_flag::COMMIT_OFFSET == 0 || header.commit_offset < 0 {
         return;
     }
+    let Some(term) = broker.serving_term() else { return };
     let known = broker
         .offsets
-        .get(&header.consumer_group, &header.topic, header.queue_id)
+        .get(term, &header.consumer_group, &header.topic, header.queue_id)
         .or_else(|| broker.tables().consumer_offset(&header.consumer_group, &header.topic, header.queue_id));
     if known == Some(header.commit_offset) {
         return; // most pulls repeat what is stored: nothing for the log
     }
-    broker.offsets.store(OffsetRow {
+    let row = OffsetRow {
         group: header.consumer_group.clone(),
         topic: header.topic.clone(),
         queue_id: header.queue_id,
         queue_offset: header.commit_offset,
-    });
+    };
+    if broker.check_room_for_offset(&row).is_ok() {
+        broker.offsets.store(term, row);
+    }
 }
 
 /// `term` says that the group's leader answers, so that a judge may compare what leaders told one after the other.

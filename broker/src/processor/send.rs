@@ -98,7 +98,9 @@ fn propose(
                     |broker: Arc<Broker>, origin, request, answer| send(&broker, origin, request, answer);
                 return broker.answer_elsewhere(origin, request, answer, again).await;
             }
-            Ok(Err(ProposeError::NotLeader { .. } | ProposeError::Stopped)) => gate::not_leader(&request),
+            Ok(Err(ProposeError::NotLeader { .. } | ProposeError::Stopped | ProposeError::Halted(_))) => {
+                gate::not_leader(&request)
+            }
             Ok(Err(ProposeError::Overloaded)) => {
                 let remark =
                     "[REJECTREQUEST]system busy, start flow control for a while: too much is in flight";
@@ -144,6 +146,7 @@ fn prepare(
     };
     let mut units = BytesMut::new();
     refuse_what_cannot_be(&header.properties)?;
+    refuse_what_is_missing(&header.properties)?;
     let (count, unique_key) = if header.batch {
         if schedule::level(&header.properties) > 0 {
             return Err(Refusal::new(code::MESSAGE_ILLEGAL, "a batch cannot be delayed"));
@@ -152,8 +155,6 @@ fn prepare(
         (pack_batch(&fields, body_bytes_max, &mut units)?, unique_key)
     } else {
         let (mut properties, unique_key) = stored_properties(broker, &header.properties);
-        refuse_what_is_missing(&properties)?;
-        schedule::strip(&mut properties);
         if admission.is_dead {
             properties::set(&mut properties, properties::DELAY_TIME_LEVEL, "-1");
         }
@@ -188,6 +189,8 @@ fn pack_batch(fields: &UnitFields<'_>, body_bytes_max: u64, units: &mut BytesMut
     let mut count = 0;
     for item in batch::decode(fields.body) {
         let item = item.map_err(|error| Refusal::new(code::MESSAGE_ILLEGAL, error.to_string()))?;
+        refuse_what_cannot_be(&item.properties)?;
+        refuse_what_is_missing(&item.properties)?;
         if schedule::level(&item.properties) > 0 {
             return Err(Refusal::new(code::MESSAGE_ILLEGAL, "a batch cannot hold delayed messages"));
         }
@@ -248,15 +251,17 @@ fn refuse_what_cannot_be(sent: &str) -> Result<(), Refusal> {
 }
 
 /// What this broker cannot keep its word on is refused, rather than delivered at the wrong time.
-fn refuse_what_is_missing(stored: &str) -> Result<(), Refusal> {
-    if properties::get(stored, properties::TRANSACTION_PREPARED).is_some_and(|value| value == "true") {
+fn refuse_what_is_missing(sent: &str) -> Result<(), Refusal> {
+    if properties::get(sent, properties::TRANSACTION_PREPARED)
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    {
         return Err(Refusal::new(
             code::NO_PERMISSION,
             "transaction messages are not supported by this broker",
         ));
     }
     let timers = [properties::TIMER_DELAY_SEC, properties::TIMER_DELAY_MS, properties::TIMER_DELIVER_MS];
-    if timers.iter().any(|timer| properties::get(stored, timer).is_some()) {
+    if timers.iter().any(|timer| properties::get(sent, timer).is_some()) {
         return Err(Refusal::new(code::SYSTEM_ERROR, "timer messages are not supported by this broker"));
     }
     Ok(())

@@ -110,8 +110,15 @@ impl Again {
             let level =
                 if header.delay_level == 0 { FIRST_LEVEL + view.reconsume_times } else { header.delay_level };
             properties::set(&mut stored, properties::DELAY_TIME_LEVEL, &level.to_string());
+            let topic = names::retry_topic(&group.name);
+            // S14: those that consumers read, whatever the group's setting says meanwhile.
+            let queues = match broker.tables().topic(&topic) {
+                Some(known) => known.read_queue_nums.min(group.retry_queue_nums),
+                None => group.retry_queue_nums,
+            };
             let mut rng = broker.rng.lock().expect("nothing panics while it holds this lock");
-            (names::retry_topic(&group.name), rng.random_range(0..group.retry_queue_nums.max(1)))
+            let queue_id = rng.random_range(0..queues.max(1));
+            (topic, queue_id)
         };
         let delayed = schedule::delay(&mut stored, &topic, queue_id, &broker.config.messages.delay_levels_ms);
         let (topic, queue_id) = match delayed {
@@ -142,5 +149,4 @@ fn rewrite(stored: &mut String, view: &MessageView<'_>, origin_topic: &str) {
         let id = id::offset_message_id(view.store_host, view.physical_offset);
         properties::set(stored, properties::ORIGIN_MESSAGE_ID, &id);
     }
-    schedule::strip(stored);
 }

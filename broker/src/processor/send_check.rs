@@ -163,10 +163,10 @@ pub fn check_queue(queue_id: i32, topic: &TopicConfig) -> Result<(), Refusal> {
 /// The topic that sending to an unknown one makes, after its template.
 fn create(header: &SendRequest, config: &BrokerConfig, tables: &Tables) -> Result<TopicConfig, Refusal> {
     let is_retry = names::group_of_retry_topic(&header.topic).is_some();
-    let template = tables.topic(&header.default_topic).filter(|template| {
-        template.is_inherited()
-            && (config.messages.auto_create_topic || template.name != names::AUTO_CREATE_TOPIC)
-    });
+    // RocketMQ closes only its own template then: any other topic with the inherit bit goes on making topics.
+    let template = tables
+        .topic(&header.default_topic)
+        .filter(|template| template.is_inherited() && config.messages.auto_create_topic);
     if let Some(template) = template {
         let queues = header.default_topic_queue_nums.min(template.write_queue_nums).max(0);
         let sys_flag = match (header.unit_mode, is_retry) {

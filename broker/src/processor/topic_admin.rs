@@ -55,6 +55,8 @@ impl Attribute {
     }
 }
 
+/// More than all attributes there are need.
+const ATTRIBUTES_BYTES_MAX: usize = 4_096;
 /// Permission bits that exist: 8 priority, 4 read, 2 write, 1 inherit.
 const PERM_BITS: i32 = 0xf;
 
@@ -134,7 +136,21 @@ fn wanted(broker: &Broker, header: CreateTopic, known: Option<&TopicConfig>) -> 
             return illegal(format!("{name} {queues} is not in 0..=65536"));
         }
     }
+    if let Some(known) = known
+        && let Some(queue_id) = stranded_retry(broker, known, header.read_queue_nums)
+    {
+        return illegal(format!(
+            "readQueueNums {} would strand the retries that wait in queue {queue_id} of {}",
+            header.read_queue_nums, known.name
+        ));
+    }
     let attributes = header.attributes.as_deref().unwrap_or_default();
+    if attributes.len() > ATTRIBUTES_BYTES_MAX {
+        let bytes = attributes.len();
+        return illegal(format!(
+            "attributes of {bytes} bytes exceed the limit of {ATTRIBUTES_BYTES_MAX} bytes"
+        ));
+    }
     if attributes.split(',').any(|part| part == "+message.type=MIXED") {
         return illegal("MIXED message type is not supported.".into());
     }
@@ -150,6 +166,16 @@ fn wanted(broker: &Broker, header: CreateTopic, known: Option<&TopicConfig>) -> 
         sys_flag: header.topic_sys_flag.unwrap_or(0),
         order: header.order,
         attributes: self::attributes(attributes, known)?,
+    })
+}
+
+/// S14: a queue of a retry topic that would be read no more, though its group has not consumed all of it.
+fn stranded_retry(broker: &Broker, known: &TopicConfig, read_queue_nums: i32) -> Option<i32> {
+    let group = names::group_of_retry_topic(&known.name)?;
+    (read_queue_nums..known.read_queue_nums).find(|queue_id| {
+        let (min, max) = pull_read::ends(broker, &known.name, *queue_id);
+        let consumed = broker.tables().consumer_offset(group, &known.name, *queue_id);
+        consumed.unwrap_or(min).max(min) < max
     })
 }
 
@@ -220,6 +246,7 @@ pub fn delete(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: A
             Ok(_) => {
                 broker.stats.forget_topic(&header.topic);
                 broker.clients().pulled.forget_topic(&header.topic);
+                topic_create::tell_name_servers(&broker).await;
                 Command::response_to(&request, code::SUCCESS)
             }
             Err(error) => super::not_submitted(&request, &error),

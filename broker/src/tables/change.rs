@@ -119,11 +119,28 @@ pub enum Change {
         /// Wall time at the proposer, milliseconds.
         now_ms: u64,
     },
+    /// A delayed message can never be delivered: its level goes on behind it.
+    SetDelayedAside {
+        /// Delay level, from 1.
+        level: i32,
+        /// The offset of its record in the level's queue.
+        offset: i64,
+    },
+}
+
+impl Change {
+    /// Whether it does no harm after newer changes: it only makes what is missing.
+    pub fn may_come_late(&self) -> bool {
+        matches!(self, Self::PutTopics { only_new: true, .. } | Self::PutGroups { only_new: true, .. })
+    }
 }
 
 impl Record for Change {
     const KIND: u16 = 0x0301;
     const NAME: &'static str = "command";
+    /// 2: `SetDelayedAside`.
+    const VERSION: u16 = 2;
+    const OLDEST: u16 = 1;
     const BYTES_MAX: usize = 16 << 20;
 }
 
@@ -168,7 +185,7 @@ pub enum Outcome {
     },
     /// The queues that the asking client holds now, of those it asked for.
     Locked(Vec<LockedQueue>),
-    /// The entry was no command that this build knows; nothing changed.
+    /// Told by builds before November 2026 for a command that they did not know.
     Unknown,
 }
 

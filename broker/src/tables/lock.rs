@@ -30,16 +30,24 @@ impl Locks {
         now_ms: u64,
         lease_ms: u64,
     ) -> Vec<LockedQueue> {
+        // Those of groups that nobody asks for any more would stay for ever.
+        self.0.retain(|name, locks| name == group || locks.values().any(|lock| now_ms < lock.expires_ms));
         let locks = self.0.entry(group.to_owned()).or_default();
         locks.retain(|_, lock| now_ms < lock.expires_ms);
+        let expires_ms = now_ms.saturating_add(lease_ms);
+        // S8: taken under a clock that was ahead, it would hold for longer than any lease.
+        locks.values_mut().for_each(|lock| lock.expires_ms = lock.expires_ms.min(expires_ms));
         let mut held = Vec::new();
         for queue in queues {
             if locks.get(queue).is_some_and(|lock| lock.client_id != client_id) {
                 continue;
             }
-            let lock = Lock { client_id: client_id.to_owned(), expires_ms: now_ms + lease_ms };
+            let lock = Lock { client_id: client_id.to_owned(), expires_ms };
             locks.insert(queue.clone(), lock);
             held.push(queue.clone());
+        }
+        if locks.is_empty() {
+            self.0.remove(group);
         }
         held
     }
@@ -59,6 +67,16 @@ impl Locks {
     /// Whether some client of `group` holds a queue: the group consumes in order.
     pub(super) fn is_any_held(&self, group: &str, now_ms: u64) -> bool {
         self.0.get(group).is_some_and(|locks| locks.values().any(|lock| now_ms < lock.expires_ms))
+    }
+
+    /// About how many bytes they take.
+    pub(super) fn bytes(&self) -> u64 {
+        let of_lock = |(queue, lock): (&LockedQueue, &Lock)| {
+            queue.topic.len() + queue.broker_name.len() + lock.client_id.len() + 64
+        };
+        let groups =
+            self.0.iter().map(|(group, locks)| group.len() + 16 + locks.iter().map(of_lock).sum::<usize>());
+        groups.sum::<usize>() as u64
     }
 
     pub(super) fn drop_group(&mut self, group: &str) {

@@ -8,17 +8,19 @@
 mod change;
 mod group;
 mod lock;
+mod size;
 mod topic;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
-use store::codec::Record;
+use store::codec::{self, CodecError, Record};
 
 pub use change::{Change, LockedQueue, OffsetRow, Outcome, RequestMode};
 pub use group::GroupConfig;
 pub use lock::Locks;
+pub use size::BYTES_MAX;
 pub use topic::{FilterType, TopicConfig};
 
 /// The property that every topic's permission is bounded by.
@@ -62,12 +64,23 @@ pub struct Tables {
     request_modes: BTreeMap<String, BTreeMap<String, RequestMode>>,
     /// Properties set while the group runs: they count for every node, over what its file says.
     properties: BTreeMap<String, String>,
+    /// topic -> queue id -> where the queue began anew when the topic was deleted; a topic never deleted begins at 0.
+    begins: BTreeMap<String, BTreeMap<i32, i64>>,
 }
 
 impl Record for Tables {
     const KIND: u16 = 0x0303;
     const NAME: &'static str = "tables";
+    /// 2: `begins`.
+    const VERSION: u16 = 2;
+    const OLDEST: u16 = 1;
     const BYTES_MAX: usize = 1 << 30;
+
+    /// The first version ends before `begins`, of which an empty one is its number of entries.
+    fn decode_old(_version: u16, body: &[u8]) -> Result<Self, CodecError> {
+        let newest = [body, &0_u64.to_be_bytes()[..]].concat();
+        codec::decode_body(Self::NAME, &newest, Self::BYTES_MAX)
+    }
 }
 
 impl Tables {
@@ -106,6 +119,9 @@ impl Tables {
                 Outcome::Done { changed: modes.insert(group.clone(), *mode) != Some(*mode) }
             }
             Change::SetProperties { properties, now_ms } => self.set_properties(properties, *now_ms),
+            Change::SetDelayedAside { level, offset } => {
+                Outcome::Done { changed: self.delivered(*level, *offset) }
+            }
         }
     }
 
@@ -265,6 +281,20 @@ impl Tables {
         self.offsets.get(group)?.get(topic)?.get(&queue_id).copied()
     }
 
+    /// The first offset that a queue ever had since its topic was made, the last time.
+    pub fn begin(&self, topic: &str, queue_id: i32) -> i64 {
+        self.begins.get(topic).and_then(|queues| queues.get(&queue_id)).copied().unwrap_or(0)
+    }
+
+    /// A topic was deleted, and its queues ended here: if it comes back, they go on there.
+    pub fn note_begins(&mut self, topic: &str, ends: impl IntoIterator<Item = (i32, i64)>) {
+        let queues = self.begins.entry(topic.to_owned()).or_default();
+        queues.extend(ends.into_iter().filter(|(_, end)| *end > 0));
+        if queues.is_empty() {
+            self.begins.remove(topic);
+        }
+    }
+
     /// The topics that `group` has stored offsets on.
     pub fn topics_consumed_by<'a>(&'a self, group: &str) -> impl Iterator<Item = &'a str> {
         self.offsets.get(group).into_iter().flat_map(|topics| topics.keys().map(String::as_str))
@@ -333,6 +363,24 @@ impl Tables {
     /// The next offset of a delay level's schedule queue to deliver.
     pub fn delay_progress(&self, level: i32) -> i64 {
         self.delay_progress.get(&level).copied().unwrap_or(0)
+    }
+
+    /// Whether these schedule records (level, offset) may be delivered in this order now.
+    ///
+    /// # Errors
+    /// With the first one that is delivered already.
+    pub fn check_deliveries(&self, records: &[(i32, i64)]) -> Result<(), String> {
+        let mut nexts = HashMap::new();
+        for (level, offset) in records {
+            let next = nexts.entry(level).or_insert_with(|| self.delay_progress(*level));
+            if offset < next {
+                return Err(format!(
+                    "it delivers delayed message {offset} of level {level} a second time; {next} is next"
+                ));
+            }
+            *next = offset + 1;
+        }
+        Ok(())
     }
 
     /// The message at `offset` of a delay level's schedule queue is delivered: the entry that holds its delivery

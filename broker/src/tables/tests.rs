@@ -174,18 +174,92 @@ fn changes() -> Vec<Change> {
         Change::Forbid { group: group.clone(), topic: "U".into(), readable: false, now_ms: 12 },
         Change::SetRequestMode { topic: topic_name, group, mode: RequestMode::Pull },
         Change::SetProperties { properties: [("traceOn".into(), "false".into())].into(), now_ms: 13 },
+        Change::SetDelayedAside { level: 3, offset: 17 },
     ]
+}
+
+/// One of each of the first version.
+fn changes_v1() -> Vec<Change> {
+    changes().into_iter().filter(|change| !matches!(change, Change::SetDelayedAside { .. })).collect()
 }
 
 #[test]
 fn the_bytes_of_changes_outcomes_and_tables_stay_what_they_are() {
     let mut tables = Tables::default();
-    let changes = changes();
-    for change in &changes {
-        tables.apply(change);
+    for change in changes_v1() {
+        tables.apply(&change);
     }
     tables.delivered(3, 17);
-    golden(&changes, &[]);
-    golden(&[tables], &[]);
+    golden(&changes(), &[(1, &changes_v1())]);
+    let old = tables.clone();
+    tables.note_begins("U", [(0, 100), (1, 0)]);
+    golden(&[tables], &[(1, &[old])]);
     golden(&[Outcome::Done { changed: true }, Outcome::Locked(vec![queue("T", 0)]), Outcome::Unknown], &[]);
+}
+
+/// S1: whether a delivery follows is asked before anything of its entry is taken in.
+#[test]
+fn a_delivery_that_does_not_follow_is_found_before_it_is_applied() {
+    let mut tables = Tables::default();
+    assert_eq!(tables.check_deliveries(&[(1, 0), (1, 1), (2, 0)]), Ok(()));
+    tables.delivered(1, 0);
+    assert_eq!(
+        tables.check_deliveries(&[(1, 1), (1, 4)]),
+        Ok(()),
+        "what is gone from the log is passed over"
+    );
+    for twice in [&[(1, 0)][..], &[(2, 0), (1, 0)], &[(1, 1), (1, 1)]] {
+        let refused = tables.check_deliveries(twice).unwrap_err();
+        assert!(refused.contains("a second time") && refused.contains("level 1"), "{refused}");
+    }
+    assert_eq!(tables.delay_progress(1), 1, "asking changes nothing");
+}
+
+#[test]
+fn a_delayed_message_set_aside_is_passed_over_once() {
+    let mut tables = Tables::default();
+    let aside = |offset| Change::SetDelayedAside { level: 3, offset };
+    assert_eq!(tables.apply(&aside(0)), Outcome::Done { changed: true });
+    assert_eq!(tables.apply(&aside(0)), Outcome::Done { changed: false });
+    assert_eq!(tables.delay_progress(3), 1);
+}
+
+/// S8: no lock outlives its lease because a clock was set back.
+#[test]
+fn a_lock_from_a_clock_that_was_ahead_lasts_one_lease_from_the_next_request() {
+    let mut tables = Tables::default();
+    let wanted = [queue("T", 0)];
+    tables.apply(&lock("a", &wanted, 10_000_000));
+    assert_eq!(tables.apply(&lock("b", &wanted, 1_000_000)), Outcome::Locked(vec![]));
+    assert_eq!(tables.apply(&lock("b", &wanted, 1_059_999)), Outcome::Locked(vec![]));
+    assert_eq!(tables.apply(&lock("b", &wanted, 1_060_000)), Outcome::Locked(wanted.to_vec()));
+}
+
+/// S16: what a change is said to add is about what it adds.
+#[test]
+fn growth_is_what_the_tables_grow_by() {
+    let mut tables = Tables::default();
+    let mut wide = GroupConfig::new("CG");
+    wide.retry_policy = "x".repeat(4_000);
+    let mut topic = TopicConfig::new("T", 8, 6);
+    topic.attributes.insert("message.type".into(), "NORMAL".into());
+    let changes = [
+        put("T", 8, false),
+        Change::PutTopics { topics: vec![topic], only_new: false, now_ms: 1 },
+        Change::PutGroups { groups: vec![GroupConfig::new("CG")], only_new: false, now_ms: 1 },
+        Change::PutGroups { groups: vec![wide], only_new: false, now_ms: 1 },
+        Change::StoreOffsets { rows: vec![row("CG", "T", 0, 7)], now_ms: 1 },
+        Change::StoreOffsets { rows: vec![row("CG", "T", 1, 7)], now_ms: 1 },
+        Change::SetProperties { properties: BTreeMap::from([("a".into(), "b".into())]), now_ms: 1 },
+    ];
+    for change in changes {
+        let (before, growth) = (tables.bytes(), tables.growth(&change));
+        tables.apply(&change);
+        assert_eq!(tables.bytes(), before + growth, "{change:?}");
+        assert!(growth > 0);
+        if matches!(change, Change::StoreOffsets { .. } | Change::PutTopics { .. }) {
+            assert_eq!(tables.growth(&change), 0, "a second time: {change:?}");
+        }
+    }
+    assert_eq!(tables.growth(&put("T", 16, true)), 0, "it is there");
 }

@@ -145,3 +145,90 @@ async fn a_retry_sent_by_the_client_itself_dies_after_its_tries() {
     assert_eq!((dead.units().len(), dead.units()[0].reconsume_times), (1, 4));
     node.stop().await;
 }
+
+/// S12: what is accepted is delivered, and nothing stands in the way of its level.
+#[tokio::test]
+async fn a_delayed_message_whose_properties_just_fit_is_delivered_and_so_is_the_next() {
+    let node = Node::start(LEVELS).await;
+    let peer = node.connect().await;
+    peer.create_topic("T", 1, 6).await;
+    let padded = |bytes: usize| format!("DELAY\u{1}1\u{2}PAD\u{1}{}\u{2}", "x".repeat(bytes));
+    let (mut fits, mut too_many) = (30_000, 32_767);
+    while too_many - fits > 1 {
+        let middle = usize::midpoint(fits, too_many);
+        // To a topic that is of no interest here.
+        let told = peer.call(send("Probe", 0, &padded(middle), "x")).await;
+        if told.code == 0 { fits = middle } else { too_many = middle }
+    }
+    // Topics of the same length: with another one the rest has another length too.
+    let more = "Probe".len() - "T".len();
+    for pad in [fits + more, fits + more - 1, fits + more - 40] {
+        peer.ok(send("T", 0, &padded(pad), "just fits")).await;
+    }
+    assert_eq!(
+        peer.call(send("T", 0, &padded(fits + more + 1), "x")).await.code,
+        ResponseCode::MESSAGE_ILLEGAL
+    );
+    peer.ok(send("T", 0, "DELAY\u{1}1\u{2}", "next")).await;
+    peer.wait_for_end("T", 0, 4).await;
+    let pulled = peer.pull("CG", "T", 0, 3).await;
+    assert_eq!(pulled.units()[0].body, b"next");
+    // Sent back, it has no room for what that adds: refused, and nobody waits for it.
+    let pulled = peer.pull("CG", "T", 0, 0).await;
+    let told = peer.call(send_back("CG", pulled.units()[0].physical_offset, 1)).await;
+    assert_eq!(told.code, ResponseCode::SYSTEM_ERROR);
+    peer.ok(send_back("CG", peer.pull("CG", "T", 0, 3).await.units()[0].physical_offset, 1)).await;
+    peer.wait_for_end("%RETRY%CG", 0, 1).await;
+    node.stop().await;
+}
+
+fn group(name: &str, retry_queues: i32) -> Command {
+    let group = format!(r#"{{"groupName":"{name}","retryQueueNums":{retry_queues}}}"#);
+    Command::request(code::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP).with_body(group)
+}
+
+async fn retry_queues(peer: &Peer) -> i64 {
+    let ask = Command::request(code::GET_TOPIC_CONFIG).with("topic", "%RETRY%CG");
+    json(&peer.ok(ask).await.body)["readQueueNums"].as_i64().unwrap()
+}
+
+/// S14: every retry comes into a queue that the group's consumers read.
+#[tokio::test]
+async fn more_or_fewer_retry_queues_strand_no_retry() {
+    let node = Node::start(LEVELS).await;
+    let peer = node.connect().await;
+    let mut offsets = Vec::new();
+    for n in 0..36 {
+        offsets.push(peer.send("T", 0, "", &format!("m{n}")).await.1);
+    }
+    let mut offsets = offsets.chunks(12);
+    let mut sent = 0;
+    for retry_queues in [1, 4, 2] {
+        peer.ok(group("CG", retry_queues)).await;
+        for offset in offsets.next().unwrap() {
+            peer.ok(send_back("CG", *offset, 1)).await;
+            sent += 1;
+        }
+    }
+    assert_eq!(retry_queues(&peer).await, 4, "as many as ever held retries");
+    within("all retries in queues that are read", async {
+        let mut there = 0;
+        while there < sent {
+            there = 0;
+            for queue_id in 0..retry_queues(&peer).await {
+                there += peer.max_offset("%RETRY%CG", queue_id as i32).await;
+            }
+        }
+        assert_eq!(there, sent);
+    })
+    .await;
+    // The topic's own settings strand none either.
+    let narrow = create_topic("%RETRY%CG", 1, 6);
+    let is_needed = peer.max_offset("%RETRY%CG", 1).await + peer.max_offset("%RETRY%CG", 2).await;
+    assert!(is_needed > 0, "twelve retries over four queues and none in two of them");
+    let refused = peer.call(narrow).await;
+    assert_eq!(refused.code, ResponseCode::INVALID_PARAMETER, "{:?}", refused.remark);
+    let refused = peer.call(group("CG", 1_000_000)).await;
+    assert_eq!(refused.code, ResponseCode::INVALID_PARAMETER, "S16: {:?}", refused.remark);
+    node.stop().await;
+}

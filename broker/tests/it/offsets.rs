@@ -141,3 +141,58 @@ async fn a_reset_stands_until_the_consumer_has_followed() {
     peer.ok(just).await;
     node.stop().await;
 }
+
+/// S33, S16: neither a negative offset nor one of a queue that there is not.
+#[tokio::test]
+async fn an_offset_that_makes_no_sense_is_refused() {
+    let node = Node::start("").await;
+    let peer = node.connect().await;
+    peer.create_topic("T", 2, 6).await;
+    peer.pull("CG", "T", 0, 0).await;
+    for (queue_id, offset) in [(0, -1), (0, i64::MIN), (2, 1), (-1, 1), (i32::MAX, 1)] {
+        let told = peer.store_offset("CG", "T", queue_id, offset).await;
+        assert_eq!(told.code, ResponseCode::INVALID_PARAMETER, "queue {queue_id}, offset {offset}");
+    }
+    assert_eq!(peer.store_offset("CG", "T", 1, 0).await.code, 0);
+    // A topic that has fewer queues than once: what its old ones hold is still consumed.
+    peer.send("T", 1, "", "x").await;
+    peer.create_topic("T", 1, 6).await;
+    assert_eq!(peer.store_offset("CG", "T", 1, 1).await.code, 0);
+    node.stop().await;
+}
+
+/// S13: a topic that was deleted and made again is a new one to every group.
+#[tokio::test]
+async fn a_topic_made_again_is_read_from_its_first_message_on() {
+    let node = Node::start("").await;
+    let peer = node.connect().await;
+    peer.create_topic("T", 1, 6).await;
+    for _ in 0..10 {
+        peer.send("T", 0, "", "old").await;
+    }
+    peer.pull("CG", "T", 0, 0).await;
+    peer.store_offset("CG", "T", 0, 10).await;
+    peer.ok(Command::request(code::DELETE_TOPIC_IN_BROKER).with("topic", "T")).await;
+    peer.create_topic("T", 1, 6).await;
+    assert_eq!(peer.consumer_offset("CG", "T", 0).await, (0, Some(10)), "before the first one comes");
+    for n in 0..12 {
+        peer.send("T", 0, "", &format!("new {n}")).await;
+    }
+    for round in 0..2 {
+        for group in ["CG", "Other"] {
+            assert_eq!(peer.consumer_offset(group, "T", 0).await, (0, Some(10)), "{group}, round {round}");
+        }
+        if round == 0 {
+            continue;
+        }
+        let pulled = peer.pull("CG", "T", 0, 10).await;
+        assert_eq!((pulled.units().len(), pulled.units()[0].body), (12, &b"new 0"[..]));
+    }
+    let node = node.restart("").await;
+    let peer = node.connect().await;
+    assert_eq!(peer.consumer_offset("CG", "T", 0).await, (0, Some(10)), "after a restart too");
+    let ask = Command::request(code::GET_CONSUME_STATS).with("consumerGroup", "CG").with("topicList", "T");
+    let stats = String::from_utf8(peer.ok(ask).await.body.to_vec()).unwrap();
+    assert!(stats.contains(r#""brokerOffset":22"#) && stats.contains(r#""consumerOffset":10"#), "{stats}");
+    node.stop().await;
+}

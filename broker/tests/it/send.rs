@@ -1,5 +1,6 @@
 //! Sending: sizes, names, queues, batches, one-way, topics made on the way.
 
+use protocol::message::batch::{self, BatchItem};
 use protocol::message::properties;
 use protocol::{Command, RequestCode as code, ResponseCode};
 
@@ -194,5 +195,56 @@ async fn topics_are_not_made_where_that_is_switched_off() {
     peer.create_topic("T", 1, 6).await;
     let told = peer.pull("NewGroup", "T", 0, 0).await.0;
     assert_eq!(told.code, ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST);
+    node.stop().await;
+}
+
+/// S15: what a single message is refused for, a batch is too, in its header and in each of its members.
+#[tokio::test]
+async fn a_batch_is_refused_what_a_single_message_is() {
+    let node = Node::start("").await;
+    let peer = node.connect().await;
+    peer.create_topic("Batch", 1, 6).await;
+    let body = |properties: &str| {
+        let mut body = bytes::BytesMut::new();
+        for properties in ["", properties] {
+            let item = BatchItem { flag: 0, body: b"x", properties: properties.into() };
+            batch::encode(&item, &mut body).unwrap();
+        }
+        body.freeze()
+    };
+    for named in ["TIMER_DELAY_SEC", "TIMER_DELAY_MS", "TIMER_DELIVER_MS", "TRAN_MSG", "DELAY", "INNER_NUM"] {
+        let value = match named {
+            "TRAN_MSG" => "True",
+            "DELAY" => "18",
+            _ => "1",
+        };
+        let properties = format!("{named}\u{1}{value}\u{2}");
+        let single = peer.call(send("Batch", 0, &properties, "x")).await;
+        let mut in_member = send("Batch", 0, "", body(&properties)).with("m", true);
+        let mut in_header = send("Batch", 0, &properties, body("")).with("m", true);
+        in_member.code = code::SEND_BATCH_MESSAGE;
+        in_header.code = code::SEND_BATCH_MESSAGE;
+        for batch in [in_member, in_header] {
+            let told = peer.call(batch).await;
+            assert_ne!(told.code, 0, "{named}: {:?}", told.remark);
+            if named != "DELAY" {
+                assert_eq!(told.code, single.code, "{named}: {:?}", told.remark);
+            }
+        }
+    }
+    assert_eq!(peer.max_offset("Batch", 0).await, 0);
+    node.stop().await;
+}
+
+/// S33: without automatic creation no topic serves as a template.
+#[tokio::test]
+async fn without_automatic_creation_every_template_is_closed() {
+    let node = Node::start("autoCreateTopicEnable=false").await;
+    let peer = node.connect().await;
+    peer.create_topic("Template", 1, 7).await;
+    for template in ["TBW102", "Template"] {
+        let told = peer.call(send("New", 0, "", "x").with("c", template)).await;
+        assert_eq!(told.code, ResponseCode::TOPIC_NOT_EXIST, "{template}");
+    }
     node.stop().await;
 }

@@ -204,8 +204,7 @@ pub fn parse(unit: &[u8]) -> Result<MessageView<'_>, UnitError> {
     }
     let version = if read_i32(unit, MAGIC_AT) as u32 == MAGIC_V1 { Version::V1 } else { Version::V2 };
     let sys_flag = read_i32(unit, SYS_FLAG_AT);
-    let born_extra = if sys_flag & sys_flag::BORN_HOST_V6 == 0 { 0 } else { V6_EXTRA_BYTES };
-    let store_extra = if sys_flag & sys_flag::STORE_HOST_V6 == 0 { 0 } else { V6_EXTRA_BYTES };
+    let (born_extra, store_extra) = host_extras(sys_flag);
     let extra = born_extra + store_extra;
     if unit.len() < UNIT_BYTES_MIN + extra {
         return Err(UnitError::Truncated { needed: UNIT_BYTES_MIN + extra, got: unit.len() });
@@ -244,6 +243,29 @@ pub fn parse(unit: &[u8]) -> Result<MessageView<'_>, UnitError> {
         topic: std::str::from_utf8(topic).map_err(|_| UnitError::TopicNotUtf8)?,
         properties: String::from_utf8_lossy(properties),
     })
+}
+
+/// By how much a unit's born host and its store host are longer than IPv4 ones.
+fn host_extras(sys_flag: i32) -> (usize, usize) {
+    let extra = |bit: i32| if sys_flag & bit == 0 { 0 } else { V6_EXTRA_BYTES };
+    (extra(sys_flag::BORN_HOST_V6), extra(sys_flag::STORE_HOST_V6))
+}
+
+/// A unit's prepared-transaction offset, read without looking at the rest.
+///
+/// # Errors
+/// If the unit ends before it.
+pub fn prepared_transaction_offset(unit: &[u8]) -> Result<i64, UnitError> {
+    if unit.len() < UNIT_BYTES_MIN {
+        return Err(UnitError::Truncated { needed: UNIT_BYTES_MIN, got: unit.len() });
+    }
+    let (born_extra, store_extra) = host_extras(read_i32(unit, SYS_FLAG_AT));
+    let at = PREPARED_TRANSACTION_OFFSET_AT + born_extra + store_extra;
+    let needed = at + size_of::<i64>();
+    if unit.len() < needed {
+        return Err(UnitError::Truncated { needed, got: unit.len() });
+    }
+    Ok(read_i64(unit, at))
 }
 
 /// The part of a unit whose offsets depend on lengths inside it.

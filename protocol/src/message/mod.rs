@@ -15,7 +15,8 @@ mod property_names;
 pub mod sys_flag;
 
 pub use codec::{
-    MessageView, UnitError, UnitFields, Version, Walk, encode_unit, parse, seal_unit, unit_size, walk,
+    MessageView, UnitError, UnitFields, Version, Walk, encode_unit, parse, prepared_transaction_offset,
+    seal_unit, unit_size, walk,
 };
 pub use decompress::{DecompressError, decompress};
 pub use hash::{body_crc, java_hash_code, tag_hash};

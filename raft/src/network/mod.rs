@@ -59,6 +59,8 @@ pub(crate) struct Network {
     /// Who last sent something as a leader.
     led_by: Mutex<Option<LedBy>>,
     is_newborn: AtomicBool,
+    /// It cannot apply what is committed, and must not lead.
+    is_halted: AtomicBool,
     /// Set once raft is built; a leader has to be told of a peer that may have forgotten entries.
     raft: OnceLock<RaftHandle>,
     peers: RwLock<BTreeMap<NodeId, Arc<Peer>>>,
@@ -111,6 +113,7 @@ impl Network {
             fence: Mutex::new(Fence::Open),
             led_by: Mutex::new(None),
             is_newborn: AtomicBool::new(false),
+            is_halted: AtomicBool::new(false),
             raft: OnceLock::new(),
             peers: RwLock::new(BTreeMap::new()),
             complaints: Mutex::new(BTreeMap::new()),
@@ -175,6 +178,16 @@ impl Network {
             Fence::Above { term: heard, .. } if term < heard => Err(AckRefusal::OldTerm { term, heard }),
             Fence::Open | Fence::Above { .. } => Ok(()),
         }
+    }
+
+    /// Whether this node cannot apply what is committed.
+    pub(crate) fn is_halted(&self) -> bool {
+        self.is_halted.load(Ordering::Relaxed)
+    }
+
+    /// Tells the network so; for good.
+    pub(crate) fn set_halted(&self) {
+        self.is_halted.store(true, Ordering::Relaxed);
     }
 
     /// Tells the network whom it works for.

@@ -325,6 +325,9 @@ async fn respond(raft: &RaftHandle, network: &Network, reader: &LogReader, reque
         Request::Transfer { .. } | Request::MayLead if network.is_fenced() => {
             refused(&"this node may have forgotten entries and cannot lead before it has caught up")
         }
+        Request::Transfer { .. } | Request::MayLead if network.is_halted() => {
+            refused(&"this node cannot apply what is committed, and does not lead")
+        }
         Request::MayLead => Response::MayLead,
         Request::Transfer { from, to, last } => {
             let request = openraft::raft::TransferLeaderRequest::new(from.into(), to, last.map(Into::into));

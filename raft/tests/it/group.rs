@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use platform::{Platform, PortBlock};
 use raft::{
-    Apply, ApplyError, BoxFuture, Node, NodeConfig, NodeId, PeerHandler, Proposal, ProposeError, Receipt,
-    Reply, View,
+    Apply, ApplyError, BoxFuture, Halt, Node, NodeConfig, NodeId, PeerHandler, Proposal, ProposeError,
+    Receipt, Reply, View,
 };
 use store::{Checkpoint, EntryKind, LogPoint, LogReader, SealState, StoredEntry};
 use tempfile::TempDir;
@@ -45,9 +45,12 @@ pub struct State {
     pub installs: usize,
 }
 
-/// An [`Apply`] that keeps everything.
+/// A command that begins so is not taken in by a node that fears it.
+pub const POISON: &[u8] = b"poison";
+
+/// An [`Apply`] that keeps everything, and fears [`POISON`] if told so.
 #[derive(Clone, Default)]
-pub struct Recorder(pub Arc<Mutex<State>>);
+pub struct Recorder(pub Arc<Mutex<State>>, pub bool);
 
 impl Recorder {
     pub fn state(&self) -> State {
@@ -60,7 +63,7 @@ impl Recorder {
 }
 
 impl Apply for Recorder {
-    fn apply(&mut self, entry: &StoredEntry) -> Reply {
+    fn apply(&mut self, entry: &StoredEntry) -> Result<Reply, Halt> {
         let mut state = self.0.lock().unwrap();
         assert!(
             state.last.log_index < entry.head.log_index,
@@ -68,9 +71,12 @@ impl Apply for Recorder {
             entry.head,
             state.last
         );
-        state.last = entry.head.point();
         let payload = entry.payload();
-        match entry.head.kind {
+        if payload.starts_with(POISON) && self.1 {
+            return Err(Halt::Entry("this build knows no poison".into()));
+        }
+        state.last = entry.head.point();
+        Ok(match entry.head.kind {
             EntryKind::Command => {
                 state.commands.push((entry.head.log_index, payload.to_vec()));
                 Reply { units: Vec::new(), value: Bytes::from([b"did ", &payload[..]].concat()) }
@@ -90,7 +96,7 @@ impl Apply for Recorder {
                 Reply { units, value: Bytes::new() }
             }
             other => panic!("{other:?} is not the application's"),
-        }
+        })
     }
 
     fn checkpoint(&mut self) -> Result<(SealState, Vec<u8>), ApplyError> {
@@ -162,6 +168,8 @@ pub struct Group {
     has_led: AtomicBool,
     /// Machines that are not like the one this runs on.
     disks: BTreeMap<NodeId, TestDisk>,
+    /// Nodes that fear [`POISON`] from their next start on.
+    pub fearful: std::collections::BTreeSet<NodeId>,
     /// A node that is started again must find its port free.
     _ports: PortBlock,
 }
@@ -184,6 +192,7 @@ impl Group {
             adjust: Box::new(adjust),
             has_led: AtomicBool::new(false),
             disks: BTreeMap::new(),
+            fearful: std::collections::BTreeSet::new(),
             _ports: ports,
         };
         for id in 1..=count {
@@ -210,7 +219,7 @@ impl Group {
     /// Starts a node that does not run.
     pub fn run(&mut self, id: NodeId) {
         let config = self.config(id);
-        let recorder = Recorder::default();
+        let recorder = Recorder(Arc::default(), self.fearful.contains(&id));
         let mut platform = Platform::os();
         if let Some(disk) = self.disks.get(&id) {
             platform.disk = Arc::new(disk.clone());

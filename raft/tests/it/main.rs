@@ -7,6 +7,7 @@ mod disk;
 mod election;
 mod fence;
 mod group;
+mod halt;
 mod model;
 mod network;
 mod one_node;
