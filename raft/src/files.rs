@@ -133,8 +133,8 @@ impl Files {
             }
             _ => {}
         }
-        let vote = Slot::open(platform, &vote_path)?;
-        let snapshot = Slot::open(platform, &raft_dir.join("snapshot"))?;
+        let vote: Slot<VoteOnDisk> = Slot::open(platform, &vote_path)?;
+        let snapshot: Slot<SnapshotAt> = Slot::open(platform, &raft_dir.join("snapshot"))?;
         let checkpoints_dir = config.dir.join("checkpoints");
         let mut checkpoints = Checkpoints::open(Arc::clone(&platform.disk), &checkpoints_dir)
             .map_err(|error| trouble(&checkpoints_dir)(io::Error::other(error)))?;
@@ -143,8 +143,19 @@ impl Files {
             segment_bytes: config.segment_bytes,
             flush: config.flush,
             helpers: Helpers::Threads,
+            has_peers: config.members.len() > 1,
         };
-        let (log, recovery) = CommitLog::open(platform, options, &mut checkpoints)?;
+        let (mut log, mut recovery) = CommitLog::open(platform, options, &mut checkpoints)?;
+        let has_lost_the_vote = vote.file.has_lost_a_slot();
+        if has_lost_the_vote || snapshot.file.has_lost_a_slot() || identity.file.has_lost_a_slot() {
+            log.raise_fence().map_err(trouble(&raft_dir))?;
+            recovery.maybe_forgot = true;
+        }
+        if has_lost_the_vote && let Some(owner) = identity.value.clone() {
+            // It may have voted in a later term than the one it knows: as little is known of it as of a new directory.
+            let is_newborn = config.members.len() > 1;
+            identity.write(Identity { is_newborn, ..owner }).map_err(trouble(&raft_dir))?;
+        }
         if identity.value.is_none() {
             // Alone, or to be added by a leader, it has promised nothing to anybody.
             let is_newborn = config.bootstrap && config.members.len() > 1;

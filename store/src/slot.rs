@@ -1,8 +1,16 @@
 //! A small value on disk that is replaced as a whole: the vote, the committed index, the purge point.
 //!
-//! Two slots of 4 KiB are written in turn, each with a sequence number and a checksum. A write that is torn
-//! leaves the other slot, so the value read back is always the last one written or the one before; and a value
-//! that fits [`ATOMIC_BYTES_MAX`] lies in one sector, which a disk writes whole or not at all.
+//! Two slots of 4 KiB are written in turn, each with a sequence number and a checksum. A value that fits
+//! [`ATOMIC_BYTES_MAX`] lies in one sector, which a disk writes whole or not at all, and in one page, which a kill
+//! does not divide: whatever happens, each slot holds one of the values that were written to it.
+//!
+//! So a slot that is damaged was not torn, it has rotted, and what it held may have been the last value, reported as
+//! durable. The other slot is a value that was once true; nobody can tell whether it still is. [`SlotFile::open`] gives
+//! it, and says so by [`SlotFile::has_lost_a_slot`]: who opens must take the value for one of the past (a node
+//! raises its fence) and make that durable *before* the next write, which heals the file. Damaged is a slot that
+//! fails its checksum or lies in the other's place, and one that is blank although it must have been written: slot 1
+//! is blank only while slot 0 holds number 0. A longer value can be torn, and is then told as damaged too: to wait
+//! behind a fence for nothing is better than to go back without a word.
 
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
@@ -51,6 +59,14 @@ pub struct SlotFile {
     /// Of the newest slot; it lies in slot `sequence % 2`.
     sequence: u64,
     value: Vec<u8>,
+    has_lost_a_slot: bool,
+}
+
+/// What lies in one slot.
+enum Found<'a> {
+    Intact { sequence: u64, value: &'a [u8] },
+    Blank,
+    Damaged,
 }
 
 impl SlotFile {
@@ -67,19 +83,39 @@ impl SlotFile {
         let file = disk.open(&path, OpenMode::ReadWrite).map_err(io_error)?;
         let mut bytes = vec![0; 2 * SLOT_BYTES];
         file.read_exact_at(&mut bytes, 0).map_err(io_error)?;
-        let newest = bytes.chunks(SLOT_BYTES).filter_map(parse_slot).max_by_key(|(sequence, _)| *sequence);
-        let Some((sequence, value)) = newest else { return Err(SlotError::Damaged { path }) };
+        let (first, second) = bytes.split_at(SLOT_BYTES);
+        let slots = [look_at(first, 0), look_at(second, 1)];
+        let intact = slots.iter().filter_map(|slot| match slot {
+            Found::Intact { sequence, value } => Some((*sequence, *value)),
+            Found::Blank | Found::Damaged => None,
+        });
+        let Some((sequence, value)) = intact.max_by_key(|(sequence, _)| *sequence) else {
+            return Err(SlotError::Damaged { path });
+        };
         let value = value.to_vec();
+        let has_lost_a_slot = slots.iter().any(|slot| match slot {
+            Found::Intact { .. } => false,
+            Found::Blank => sequence > 0,
+            Found::Damaged => true,
+        });
+        if has_lost_a_slot {
+            tracing::error!(path = %path.display(), sequence, "a slot is damaged: what is left may be older than what was last written");
+        }
         // A process that was killed before its sync may have left this in the page cache only. Whoever reads it acts
         // on it, so it must not be gone after a loss of power.
         let parent = path.parent().unwrap_or(Path::new("."));
         file.sync_data().and_then(|()| disk.sync_dir(parent)).map_err(io_error)?;
-        Ok(Self { path, file, sequence, value })
+        Ok(Self { path, file, sequence, value, has_lost_a_slot })
     }
 
     /// The value last written; empty if none ever was.
     pub fn value(&self) -> &[u8] {
         &self.value
+    }
+
+    /// A slot was damaged when the file was opened, so that the value may be older than the one last written.
+    pub fn has_lost_a_slot(&self) -> bool {
+        self.has_lost_a_slot
     }
 
     /// The file.
@@ -130,6 +166,15 @@ fn slot_bytes(sequence: u64, value: &[u8]) -> Vec<u8> {
     slot
 }
 
+fn look_at(slot: &[u8], place: u64) -> Found<'_> {
+    match parse_slot(slot) {
+        Some((sequence, value)) if sequence % 2 == place => Found::Intact { sequence, value },
+        Some(_) => Found::Damaged,
+        None if slot.iter().all(|byte| *byte == 0) => Found::Blank,
+        None => Found::Damaged,
+    }
+}
+
 fn parse_slot(slot: &[u8]) -> Option<(u64, &[u8])> {
     let u32_at = |at: usize| slot[at..].first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
     let value_bytes = u32_at(VALUE_BYTES_AT)? as usize;
@@ -149,21 +194,46 @@ mod tests {
     use super::*;
     use platform::OsDisk;
 
+    /// S18: the one before is given, but not without a word.
     #[test]
-    fn the_last_value_is_read_back_and_a_damaged_slot_gives_the_one_before() {
+    fn the_last_value_is_read_back_and_a_damaged_slot_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("vote");
-        let mut slots = SlotFile::open(&OsDisk, &path).unwrap();
-        assert_eq!(slots.value(), b"");
+        let open = || SlotFile::open(&OsDisk, &path).unwrap();
+        let mut slots = open();
+        assert_eq!((slots.value(), slots.has_lost_a_slot()), (&b""[..], false));
         for n in 0..5_u8 {
             slots.write(&[n; 40], n % 2 == 0).unwrap();
-            assert_eq!(SlotFile::open(&OsDisk, &path).unwrap().value(), [n; 40]);
+            let read = open();
+            assert_eq!((read.value(), read.has_lost_a_slot()), (&[n; 40][..], false));
         }
         let newest = slots.sequence % 2 * SLOT_BYTES as u64;
-        slots.file.write_all_at(&[IoSlice::new(b"x")], newest + 30).unwrap();
-        assert_eq!(SlotFile::open(&OsDisk, &path).unwrap().value(), [3; 40]);
+        for (at, mended) in [(3, MAGIC.to_be_bytes()[3]), (9, 0), (19, 40), (30, 4)] {
+            slots.file.write_all_at(&[IoSlice::new(&[mended ^ 1])], newest + at).unwrap();
+            let read = open();
+            assert_eq!((read.value(), read.has_lost_a_slot()), (&[3; 40][..], true), "a bit of byte {at}");
+            slots.file.write_all_at(&[IoSlice::new(&[mended])], newest + at).unwrap();
+            assert!(!open().has_lost_a_slot(), "byte {at} mended");
+        }
+        slots.file.write_all_at(&[IoSlice::new(&[0; SLOT_BYTES])], newest).unwrap();
+        assert!(open().has_lost_a_slot(), "it was written, and is blank");
         let other = (slots.sequence + 1) % 2 * SLOT_BYTES as u64;
         slots.file.write_all_at(&[IoSlice::new(b"x")], other + 30).unwrap();
         assert!(matches!(SlotFile::open(&OsDisk, &path), Err(SlotError::Damaged { .. })));
+    }
+
+    #[test]
+    fn the_next_write_heals_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("vote");
+        let mut slots = SlotFile::open(&OsDisk, &path).unwrap();
+        slots.write(b"one", true).unwrap();
+        slots.write(b"two", true).unwrap();
+        slots.file.write_all_at(&[IoSlice::new(b"x")], 21).unwrap();
+        let mut slots = SlotFile::open(&OsDisk, &path).unwrap();
+        assert_eq!((slots.value(), slots.has_lost_a_slot()), (&b"one"[..], true));
+        slots.write(b"three", true).unwrap();
+        let slots = SlotFile::open(&OsDisk, &path).unwrap();
+        assert_eq!((slots.value(), slots.has_lost_a_slot()), (&b"three"[..], false));
     }
 }

@@ -21,6 +21,8 @@ use crate::segment::Segment;
 
 /// More appends than this may not wait for the flusher; the next one waits until it has taken some.
 const JOBS_MAX: usize = 1024;
+/// With nothing more to sync for so long, the proof of the last sync is synced by itself.
+const PROOF_AFTER: Duration = Duration::from_millis(50);
 
 /// What one append, or one barrier, asks for.
 pub(super) struct Job {
@@ -50,7 +52,13 @@ impl Flusher {
         mode: FlushMode,
         helpers: Helpers,
     ) -> io::Result<Self> {
-        let flush = Flush { shared: Arc::clone(shared), dirty: Vec::new(), end: 0, sidecars: Vec::new() };
+        let flush = Flush {
+            shared: Arc::clone(shared),
+            dirty: Vec::new(),
+            end: 0,
+            sidecars: Vec::new(),
+            unproved: None,
+        };
         if helpers == Helpers::Inline {
             return Ok(Self::Inline(flush));
         }
@@ -119,6 +127,7 @@ fn run(mut flush: Flush, queue: &Receiver<Job>, clock: &dyn Clock, mode: FlushMo
     let mut due = None; // when the oldest unsynced append has waited for long enough
     loop {
         let next = match due {
+            None if flush.unproved.is_some() => queue.recv_timeout(PROOF_AFTER),
             None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(due) => queue.recv_timeout(Duration::saturating_sub(due, clock.monotonic())),
         };
@@ -128,6 +137,7 @@ fn run(mut flush: Flush, queue: &Receiver<Job>, clock: &dyn Clock, mode: FlushMo
                 jobs.extend(queue.try_iter().take(JOBS_MAX));
                 flush.work(jobs);
             }
+            Err(RecvTimeoutError::Timeout) if due.is_none() => flush.prove(),
             Err(RecvTimeoutError::Timeout) => flush.sync(),
             Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -145,6 +155,8 @@ pub(super) struct Flush {
     dirty: Vec<Arc<Segment>>,
     end: u64,
     sidecars: Vec<(u64, Vec<u8>)>,
+    /// The segment synced last, while no evidence on disk says so.
+    unproved: Option<Arc<Segment>>,
 }
 
 impl Flush {
@@ -170,13 +182,12 @@ impl Flush {
     }
 
     fn sync(&mut self) {
-        for segment in self.dirty.drain(..) {
-            if self.shared.failure().is_some() {
-                continue;
-            }
-            if let Err(error) = segment.sync() {
-                self.shared.fail(&format!("sync of {}: {error}", segment.path().display()));
-            }
+        if let Some(tail) = self.dirty.last() {
+            self.unproved = Some(Arc::clone(tail));
+            self.testify(&Arc::clone(tail));
+        }
+        for segment in std::mem::take(&mut self.dirty) {
+            self.sync_one(&segment);
         }
         let sidecars = std::mem::take(&mut self.sidecars);
         if self.shared.failure().is_some() {
@@ -188,6 +199,32 @@ impl Flush {
             if let Err(error) = write_sidecar(&self.shared, &path, &bytes) {
                 tracing::warn!(path = %path.display(), %error, "no sidecar: the next start reads the segment");
             }
+        }
+    }
+
+    /// Syncs the evidence of the last sync, for nothing else comes that would take it along.
+    fn prove(&mut self) {
+        if let Some(segment) = self.unproved.take() {
+            self.testify(&segment);
+            self.sync_one(&segment);
+        }
+    }
+
+    /// Writes up to where the log is on disk, to be on disk with the next sync of `segment`.
+    fn testify(&self, segment: &Segment) {
+        if self.shared.failure().is_some() {
+            return;
+        }
+        if let Err(error) = self.shared.evidences.write(segment, self.shared.flushed()) {
+            self.shared.fail(&format!("write to {}: {error}", segment.path().display()));
+        }
+    }
+
+    fn sync_one(&self, segment: &Segment) {
+        if self.shared.failure().is_none()
+            && let Err(error) = segment.sync()
+        {
+            self.shared.fail(&format!("sync of {}: {error}", segment.path().display()));
         }
     }
 }

@@ -9,6 +9,7 @@ mod append;
 mod crash_tests;
 mod entry;
 mod error;
+mod evidence;
 mod flush;
 mod helper;
 pub(crate) mod layout;
@@ -84,12 +85,21 @@ pub struct LogOptions {
     pub flush: FlushMode,
     /// Who flushes and prepares.
     pub helpers: Helpers,
+    /// Other nodes hold the same log. Then damage where the log is walked at start is cut off, to be fetched from
+    /// them again, and the node is fenced until it has been; alone, it refuses to open.
+    pub has_peers: bool,
 }
 
 impl LogOptions {
     /// Segments of 1 GiB, every append synced, on threads of its own.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), segment_bytes: 1 << 30, flush: FlushMode::Sync, helpers: Helpers::Threads }
+        Self {
+            dir: dir.into(),
+            segment_bytes: 1 << 30,
+            flush: FlushMode::Sync,
+            helpers: Helpers::Threads,
+            has_peers: false,
+        }
     }
 }
 
@@ -105,10 +115,11 @@ pub struct Recovery {
     /// The newest checkpoint that the log reaches: what the application restores, before entries behind it
     /// are applied again.
     pub checkpoint: Option<Checkpoint>,
-    /// Bytes of a torn tail that were cut off.
+    /// Bytes of a torn tail, or behind a hole, that were cut off.
     pub cut_bytes: u64,
-    /// Entries that this node has acknowledged may be gone (its machine lost power in `Async` mode, or the log
-    /// ends before a checkpoint): it must neither vote nor campaign until it has caught up with a leader.
+    /// Entries that this node has acknowledged may be gone (its machine lost power in `Async` mode, the log ends
+    /// before a checkpoint or before what is proved to have been on disk, or one of the small records beside it was
+    /// damaged): it must neither vote nor campaign until it has caught up with a leader.
     /// Stays so over restarts until [`CommitLog::fence_lifted`].
     pub maybe_forgot: bool,
 }
@@ -286,6 +297,20 @@ impl CommitLog {
             return Ok(());
         }
         let run = RunRecord { maybe_forgot: false, ..self.run.clone() };
+        records::write(&mut self.run_slot, &run, true)?;
+        self.run = run;
+        Ok(())
+    }
+
+    /// Something beside the log was damaged, so that this node may have forgotten what it promised. On disk on return.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn raise_fence(&mut self) -> io::Result<()> {
+        if self.run.maybe_forgot {
+            return Ok(());
+        }
+        let run = RunRecord { maybe_forgot: true, ..self.run.clone() };
         records::write(&mut self.run_slot, &run, true)?;
         self.run = run;
         Ok(())

@@ -1,7 +1,9 @@
 //! Opening: finding the end of the log, and refusing to guess where something may have been committed.
 //!
-//! What lies behind the first bad entry is cut only if it is a torn tail: bytes that were never reported as
-//! durable, damaged by a loss of power. Anything else is refused, for a person to look at.
+//! What lies behind the first bad entry is cut without a word only if it is a torn tail: bytes that were never
+//! reported as durable, damaged by a loss of power. Anything else is a hole in what was on disk. A log that other
+//! nodes hold too is cut there and fenced, so that it is fetched again before it counts for anything; one that stands
+//! alone is refused, for a person to look at.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use std::sync::Arc;
 
 use platform::{Disk, Platform};
 
+use super::evidence::{Evidence, Evidences};
 use super::flush::Flusher;
 use super::helper::Helper;
 use super::records::{self, EndsRecord, PurgeRecord, RunRecord};
@@ -20,7 +23,7 @@ use super::{CommitLog, ENTRY_HEAD_BYTES, EntryKind, LogOptions, LogReader, OpenE
 use crate::checkpoint::{Checkpoint, Checkpoints, Keep, SealState};
 use crate::lock::DirLock;
 use crate::log_index::{SegmentIndex, decode_sidecar, encode_sidecar, sidecar_path};
-use crate::segment::Segment;
+use crate::segment::{Segment, TRAILER_BYTES};
 use crate::slot::{SlotError, SlotFile};
 use crate::{CommitlogOffset, LogPoint};
 
@@ -42,6 +45,8 @@ struct Known {
     checkpointed: u64,
     /// The machine has not lost power since the last run, so the page cache is as it was.
     is_same_boot: bool,
+    /// What is cut can be fetched again.
+    has_peers: bool,
 }
 
 /// The log as found on disk.
@@ -53,6 +58,19 @@ struct Scanned {
     reason: BadEntry,
     /// Files behind the one with the end.
     behind: Vec<u64>,
+    /// The newest proof of how far the log was on disk.
+    evidence: Option<Evidence>,
+}
+
+/// What lies behind the end of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tail {
+    /// Nothing.
+    Clean,
+    /// What was never reported durable, damaged by a loss of power; up to this offset.
+    Torn { until: u64 },
+    /// What was on disk, and may have been acknowledged.
+    Hole,
 }
 
 pub(super) fn open(
@@ -69,32 +87,51 @@ pub(super) fn open(
         disk.sync_dir(parent).map_err(io_at(parent))?;
     }
 
-    let mut purge_slot = SlotFile::open(&*disk, options.dir.join("purge"))?;
-    let mut ends_slot = open_ends(&*disk, &options.dir)?;
     let mut run_slot = SlotFile::open(&*disk, options.dir.join("run"))?;
-    let mut known = Known::read(&disk, &dir, &options, checkpoints, [&purge_slot, &ends_slot, &run_slot])?;
     let run: Option<RunRecord> = records::read(&run_slot).map_err(io_at(run_slot.path()))?;
     check_segment_bytes(&dir, run.as_ref(), options.segment_bytes)?;
-    known.finish_reset(&mut purge_slot, &mut ends_slot)?;
-
-    let scanned = known.scan()?;
-    let cut_bytes = known.settle_tail(&scanned)?;
-    let state = known.state(scanned)?;
-    let flushed = state.appended;
-    let record = EndsRecord { committed: state.committed, flushed };
-    records::write(&mut ends_slot, &record, true).map_err(io_at(ends_slot.path()))?;
-
+    let mut purge_slot = SlotFile::open(&*disk, options.dir.join("purge"))?;
+    let (mut ends_slot, has_lost_ends) =
+        open_ends(&*disk, &options.dir, || raise_fence(&mut run_slot, run.as_ref(), &options))?;
+    let slots = [&purge_slot, &ends_slot, &run_slot];
+    let has_lost_a_slot = has_lost_ends || slots.iter().any(|slot| slot.has_lost_a_slot());
+    let mut known = Known::read(&disk, &dir, &options, checkpoints, slots)?;
     let boot_id = disk.boot_id();
     let has_lost_power =
         run.as_ref().is_some_and(|run| run.is_async && !run.is_clean && run.boot_id != boot_id);
-    let shared = Arc::new(Shared::new(disk, dir, options.segment_bytes, state, flushed));
+    let mut maybe_forgot =
+        has_lost_power || has_lost_a_slot || run.as_ref().is_some_and(|run| run.maybe_forgot);
+    // Before anything is written that would hide why: another crash must not take the fence along.
+    if maybe_forgot {
+        raise_fence(&mut run_slot, run.as_ref(), &options)?;
+    }
+    known.finish_reset(&mut purge_slot, &mut ends_slot)?;
+
+    let scanned = known.scan()?;
+    let (evidence, evidences) = (scanned.evidence, Evidences::behind(scanned.evidence));
+    let tail = known.judge_tail(&scanned)?;
+    if tail == Tail::Hole && !maybe_forgot {
+        maybe_forgot = true;
+        raise_fence(&mut run_slot, run.as_ref(), &options)?;
+    }
+    let cut_bytes = known.cut_tail(&scanned, tail)?;
+    let state = known.state(scanned)?;
+    let flushed = state.appended;
+    if evidence.is_some_and(|evidence| evidence.flushed > flushed) {
+        let segment = &state.tail().segment;
+        evidences.write(segment, flushed).and_then(|()| segment.sync()).map_err(io_at(segment.path()))?;
+    }
+    let record = EndsRecord { committed: state.committed, flushed };
+    records::write(&mut ends_slot, &record, true).map_err(io_at(ends_slot.path()))?;
+
+    let shared = Arc::new(Shared::new(disk, dir, options.segment_bytes, state, flushed, evidences));
     let reader = LogReader { shared: Arc::clone(&shared) };
     let (base, ahead, has_shrunk) = choose_checkpoint(&reader, checkpoints)?;
     let sealer = match &ahead {
         Some(ahead) => Sealer::new(&ahead.seal), // the log restarts behind it
         None => count_units(&reader, base.as_ref())?,
     };
-    let maybe_forgot = has_lost_power || has_shrunk || run.is_some_and(|run| run.maybe_forgot);
+    let maybe_forgot = maybe_forgot || has_shrunk;
     let run = RunRecord::begun(boot_id, options.flush, options.segment_bytes, maybe_forgot);
     records::write(&mut run_slot, &run, true).map_err(io_at(run_slot.path()))?;
 
@@ -153,17 +190,36 @@ fn check_segment_bytes(dir: &Path, run: Option<&RunRecord>, configured: u64) -> 
     }
 }
 
-/// The ends on disk are a help, not a need: if both slots are damaged, recovery goes on without.
-fn open_ends(disk: &dyn Disk, dir: &Path) -> Result<SlotFile, OpenError> {
+/// The ends on disk are a help, not a need: if both slots are damaged, recovery goes on without, and behind a fence.
+fn open_ends(
+    disk: &dyn Disk,
+    dir: &Path,
+    raise_fence: impl FnOnce() -> Result<(), OpenError>,
+) -> Result<(SlotFile, bool), OpenError> {
     let path = dir.join("ends");
     match SlotFile::open(disk, &path) {
         Err(SlotError::Damaged { path }) => {
-            tracing::warn!(path = %path.display(), "the record of the log's ends is damaged and starts anew");
+            tracing::error!(path = %path.display(), "the record of the log's ends is damaged and starts anew");
+            raise_fence()?;
             disk.remove_file(&path).map_err(io_at(&path))?;
-            Ok(SlotFile::open(disk, &path)?)
+            Ok((SlotFile::open(disk, &path)?, true))
         }
-        other => Ok(other?),
+        other => Ok((other?, false)),
     }
+}
+
+/// Makes the fence durable, and nothing else: what the last run said of boot and mode is still needed.
+fn raise_fence(
+    run_slot: &mut SlotFile,
+    run: Option<&RunRecord>,
+    options: &LogOptions,
+) -> Result<(), OpenError> {
+    let begun = || RunRecord::begun(String::new(), options.flush, options.segment_bytes, true);
+    let raised = RunRecord { maybe_forgot: true, ..run.cloned().unwrap_or_else(begun) };
+    if run.is_some_and(|run| run.maybe_forgot) && !run_slot.has_lost_a_slot() {
+        return Ok(());
+    }
+    records::write(run_slot, &raised, true).map_err(io_at(run_slot.path()))
 }
 
 fn io_at(path: &Path) -> impl Fn(io::Error) -> OpenError {
@@ -189,6 +245,7 @@ impl Known {
             ends: records::read(ends).map_err(io_at(ends.path()))?.unwrap_or_default(),
             checkpointed: own.map(|info| info.next_offset.0).max().unwrap_or(0),
             is_same_boot: run.is_some_and(|run| run.boot_id == disk.boot_id()),
+            has_peers: options.has_peers,
         })
     }
 
@@ -211,6 +268,7 @@ impl Known {
         let mut parts: Vec<Part> = Vec::new();
         let mut end = self.purge.min;
         let mut reason = BadEntry::Blank;
+        let mut evidence = None;
         let mut next = 0;
         while let Some(base) = bases.get(next).copied() {
             if parts.last().is_some_and(|part| part.segment.limit() != base) {
@@ -219,6 +277,7 @@ impl Known {
             next += 1;
             let is_last = bases.get(next).is_none_or(|following| *following != base + self.segment_bytes);
             let segment = self.open_segment(base)?;
+            evidence = evidence.max(self.evidence_of(&segment)?);
             let (index, segment_end) = self.scan_one(&segment, is_last, &mut before)?;
             if index.last().is_some() || parts.is_empty() {
                 end = index.end();
@@ -240,7 +299,14 @@ impl Known {
                 }
             }
         }
-        Ok(Scanned { parts, last: before.last, end, reason, behind: bases[next..].to_vec() })
+        for base in &bases[next..] {
+            evidence = evidence.max(self.evidence_of(&self.open_segment(*base)?)?);
+        }
+        Ok(Scanned { parts, last: before.last, end, reason, behind: bases[next..].to_vec(), evidence })
+    }
+
+    fn evidence_of(&self, segment: &Arc<Segment>) -> Result<Option<Evidence>, OpenError> {
+        Evidence::read(segment).map_err(io_at(segment.path()))
     }
 
     /// The index of one segment: from its sidecar, or by reading it.
@@ -251,7 +317,12 @@ impl Known {
         before: &mut Before,
     ) -> Result<(SegmentIndex, SegmentEnd), OpenError> {
         let failed = io_at(segment.path());
-        if !is_last && let Some(index) = self.read_sidecar(segment, before).map_err(&failed)? {
+        // Above the newest checkpoint everything is applied again, and so read in any case.
+        let is_applied = segment.limit() <= self.checkpointed;
+        if !is_last
+            && is_applied
+            && let Some(index) = self.read_sidecar(segment, before).map_err(&failed)?
+        {
             *before = Before { last: index.last(), is_purged: false };
             return Ok((index, SegmentEnd::Full));
         }
@@ -294,11 +365,11 @@ impl Known {
             let Some(base) = segment_base(&path) else { continue };
             let file = self.disk.open(&path, platform::OpenMode::Read).map_err(io_at(&path))?;
             let found = file.len().map_err(io_at(&path))?;
-            if !base.is_multiple_of(self.segment_bytes) || found > self.segment_bytes {
+            if !base.is_multiple_of(self.segment_bytes) || found > self.segment_bytes + TRAILER_BYTES {
                 return Err(OpenError::SegmentBytes { path, found, configured: self.segment_bytes });
             }
             // Shorter: the power went off while it was made, before any entry. Purged: it was being removed.
-            if found == self.segment_bytes && base + self.segment_bytes > self.purge.min {
+            if found >= self.segment_bytes && base + self.segment_bytes > self.purge.min {
                 bases.push(base);
             }
         }
@@ -311,40 +382,87 @@ impl Known {
         Ok(bases)
     }
 
-    /// Decides whether what is behind the end is a torn tail, clears it if so, and returns its size.
-    fn settle_tail(&self, scanned: &Scanned) -> Result<u64, OpenError> {
-        let Scanned { end, last, reason, .. } = scanned;
-        let path = scanned.parts.last().map_or_else(
-            || Segment::path_in(&self.dir, end - end % self.segment_bytes),
-            |part| part.segment.path().to_path_buf(),
-        );
-        let at = end % self.segment_bytes;
-        if *end < self.ends.flushed {
-            let flushed = CommitlogOffset(self.ends.flushed);
-            let (offset, reason) = (CommitlogOffset(*end), reason.clone());
-            return Err(OpenError::DamagedBelowFlushed { path, at, offset, flushed, reason });
+    /// Decides whether what is behind the end is a torn tail or a hole in what was on disk.
+    fn judge_tail(&self, scanned: &Scanned) -> Result<Tail, OpenError> {
+        let Scanned { end, reason, .. } = scanned;
+        let proved = scanned.evidence.map_or(0, |evidence| evidence.flushed);
+        let flushed = self.ends.flushed.max(proved);
+        if *end < flushed {
+            return self.hole(scanned, self.damaged_below(scanned, flushed));
         }
         let (leftover, later_segment) = self.look_behind(scanned)?;
-        let is_torn = *reason != BadEntry::Blank || leftover.strays > 0 || later_segment.is_some();
-        if !is_torn {
-            return Ok(0);
+        let is_clean = *reason == BadEntry::Blank && leftover.strays == 0 && later_segment.is_none();
+        if is_clean {
+            return Ok(Tail::Clean);
         }
         if let Some(later) = leftover.later.or(later_segment)
             && self.is_same_boot
         {
+            let (path, at) = self.place_of_end(scanned);
             let (offset, reason) = (CommitlogOffset(*end), reason.clone());
-            return Err(OpenError::DamagedBeforeLater { path, at, offset, later, reason });
+            return self.hole(scanned, OpenError::DamagedBeforeLater { path, at, offset, later, reason });
         }
         if *end < self.checkpointed {
-            let flushed = CommitlogOffset(self.checkpointed);
-            let (offset, reason) = (CommitlogOffset(*end), reason.clone());
-            return Err(OpenError::DamagedBelowFlushed { path, at, offset, flushed, reason });
+            return self.hole(scanned, self.damaged_below(scanned, self.checkpointed));
         }
+        Ok(Tail::Torn { until: leftover.end })
+    }
+
+    /// What may have been acknowledged is missing: others have it, or nobody may go on.
+    fn hole(&self, scanned: &Scanned, error: OpenError) -> Result<Tail, OpenError> {
+        if !self.has_peers {
+            return Err(error);
+        }
+        tracing::error!(
+            last = ?scanned.last, end = scanned.end, %error,
+            "the log is damaged: it is cut there, and what follows is fetched again from the other nodes"
+        );
+        Ok(Tail::Hole)
+    }
+
+    fn damaged_below(&self, scanned: &Scanned, flushed: u64) -> OpenError {
+        let (path, at) = self.place_of_end(scanned);
+        OpenError::DamagedBelowFlushed {
+            path,
+            at,
+            offset: CommitlogOffset(scanned.end),
+            flushed: CommitlogOffset(flushed),
+            reason: scanned.reason.clone(),
+        }
+    }
+
+    /// The file in which the log ends, and where in it.
+    fn place_of_end(&self, scanned: &Scanned) -> (PathBuf, u64) {
+        let end = scanned.end;
+        let path = scanned.parts.last().map_or_else(
+            || Segment::path_in(&self.dir, end - end % self.segment_bytes),
+            |part| part.segment.path().to_path_buf(),
+        );
+        (path, end % self.segment_bytes)
+    }
+
+    /// Clears what lies behind the end, and returns its size.
+    fn cut_tail(&self, scanned: &Scanned, tail: Tail) -> Result<u64, OpenError> {
+        let Scanned { end, last, reason, .. } = scanned;
+        let until = match tail {
+            Tail::Clean => return Ok(0),
+            Tail::Torn { until } => until,
+            Tail::Hole => match scanned.parts.last() {
+                Some(part) => {
+                    let found = look_behind(&part.segment, *end, u64::MAX, *last);
+                    found.map_err(io_at(part.segment.path()))?.end
+                }
+                None => *end,
+            },
+        };
+        let (path, at) = self.place_of_end(scanned);
         if let Some(part) = scanned.parts.last() {
-            clear(&part.segment, *end, leftover.end).map_err(io_at(&path))?;
+            clear(&part.segment, *end, until).map_err(io_at(&path))?;
         }
-        let cut_bytes = leftover.end - end;
-        tracing::warn!(path = %path.display(), at, ?last, cut_bytes, %reason, "cut a torn tail");
+        let cut_bytes = until - end;
+        if tail != Tail::Hole {
+            tracing::warn!(path = %path.display(), at, ?last, cut_bytes, %reason, "cut a torn tail");
+        }
         Ok(cut_bytes)
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use platform::Disk;
 
+use super::evidence::Evidences;
 use crate::LogPoint;
 use crate::log_index::SegmentIndex;
 use crate::segment::Segment;
@@ -22,6 +23,7 @@ pub(super) struct Shared {
     pub(super) state: RwLock<State>,
     /// Below it everything is on disk. Moved forward by the flusher; back by a truncation, when the flusher rests.
     pub(super) flushed: AtomicU64,
+    pub(super) evidences: Evidences,
     failure: OnceLock<String>,
     has_failed: AtomicBool,
     /// Held while segments' files come and go, so that no two hands do it at once.
@@ -59,6 +61,7 @@ impl Shared {
         segment_bytes: u64,
         state: State,
         flushed: u64,
+        evidences: Evidences,
     ) -> Self {
         Self {
             disk,
@@ -66,6 +69,7 @@ impl Shared {
             segment_bytes,
             state: RwLock::new(state),
             flushed: AtomicU64::new(flushed),
+            evidences,
             failure: OnceLock::new(),
             has_failed: AtomicBool::new(false),
             files: Mutex::new(()),

@@ -50,7 +50,7 @@ impl CommitLog {
     }
 
     /// A crash between any two steps leaves a shorter log, or the old one:
-    /// 1. The flushed end on disk goes back: what is above it may be damaged from now on.
+    /// 1. The flushed end on disk goes back, and so does what is proved: what is above may be damaged from now on.
     /// 2. Sidecars that describe dropped entries go.
     /// 3. Headers are zeroed, the last one first, and synced: no later start can take a dropped entry up again
     ///    behind new ones of the same size. All of a header: the first bytes of a new one that was torn, of the
@@ -60,6 +60,10 @@ impl CommitLog {
         records::write(&mut self.ends_slot, &EndsRecord { committed, flushed: end }, true)?;
         let (cuts, removed) = self.cut_state(first_dropped, end)?;
         self.shared.flushed.store(end, Ordering::Release);
+        if let Some(tail) = cuts.first() {
+            self.shared.evidences.write(&tail.segment, end)?;
+            tail.segment.sync()?;
+        }
         self.sealer.undo_from(first_dropped);
         let dir = self.shared.dir.clone();
         for cut in &cuts {

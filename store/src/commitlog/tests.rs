@@ -611,3 +611,120 @@ fn the_age_of_a_segment_is_that_of_its_last_message_however_far_back_it_is() {
     let unknown = log.reader().last_stored_ms(&segments[0]);
     assert!(matches!(unknown, Err(ReadError::Damaged { log_index: 3, .. })), "{unknown:?}");
 }
+
+fn reopen_with_peers(disk: &SimDisk) -> Result<(CommitLog, Recovery), OpenError> {
+    let (platform, _) = platform(Arc::new(disk.clone()));
+    let mut checkpoints = Checkpoints::open(Arc::clone(&platform.disk), "/log/checkpoints")?;
+    CommitLog::open(
+        &platform,
+        LogOptions { has_peers: true, ..testing::options("/log", SYNC) },
+        &mut checkpoints,
+    )
+}
+
+/// S3: `ends` is written without a sync, so after a loss of power it may be as old as it likes.
+#[test]
+fn a_bad_entry_below_what_was_reported_durable_is_a_hole_and_never_a_torn_tail() {
+    let disk = SimDisk::new();
+    let (platform, _) = platform(Arc::new(disk.clone()));
+    let (mut log, ..) = open(&platform, SYNC).unwrap();
+    let ends = disk.open(Path::new("/log/ends"), OpenMode::ReadWrite).unwrap();
+    let mut old_ends = vec![0; ends.len().unwrap() as usize];
+    ends.read_exact_at(&mut old_ends, 0).unwrap();
+    fill(&mut log, 1, 100);
+    log.set_committed(99).unwrap();
+    let places: Vec<(u64, Bytes)> = (1..=100).map(|n| stored(&log, n)).collect();
+    drop(log);
+    let crashed = || {
+        let disk = disk.crash(7);
+        let ends = disk.open(Path::new("/log/ends"), OpenMode::ReadWrite).unwrap();
+        ends.write_all_at(&[IoSlice::new(&old_ends)], 0).unwrap();
+        ends.sync_data().unwrap();
+        disk
+    };
+    let (_, recovery) = reopen_with_peers(&crashed()).unwrap();
+    assert_eq!((recovery.last.unwrap().log_index, recovery.maybe_forgot), (100, false));
+    for n in [1, 40, 98, 99] {
+        for at in [2, 30, 60] {
+            let disk = crashed();
+            let offset = places[n - 1].0;
+            disk.rot(&segment_path(offset / 4096 * 4096), (offset % 4096) as usize + at);
+            let alone = reopen(&disk.kill(0), SYNC).err().unwrap();
+            assert!(matches!(alone, OpenError::DamagedBelowFlushed { .. }), "{alone}");
+            let mended = disk.kill(0);
+            let (mut log, recovery) = reopen_with_peers(&mended).unwrap();
+            assert_eq!(recovery.last.map_or(0, |last| last.log_index), n as u64 - 1);
+            assert!(recovery.maybe_forgot && recovery.cut_bytes > 0, "entry {n}, byte {at}");
+            // Fetched again, and the fence is lifted: the next start has nothing to say.
+            fill(&mut log, 1, 100 - (n as u64 - 1));
+            log.fence_lifted().unwrap();
+            assert_eq!(stored(&log, 100).1, places[99].1);
+            drop(log);
+            let (_, recovery) = reopen_with_peers(&mended.crash(1)).unwrap();
+            assert_eq!((recovery.last.unwrap().log_index, recovery.maybe_forgot), (100, false));
+        }
+    }
+    // The last one is proved by nothing yet: it may have been torn.
+    let disk = crashed();
+    let offset = places[99].0;
+    disk.rot(&segment_path(offset / 4096 * 4096), (offset % 4096) as usize + 60);
+    let (_, recovery) = reopen_with_peers(&disk).unwrap();
+    assert_eq!((recovery.last.unwrap().log_index, recovery.maybe_forgot), (99, false));
+}
+
+/// S3: what is proved follows a truncation, and is proved without another append once the log is idle.
+#[test]
+fn what_is_proved_goes_back_with_a_truncation_and_forward_when_the_log_is_idle() {
+    let disk = SimDisk::new();
+    let (platform, _) = platform(Arc::new(disk.clone()));
+    let (mut log, ..) = open(&platform, SYNC).unwrap();
+    fill(&mut log, 1, 100);
+    log.truncate_after(Some(30)).unwrap();
+    drop(log);
+    let (_, recovery) = reopen_with_peers(&disk.crash(0)).unwrap();
+    assert_eq!((recovery.last.unwrap().log_index, recovery.maybe_forgot), (30, false));
+
+    let dir = tempfile::tempdir().unwrap();
+    let platform = Platform { disk: Arc::new(OsDisk), ..Platform::os() };
+    let mut checkpoints = Checkpoints::open(Arc::new(OsDisk), dir.path().join("checkpoints")).unwrap();
+    let options = LogOptions { segment_bytes: 1 << 20, ..LogOptions::new(dir.path()) };
+    let (mut log, _) = CommitLog::open(&platform, options, &mut checkpoints).unwrap();
+    let (done, told) = testing::done();
+    log.append(draft(command(1, 1, b"alone")), done).unwrap();
+    told.recv().unwrap().unwrap();
+    let segment = Arc::clone(&sync::read(&log.shared.state).tail().segment);
+    let end = log.reader().ends().appended.0;
+    let deadline = platform.clock.monotonic() + std::time::Duration::from_secs(20);
+    while evidence::Evidence::read(&segment).unwrap().is_none_or(|proved| proved.flushed < end) {
+        assert!(platform.clock.monotonic() < deadline, "not proved up to {end}");
+        std::thread::yield_now();
+    }
+}
+
+/// S18: a damaged slot beside the log.
+#[test]
+fn a_damaged_slot_fences_and_the_fence_outlives_the_slot() {
+    for name in ["ends", "purge", "run"] {
+        let disk = written(SYNC, 3).kill(0);
+        let (mut log, ..) = reopen(&disk, SYNC).unwrap();
+        log.set_committed(2).unwrap();
+        log.purge_to(log.reader().point(1).unwrap()).unwrap();
+        log.close().unwrap();
+        let path = Path::new("/log").join(name);
+        for slot in [0, 4096] {
+            let damaged = disk.kill(0);
+            damaged.rot(&path, slot + 5);
+            let fenced = |disk: &SimDisk| reopen(disk, SYNC).map(|(_, recovery, _)| recovery.maybe_forgot);
+            let whole = !fenced(&disk.kill(0)).unwrap();
+            assert!(whole, "{name} as it was");
+            match fenced(&damaged) {
+                Ok(is_fenced) => assert!(is_fenced, "{name}, slot at {slot}"),
+                // An old purge point names entries that are gone: refused, in words.
+                Err(error) => assert!(name == "purge", "{name}: {error}"),
+            }
+            if let Ok(is_fenced) = fenced(&damaged.kill(0)) {
+                assert!(is_fenced, "{name}, slot at {slot}: after another start");
+            }
+        }
+    }
+}

@@ -17,12 +17,17 @@ use map::Map;
 /// Page-cache advice is given in stretches of this size.
 pub(crate) const REGION_BYTES: u64 = 8 << 20;
 
+/// Room behind the last byte of the log in each file, for what this node alone has to say.
+pub(crate) const TRAILER_BYTES: u64 = 4096;
+
 /// One file of the log.
 pub(crate) struct Segment {
     path: PathBuf,
     /// Commitlog offset of the first byte; a multiple of the size.
     base: u64,
     bytes: u64,
+    /// Segments of an older build end without one.
+    has_trailer: bool,
     file: Arc<dyn DiskFile>,
     /// `None` on a disk without system files: reads copy there.
     map: Option<Map>,
@@ -46,7 +51,10 @@ impl Segment {
             disk.remove_file(&path)?; // left by a crash while it was made, or by one after a truncation
         }
         let file = disk.open(&path, OpenMode::CreateNew)?;
-        let made = file.allocate(bytes).and_then(|()| file.sync_data()).and_then(|()| disk.sync_dir(dir));
+        let made = file
+            .allocate(bytes + TRAILER_BYTES)
+            .and_then(|()| file.sync_data())
+            .and_then(|()| disk.sync_dir(dir));
         if let Err(error) = made {
             drop(file);
             drop(disk.remove_file(&path)); // the first error is the one to report
@@ -73,7 +81,8 @@ impl Segment {
         }
         let map = file.as_file().map(|file| Map::new(file, bytes as usize)).transpose()?;
         let read_when = (0..bytes.div_ceil(REGION_BYTES)).map(|_| AtomicU64::new(0)).collect();
-        Ok(Self { path, base, bytes, file, map, read_when })
+        let has_trailer = found >= bytes + TRAILER_BYTES;
+        Ok(Self { path, base, bytes, has_trailer, file, map, read_when })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -116,6 +125,22 @@ impl Segment {
     pub(crate) fn write(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
         let bytes = parts.iter().map(|part| part.len() as u64).sum();
         self.file.write_all_at(parts, self.at(offset, bytes))
+    }
+
+    /// Writes to the trailer, from `at` on within it; nothing if there is none.
+    pub(crate) fn write_trailer(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        if !self.has_trailer {
+            return Ok(());
+        }
+        self.file.write_all_at(&[IoSlice::new(bytes)], self.bytes + at)
+    }
+
+    /// Reads from the trailer; `false` if there is none.
+    pub(crate) fn read_trailer(&self, at: u64, buf: &mut [u8]) -> io::Result<bool> {
+        if self.has_trailer {
+            self.file.read_exact_at(buf, self.bytes + at)?;
+        }
+        Ok(self.has_trailer)
     }
 
     pub(crate) fn sync(&self) -> io::Result<()> {

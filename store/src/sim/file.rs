@@ -95,10 +95,14 @@ impl Inode {
         self.pending.clear();
     }
 
-    /// The last change was being made when the process was killed: some prefix of it was.
+    /// The last change was being made when the process was killed: some prefix of it was. The system looks for a
+    /// kill between pages only; here it comes between sectors.
     pub(super) fn cut_last(&mut self, rng: &mut StdRng) {
-        let Some(Change::Write { bytes, .. }) = self.pending.last_mut() else { return };
-        bytes.truncate(rng.random_range(0..=bytes.len()));
+        let Some(Change::Write { at, bytes }) = self.pending.last_mut() else { return };
+        let kept = rng.random_range(0..=bytes.len());
+        if kept < bytes.len() {
+            bytes.truncate(((*at + kept) / SECTOR_BYTES * SECTOR_BYTES).saturating_sub(*at));
+        }
         self.now.clone_from(&self.synced);
         for change in &self.pending {
             change.apply(&mut self.now);
