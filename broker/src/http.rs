@@ -193,6 +193,11 @@ pub fn status_of(broker: &Broker) -> Value {
         "topics": tables.get("topics"),
         "groups": tables.get("groups"),
         "diskFull": broker.is_disk_full(),
+        "damaged": broker.log.damage().iter().map(|damage| json!({
+            "from": damage.stretch.start.0, "to": damage.stretch.end.0,
+            "firstIndex": damage.stretch.first_index, "nextIndex": damage.stretch.next_index, "reason": damage.reason,
+        })).collect::<Vec<_>>(),
+        "repaired": broker.log.repaired(),
         "heldPulls": broker.holds.len(),
         "connections": broker.connection_count(),
         "startedMs": broker.started_ms,

@@ -22,6 +22,7 @@ mod peer;
 mod peers;
 mod processor;
 mod registration;
+mod repair;
 mod room;
 mod run;
 mod schedule;

@@ -25,6 +25,8 @@ const WRITE_OUT: Duration = Duration::from_secs(1);
 const CLIENT_SILENT: Duration = Duration::from_secs(120);
 /// How often clients and retention are looked at. Source: RocketMQ `cleanResourceInterval`.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
+/// How often the room on the disk is looked at.
+const DISK: Duration = Duration::from_secs(1);
 /// Consume queues and key index are flushed every so many rounds of housekeeping: about once a minute.
 const FLUSH_ROUNDS: u32 = 6;
 /// How long a handover to the preferred node may take.
@@ -108,10 +110,17 @@ pub async fn housekeeping(broker: Arc<Broker>, shutdown: watch::Receiver<bool>) 
         prefer_leader(&broker).await;
         broker.stats.sample(broker.monotonic().as_secs(), local_time::date(broker.now_ms()));
         drop_silent_clients(&broker);
-        watch_disk(&broker);
         if let Err(error) = expire(&broker, false).await {
             warn!(error, "old segments not dropped");
         }
+    }
+}
+
+/// Looks at the room on the disk. A fast producer fills it in seconds.
+pub async fn disk(broker: Arc<Broker>, shutdown: watch::Receiver<bool>) {
+    let mut ticks = Ticks::new(DISK, shutdown);
+    while ticks.next().await {
+        watch_disk(&broker);
     }
 }
 

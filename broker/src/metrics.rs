@@ -96,6 +96,16 @@ fn storage(broker: &Broker, text: &mut Text<'_>) {
         text.family(name, "gauge", help);
         text.value(name, &labels, value as f64);
     }
+    let damaged: u64 =
+        broker.log.damage().iter().map(|damage| damage.stretch.end.0 - damage.stretch.start.0).sum();
+    text.gauge(
+        "rocketmq_storage_damaged_bytes",
+        "Bytes of log that are damaged here, and not mended yet.",
+        damaged as f64,
+    );
+    let name = "rocketmq_storage_repaired_total";
+    text.family(name, "counter", "Stretches of log mended with another node's bytes.");
+    text.value(name, &[], broker.log.repaired() as f64);
 }
 
 fn topics(broker: &Broker, text: &mut Text<'_>) {

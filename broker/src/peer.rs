@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use store::Stretch;
 use store::codec::{self, Record};
 
 use crate::tables::{Change, Outcome};
@@ -22,6 +23,8 @@ pub enum PeerRequest {
     Propose(Change),
     /// Whether the called node leads, as a majority confirms after the call.
     ConfirmLeader,
+    /// The bytes of a stretch of the log, for the calling node's own are damaged.
+    Stretch(Stretch),
 }
 
 impl Record for PeerRequest {
@@ -45,6 +48,8 @@ pub enum PeerResponse {
     Confirmed(String),
     /// Whether it happened is unknown, or it failed; the text says why.
     Failed(String),
+    /// The bytes of a stretch of the log.
+    Stretch(Vec<u8>),
 }
 
 impl Record for PeerResponse {

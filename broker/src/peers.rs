@@ -13,6 +13,7 @@ use crate::exchange::{Answer, Origin};
 use crate::handler;
 use crate::http;
 use crate::peer::{PeerRequest, PeerResponse};
+use crate::repair;
 use crate::server::{Broker, SUBMIT_WITHIN};
 use crate::submit::{self, SubmitHereError};
 use crate::tables::Change;
@@ -63,6 +64,7 @@ async fn answer(broker: Arc<Broker>, from: NodeId, request: Bytes) -> PeerRespon
             Ok(confirmed) => PeerResponse::Confirmed(confirmed.to_string()),
             Err(reason) => PeerResponse::Failed(reason),
         },
+        Ok(PeerRequest::Stretch(stretch)) => repair::give(&broker, stretch).await,
         Err(error) => {
             warn!(from, %error, "call from a peer not understood");
             PeerResponse::Failed(format!("call not understood: {error}"))

@@ -25,6 +25,7 @@ use crate::maintenance;
 use crate::peer::About;
 use crate::peers::PeerDoor;
 use crate::registration::{self, Registrar};
+use crate::repair;
 use crate::schedule;
 use crate::server::{Broker, Clients, SUBMIT_WITHIN};
 use crate::stats::Stats;
@@ -98,6 +99,9 @@ pub async fn run(
     tasks.spawn(maintenance::write_out(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(maintenance::housekeeping(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(maintenance::follow_the_beginning(Arc::clone(&broker), stopping.clone()));
+    tasks.spawn(maintenance::disk(Arc::clone(&broker), stopping.clone()));
+    tasks.spawn(repair::mend(Arc::clone(&broker), stopping.clone()));
+    tasks.spawn(repair::scrub(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(maintenance::create_system_tables(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(schedule::deliver(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(store_offsets(Arc::clone(&broker)));

@@ -147,7 +147,7 @@ impl Broker {
 
     /// Whether the disk has no room for messages any more.
     pub fn is_disk_full(&self) -> bool {
-        self.is_disk_full.load(Ordering::Relaxed)
+        self.is_disk_full.load(Ordering::Relaxed) || self.log.room_left().is_some() || self.queues.is_stuck()
     }
 
     /// Where clients reach a node of the group, as far as this node knows.

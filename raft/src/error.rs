@@ -31,6 +31,14 @@ pub enum ProposeError {
         /// Largest allowed.
         limit: usize,
     },
+    /// Nothing was proposed: the disk has no room for the next segment of the log.
+    #[error("{needed} bytes are on their way or proposed, and the log has room for {left} only")]
+    NoRoom {
+        /// What is on its way, with this proposal.
+        needed: u64,
+        /// What the log still takes.
+        left: u64,
+    },
     /// Nothing was proposed: the node is stopped.
     #[error("the node is stopped")]
     Stopped,

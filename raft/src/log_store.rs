@@ -48,7 +48,17 @@ impl LogStore {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        let entries = self.0.reader().entries(range, bytes_max).map_err(io::Error::other)?;
+        let reader = self.0.reader();
+        let mut entries = reader.entries(range, bytes_max).map_err(io::Error::other)?;
+        // What may have come from the disk is tested. A damaged first entry goes out all the same: an error here would
+        // end this node, and whoever gets it tests it too and asks again, until it is mended.
+        let sealed_end = reader.sealed_end();
+        let tested = entries.iter().take_while(|entry| entry.head.offset < sealed_end);
+        let damaged = tested.enumerate().find_map(|(at, entry)| Some((at, entry.verify().err()?)));
+        if let Some((at, error)) = damaged {
+            reader.note_damage(entries[at].head.offset, &error.to_string());
+            entries.truncate(at.max(1));
+        }
         Ok(entries.into_iter().map(Entry::from).collect())
     }
 }

@@ -169,7 +169,10 @@ impl Node {
         proposal: Proposal,
         decided_in: Option<u64>,
     ) -> impl Future<Output = Result<Receipt, ProposeError>> + Send + use<> {
-        let enqueued = self.shared.proposer.propose(proposal, decided_in, &self.shared.views.borrow());
+        let room_left = self.shared.reader.room_left();
+        let views = self.shared.views.borrow();
+        let enqueued = self.shared.proposer.propose(proposal, decided_in, &views, room_left);
+        drop(views);
         let node = self.shared.node;
         async move {
             match enqueued?.await {

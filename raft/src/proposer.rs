@@ -23,6 +23,8 @@ use crate::view::View;
 
 /// Payload bytes that may wait or be on the way.
 pub(crate) const IN_FLIGHT_BYTES_MAX: usize = 64 << 20;
+/// Room that proposals leave to Raft's own entries when the log has no next segment.
+const ROOM_KEPT_BYTES: u64 = 16 << 10;
 /// Entries that may be on the way.
 const IN_FLIGHT_ENTRIES_MAX: usize = 64;
 /// Proposals that may wait.
@@ -104,6 +106,7 @@ impl Proposer {
         proposal: Proposal,
         decided_in: Option<u64>,
         view: &View,
+        room_left: Option<u64>,
     ) -> Result<oneshot::Receiver<Outcome>, ProposeError> {
         if view.fatal.is_some() {
             return Err(ProposeError::Stopped);
@@ -125,6 +128,14 @@ impl Proposer {
         let permits = u32::try_from(bytes.max(1)).map_err(|_| ProposeError::Overloaded)?;
         let room =
             Arc::clone(&self.bytes).try_acquire_many_owned(permits).map_err(|_| ProposeError::Overloaded)?;
+        if let Some(left) = room_left {
+            // With what heads, pads and the rest of a segment take at most.
+            let waiting = IN_FLIGHT_BYTES_MAX.saturating_sub(self.bytes.available_permits()) as u64;
+            let needed = waiting + waiting / 2 + ROOM_KEPT_BYTES;
+            if needed > left {
+                return Err(ProposeError::NoRoom { needed, left });
+            }
+        }
         let (answer, receiver) = oneshot::channel();
         let caller = Caller { answer, unit_count, _bytes: room };
         self.queue.try_send(Waiting { content, term: view.term, caller }).map_err(|error| match error {

@@ -393,6 +393,27 @@ struct Job {
     done: Option<oneshot::Sender<io::Result<()>>>,
 }
 
+/// Whether the disk is full, or there are too many open files: that passes.
+fn lacks_room(error: &io::Error) -> bool {
+    const TOO_MANY_FILES: [i32; 2] = [23, 24]; // ENFILE, EMFILE
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        let io = error.downcast_ref::<io::Error>();
+        let passes = io.is_some_and(|io| {
+            matches!(io.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+                || io.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
+        });
+        if passes {
+            return true;
+        }
+        next = match io.and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
+}
+
 impl CheckpointWriter {
     /// The thread ends when the last handle is gone.
     pub(crate) fn start(
@@ -409,7 +430,10 @@ impl CheckpointWriter {
                 });
                 if let Err(error) = &outcome {
                     error!(last = %job.checkpoint.last, %error, "cannot write a checkpoint");
-                    fatal(format!("cannot write the checkpoint after {}: {error}", job.checkpoint.last));
+                    // Without room the older ones stay as they were, and the next start has more to read.
+                    if !lacks_room(error) {
+                        fatal(format!("cannot write the checkpoint after {}: {error}", job.checkpoint.last));
+                    }
                 }
                 if let Some(done) = job.done {
                     let _ = done.send(outcome); // whoever asked may be gone

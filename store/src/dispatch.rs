@@ -35,7 +35,7 @@ pub enum DispatchError {
 /// Half messages and roll-backs have no place in a queue, and roll-backs no key.
 ///
 /// # Errors
-/// If a full buffer cannot be written out: units before it are in.
+/// If the payload is not units: those before are in.
 ///
 /// # Panics
 /// If a queue offset does not follow, which the commitlog has checked: an entry was dispatched twice or left out.
@@ -52,12 +52,12 @@ pub fn dispatch_units(
         let view = message::parse(unit.map_err(wrong)?).map_err(wrong)?;
         let queue_offset = QueueOffset(view.queue_offset as u64);
         if is_queued(view.sys_flag) {
-            queues.append(view.topic, view.queue_id as u32, queue_offset, queue_unit(&view, offset))?;
+            queues.append(view.topic, view.queue_id as u32, queue_offset, queue_unit(&view, offset));
         }
         let store_timestamp_ms = view.store_timestamp_ms as u64;
         queues.note_store_timestamp(store_timestamp_ms);
         if sys_flag::transaction(view.sys_flag) != sys_flag::TRANSACTION_ROLLBACK {
-            put_keys(&view, offset, store_timestamp_ms, index)?;
+            put_keys(&view, offset, store_timestamp_ms, index);
         }
         on_unit(&view, queue_offset, offset);
         offset = offset.plus(view.unit_bytes() as u64);
@@ -79,11 +79,13 @@ pub(crate) fn put_keys(
     offset: CommitlogOffset,
     store_timestamp_ms: u64,
     index: &KeyIndex,
-) -> io::Result<()> {
+) {
     let unique = view.property(properties::UNIQ_KEY).filter(|key| !key.is_empty());
     let keys = view.property(properties::KEYS).unwrap_or_default();
     let keys = keys.split(' ').filter(|key| !key.is_empty());
-    unique.into_iter().chain(keys).try_for_each(|key| index.put(view.topic, key, offset, store_timestamp_ms))
+    for key in unique.into_iter().chain(keys) {
+        index.put(view.topic, key, offset, store_timestamp_ms);
+    }
 }
 
 /// Where the payload of an entry lies: what [`dispatch_units`] calls its base.

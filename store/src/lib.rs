@@ -16,9 +16,10 @@ mod testing;
 
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, Checkpoints, Keep, SealState};
 pub use commitlog::{
-    AppendError, BadEntry, CommitLog, Digest, Done, Draft, ENTRY_HEAD_BYTES, EntryError, EntryHead,
+    AppendError, BadEntry, CommitLog, Damage, Digest, Done, Draft, ENTRY_HEAD_BYTES, EntryError, EntryHead,
     EntryKind, EntryPlace, FlushMode, Helpers, LAYOUT_VERSION, LogEnds, LogOptions, LogReader, OpenError,
-    Pending, ReadError, Recovery, Run, SealError, SegmentInfo, StoredEntry,
+    Pending, ReadError, Recovery, RepairError, Run, SealError, SegmentInfo, StoredEntry, Stretch,
+    StretchError,
 };
 pub use offset::{CommitlogOffset, LogPoint, QueueOffset};
 pub mod codec;

@@ -147,6 +147,26 @@ impl SegmentIndex {
         }
     }
 
+    /// The least stretch around `offset` whose ends are known without reading: its first entry, and the one behind its
+    /// last. `None` outside the entries.
+    pub(crate) fn stretch_at(&self, offset: u64) -> Option<(Start, Start)> {
+        let start = self.start_at(offset).filter(|_| self.count > 0 && offset < self.end)?;
+        let behind = Start { log_index: self.first_index + self.count, offset: self.end };
+        let next = match &self.spots {
+            Spots::Exact(offsets) => {
+                let next = start.log_index + 1 - self.first_index;
+                offsets
+                    .get(next as usize)
+                    .map(|offset| Start { log_index: start.log_index + 1, offset: *offset })
+            }
+            Spots::Anchors(anchors) => {
+                let after = anchors.partition_point(|anchor| anchor.offset <= offset);
+                anchors.get(after).map(|anchor| Start { log_index: anchor.log_index, offset: anchor.offset })
+            }
+        };
+        Some((start, next.unwrap_or(behind)))
+    }
+
     /// Whether it has a place for every entry.
     pub(crate) fn is_exact(&self) -> bool {
         matches!(self.spots, Spots::Exact(_))

@@ -6,7 +6,7 @@
 use protocol::message::{self, MessageView, sys_flag};
 
 use crate::checkpoint::Checkpoint;
-use crate::commitlog::{EntryKind, LogReader, is_queued};
+use crate::commitlog::{EntryKind, LogReader, ReadError, is_queued};
 use crate::consume_queue::{Queues, Recovered};
 use crate::dispatch::{DispatchError, payload_offset, put_keys, queue_unit};
 use crate::key_index::KeyIndex;
@@ -41,7 +41,7 @@ pub fn restore(
     }
     queues.note_covered(end);
     queues.trim_below(min)?; // a crash may have come between a purge and this
-    queues.trust()?;
+    queues.trust();
     index.truncate_to(end)?;
     index.trim_below(min)?;
     if !index.reaches_back_to(min) {
@@ -76,7 +76,7 @@ fn catch_up_queues(
         }
         // Some units behind those that were trusted may be there.
         if max.is_none_or(|max| max <= at) {
-            queues.append(topic, queue_id, at, queue_unit(view, offset))?;
+            queues.append(topic, queue_id, at, queue_unit(view, offset));
         }
         Ok(())
     })?;
@@ -102,7 +102,7 @@ fn catch_up_index(
     each_unit(log, from, checkpoint, &mut |view, offset| {
         let is_missing = is_empty || offset > last.offset;
         if is_missing && sys_flag::transaction(view.sys_flag) != sys_flag::TRANSACTION_ROLLBACK {
-            put_keys(view, offset, view.store_timestamp_ms as u64, index)?;
+            put_keys(view, offset, view.store_timestamp_ms as u64, index);
         }
         Ok(())
     })
@@ -121,6 +121,8 @@ fn each_unit(
         let Some(last) = entries.last() else { break };
         next = last.head.log_index + 1;
         for entry in entries.iter().filter(|entry| entry.head.kind == EntryKind::Units) {
+            let log_index = entry.head.log_index;
+            entry.verify().map_err(|source| ReadError::Damaged { log_index, source })?;
             let mut offset = payload_offset(entry);
             for unit in message::walk(&entry.payload()) {
                 let wrong = |source| DispatchError::Unit { offset, source };

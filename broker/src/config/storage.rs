@@ -50,6 +50,8 @@ pub struct Storage {
     pub disk_used_percent_max: u64,
     /// `cleanFileForciblyEnable`: whether segments go before their time when the disk is nearly full. Default true.
     pub clean_forcibly: bool,
+    /// `scrubBytesPerSecond`: how much of the log is read a second to look for damage; 0: none. Ours. Default 8 MiB.
+    pub scrub_bytes_per_second: u64,
 }
 
 impl Storage {
@@ -82,6 +84,7 @@ impl Storage {
             file_reserved_hours: reader.integer("fileReservedTime", 72, 0..=1_000_000, "hours"),
             disk_used_percent_max: reader.integer("diskMaxUsedSpaceRatio", 75, 10..=95, "percent"),
             clean_forcibly: reader.bool("cleanFileForciblyEnable", true),
+            scrub_bytes_per_second: reader.integer("scrubBytesPerSecond", 8 << 20, 0..=1 << 40, "bytes"),
         };
         read_without_effect(reader);
         storage

@@ -17,6 +17,9 @@ const SCAN_UNITS_MIN: i64 = 800;
 /// `accessMessageInMemoryMaxRatio`.
 const IN_MEMORY_PERCENT: u64 = 40;
 
+/// What was written so lately is in memory as it was written.
+const FRESH_BYTES: u64 = 64 << 20;
+
 /// How much one pull may carry.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -151,18 +154,73 @@ pub enum LookError {
     },
 }
 
-/// Stored units, without a copy, each looked at once more: a disk that changed a byte since must not reach a
-/// consumer. The body's checksum is RocketMQ's own; what is around it has to fit together.
+/// A unit to be served, and its place in the queue.
+type Wanted = (i64, Unit);
+
+/// Puts `run`, neighbours in the log, into what was found, each looked at once more: a disk that changed a byte since
+/// must not reach a consumer. In front of a damaged message the good ones are served; it is told, and fetched from
+/// another node meanwhile.
+///
+/// # Errors
+/// The first message that is damaged, and how.
+fn take_run(broker: &Broker, run: &[Wanted], found: &mut Found) -> Result<(), (i64, LookError)> {
+    let Some((at, first)) = run.first().copied() else { return Ok(()) };
+    let bytes = run.iter().map(|(_, unit)| unit.size).sum();
+    match verified(broker, first.offset, bytes) {
+        Ok(slice) => {
+            found.chunks.push(slice);
+            return Ok(());
+        }
+        Err(error @ LookError::Log(ReadError::Purged { .. })) => return Err((at, error)),
+        Err(_) => {}
+    }
+    for (done, (at, unit)) in run.iter().enumerate() {
+        match intact(broker, unit) {
+            Ok(slice) => found.chunks.push(slice),
+            Err(error) => {
+                broker.log.note_damage(unit.offset, &error.to_string());
+                let rest = &run[done..];
+                found.count -= rest.len() as u64;
+                found.bytes -= rest.iter().map(|(_, unit)| u64::from(unit.size)).sum::<u64>();
+                return Err((*at, error));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Stored units without a copy. The body's checksum is RocketMQ's own; what is around it has to fit together, and where
+/// the bytes came from the disk the checksums of their entries are tested too.
 fn verified(broker: &Broker, first: CommitlogOffset, bytes: u32) -> Result<Bytes, LookError> {
     let slice = broker.log.slice(first, bytes)?;
+    look_through(first, &slice)?;
+    let end = first.plus(u64::from(bytes));
+    if end <= broker.log.sealed_end() || end.plus(FRESH_BYTES) < broker.log.ends().appended {
+        broker.log.verify(first, end)?;
+    }
+    Ok(slice)
+}
+
+/// One stored unit, if the entry that it lies in is intact.
+fn intact(broker: &Broker, unit: &Unit) -> Result<Bytes, LookError> {
+    let slice = broker.log.slice(unit.offset, unit.size)?;
+    look_through(unit.offset, &slice)?;
+    if let Some(entry) = broker.log.entry_at_offset(unit.offset)? {
+        let log_index = entry.head.log_index;
+        entry.verify().map_err(|source| ReadError::Damaged { log_index, source })?;
+    }
+    Ok(slice)
+}
+
+fn look_through(first: CommitlogOffset, slice: &Bytes) -> Result<(), LookError> {
     let mut offset = first;
-    for unit in message::walk(&slice) {
+    for unit in message::walk(slice) {
         let damaged = |source| LookError::Damaged { offset, source };
         let view = message::parse(unit.map_err(damaged)?).map_err(damaged)?;
         view.verify_body().map_err(damaged)?;
         offset = offset.plus(view.unit_bytes() as u64);
     }
-    Ok(slice)
+    Ok(())
 }
 
 /// First offset and end of a queue; zeros if nothing was ever written to it.
@@ -227,30 +285,36 @@ fn look_once(
     let log_end = broker.log.ends().committed.0;
     let mut found = Found::default();
     let mut next = offset;
-    let mut run: Option<(Unit, u32)> = None; // first unit and bytes of neighbours in the log
+    let mut run: Vec<Wanted> = Vec::new(); // neighbours in the log
+    let mut damage = None;
     for unit in units {
         if filter.passes(unit.tag_hash) {
             // The first message always goes, whatever its size.
             if found.count > 0 && limits.is_full(&found, &unit, log_end) {
                 break;
             }
+            let follows =
+                run.last().is_none_or(|(_, last)| last.offset.plus(u64::from(last.size)) == unit.offset);
+            if !follows {
+                if let Err(damaged) = take_run(broker, &run, &mut found) {
+                    damage = Some(damaged);
+                    break;
+                }
+                run.clear();
+            }
             found.count += 1;
             found.bytes += u64::from(unit.size);
-            run = match run {
-                Some((first, bytes)) if first.offset.plus(u64::from(bytes)) == unit.offset => {
-                    Some((first, bytes + unit.size))
-                }
-                Some((first, bytes)) => {
-                    found.chunks.push(verified(broker, first.offset, bytes)?);
-                    Some((unit, unit.size))
-                }
-                None => Some((unit, unit.size)),
-            };
+            run.push((next, unit));
         }
         next += 1;
     }
-    if let Some((first, bytes)) = run {
-        found.chunks.push(verified(broker, first.offset, bytes)?);
+    if damage.is_none() {
+        damage = take_run(broker, &run, &mut found).err();
+    }
+    match damage {
+        Some((_, error)) if found.count == 0 => return Err(error),
+        Some((at, _)) => next = at,
+        None => {}
     }
     let status = if found.count > 0 { Status::Found } else { Status::NoMatchedMessage };
     Ok(Look { status, asked: offset, next, min, max, found })

@@ -39,10 +39,7 @@ struct Ready {
 pub fn send(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answer) {
     let header = header!(SendRequest, request, answer);
     if broker.is_disk_full() {
-        let remark =
-            "the disk is full: service not available now, maybe disk full, store path has no room left";
-        let refusal = Refusal::new(code::SERVICE_NOT_AVAILABLE, remark);
-        return answer.send(refused(broker, &request, refusal));
+        return answer.send(refused(broker, &request, disk_full()));
     }
     let admission = send_check::admit(&header, &broker.live(), &broker.tables(), broker.now_ms());
     match admission {
@@ -65,6 +62,11 @@ pub fn send(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answ
             });
         }
     }
+}
+
+fn disk_full() -> Refusal {
+    let remark = "the disk is full: service not available now, maybe disk full, store path has no room left";
+    Refusal::new(code::SERVICE_NOT_AVAILABLE, remark)
 }
 
 fn propose(
@@ -101,6 +103,7 @@ fn propose(
             Ok(Err(ProposeError::NotLeader { .. } | ProposeError::Stopped | ProposeError::Halted(_))) => {
                 gate::not_leader(&request)
             }
+            Ok(Err(ProposeError::NoRoom { .. })) => refused(&broker, &request, disk_full()),
             Ok(Err(ProposeError::Overloaded)) => {
                 let remark =
                     "[REJECTREQUEST]system busy, start flow control for a while: too much is in flight";

@@ -31,6 +31,8 @@ const CONNECTIONS_MAX: usize = 1024;
 const CALLS_MAX: usize = 256;
 /// Append requests of one connection between the socket and raft.
 const APPENDS_MAX: usize = 16;
+/// Entries are refused while the log takes no more than this beside them.
+const ROOM_KEPT_BYTES: u64 = 4 << 10;
 /// After a failed accept, which mostly means that there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -143,10 +145,19 @@ impl Server {
             loop {
                 let frame = reader.next(&[Kind::Append]).await?;
                 self.network.note_contact(peer);
+                let bytes = frame.body.len();
                 let request = decode_append(frame.body)?;
                 let refusal = self.network.may_acknowledge(request.vote.leader_id.term);
                 refusal.map_err(|refusal| FrameError::Body(refusal.to_string()))?;
                 self.network.note_leader(&request.vote);
+                if let Some(left) = self.reader.room_left()
+                    && request.entries.len() > 0
+                    && bytes as u64 + ROOM_KEPT_BYTES > left
+                {
+                    // Refused before a write fails, which would end this node; the leader tries again.
+                    let reason = format!("no room on the disk: {bytes} bytes of entries, {left} bytes left");
+                    return Err(FrameError::Body(reason));
+                }
                 if requests.send(request).await.is_err() {
                     return Ok(()); // raft has ended the stream; its last answer is on its way
                 }

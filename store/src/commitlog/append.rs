@@ -19,6 +19,9 @@ use crate::{CommitlogOffset, LogPoint, sync};
 
 const PAD: [u8; ALIGN_BYTES as usize] = [0; ALIGN_BYTES as usize];
 
+/// With less left than this, and with less than half a segment, the next segment must be there.
+const ROOM_AHEAD_BYTES: u64 = 128 << 20;
+
 /// Entries that have a place, and are not written yet.
 struct Batch {
     heads: Vec<EntryHead>,
@@ -268,6 +271,15 @@ impl CommitLog {
         write(&segment, start, &slices)
     }
 
+    /// Reserves room ahead: the next segment is made while what is left of this one still takes all that may be on the
+    /// way, so that a full disk is known before an append needs it.
+    pub(super) fn prepare_next(&self, tail: &Segment, end: u64) {
+        let bytes = self.options.segment_bytes;
+        if tail.limit() - end < (bytes / 2).max(ROOM_AHEAD_BYTES.min(bytes)) || bytes <= ROOM_AHEAD_BYTES {
+            self.helper.prepare(tail.limit());
+        }
+    }
+
     /// Makes written entries readable.
     fn publish(&mut self, batch: Batch) -> (Vec<EntryHead>, Job) {
         let Batch { heads, rolled, end, last, .. } = batch;
@@ -295,9 +307,7 @@ impl CommitLog {
         }
         let tail = Arc::clone(written.last().expect("it has the old tail at least"));
         self.helper.written(&tail, before, end);
-        if end - tail.base() > self.options.segment_bytes / 2 {
-            self.helper.prepare(tail.limit());
-        }
+        self.prepare_next(&tail, end);
         let needs_sync = self.options.flush == FlushMode::Sync;
         (heads, Job { written, end, needs_sync, done: None, failed: None, sidecars })
     }

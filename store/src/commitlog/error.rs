@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::damage::StretchError;
 use super::layout::EntryError;
 use super::scan::BadEntry;
 use super::seal::SealError;
@@ -237,6 +238,12 @@ pub enum ReadError {
         offset: CommitlogOffset,
         /// What is wrong with it.
         source: protocol::message::UnitError,
+    },
+    /// A stretch is not what the index says.
+    #[error("damaged: {source}")]
+    Stretch {
+        /// What is wrong with it.
+        source: Box<StretchError>,
     },
     /// The entry's checksum does not match.
     #[error("entry {log_index}: {source}")]

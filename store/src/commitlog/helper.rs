@@ -4,9 +4,10 @@
 //! was filled can be filled again, while a fresh one has to be found first.
 
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::Helpers;
 use super::shared::Shared;
@@ -19,6 +20,9 @@ const KEEP_BYTES: u64 = 64 << 20;
 const IN_USE_BYTES: u64 = KEEP_BYTES / 2;
 /// Hints beyond it are dropped; a segment to be made waits.
 const TASKS_MAX: usize = 256;
+
+/// A segment that could not be made is tried again after so long.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 enum Task {
     Prepare { base: u64 },
@@ -45,6 +49,8 @@ enum Slot {
     /// Being made by the helper.
     Awaited,
     Ready(Arc<Segment>),
+    /// It could not be made; the helper tries again.
+    Failed,
 }
 
 impl Helper {
@@ -67,7 +73,7 @@ impl Helper {
         let Some(tasks) = &self.tasks else { return };
         let mut slot = sync::lock(&self.next.slot);
         match &*slot {
-            Slot::Awaited => return,
+            Slot::Awaited | Slot::Failed => return,
             Slot::Ready(segment) if segment.base() == base => return,
             Slot::Ready(_) | Slot::Empty => {}
         }
@@ -87,7 +93,11 @@ impl Helper {
         }
         match std::mem::replace(&mut *slot, Slot::Empty) {
             Slot::Ready(segment) if segment.base() == base => Ok(segment),
-            _ => make(&self.shared, base),
+            _ => {
+                let made = make(&self.shared, base)?;
+                self.shared.note_room(true);
+                Ok(made)
+            }
         }
     }
 
@@ -141,20 +151,40 @@ impl Drop for Helper {
 }
 
 fn run(shared: &Shared, next: &Next, queue: &Receiver<Task>) {
-    while let Ok(task) = queue.recv() {
+    let mut missing = None; // the segment that could not be made
+    loop {
+        let task = match missing {
+            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(_) => queue.recv_timeout(AGAIN_AFTER),
+        };
         match task {
-            Task::Prepare { base } => {
-                let made = make(shared, base);
-                if let Err(error) = &made {
-                    tracing::warn!(base, %error, "cannot prepare the next segment");
-                }
-                *sync::lock(&next.slot) = made.map_or(Slot::Empty, Slot::Ready);
-                next.changed.notify_all();
+            Ok(Task::Prepare { base }) => missing = prepare(shared, next, base).err(),
+            Err(RecvTimeoutError::Timeout) => {
+                let base = missing.take().filter(|_| matches!(*sync::lock(&next.slot), Slot::Failed));
+                missing = base.and_then(|base| prepare(shared, next, base).err());
             }
-            Task::Written { segment, region } => write_behind(shared, &segment, region),
-            Task::Remove { bases } => shared.remove_segments(&bases),
+            Ok(Task::Written { segment, region }) => write_behind(shared, &segment, region),
+            Ok(Task::Remove { bases }) => shared.remove_segments(&bases),
+            Err(RecvTimeoutError::Disconnected) => return,
         }
     }
+}
+
+/// Makes the segment at `base` and lays it ready. `Err` with the base if it could not be made.
+fn prepare(shared: &Shared, next: &Next, base: u64) -> Result<(), u64> {
+    let made = make(shared, base);
+    if let Err(error) = &made
+        && shared.note_room(false)
+    {
+        tracing::error!(base, %error, "no room for the next segment of the log: messages are refused until there is");
+    }
+    if made.is_ok() && shared.note_room(true) {
+        tracing::info!(base, "there is room for the next segment of the log");
+    }
+    let has_failed = made.is_err();
+    *sync::lock(&next.slot) = made.map_or(Slot::Failed, Slot::Ready);
+    next.changed.notify_all();
+    if has_failed { Err(base) } else { Ok(()) }
 }
 
 fn make(shared: &Shared, base: u64) -> io::Result<Arc<Segment>> {

@@ -7,6 +7,7 @@ mod age;
 mod append;
 #[cfg(test)]
 mod crash_tests;
+mod damage;
 mod entry;
 mod error;
 mod evidence;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use platform::{Clock, Platform};
 
+pub use damage::{Damage, RepairError, Stretch, StretchError};
 pub use entry::{Draft, Pending, StoredEntry};
 pub use error::{AppendError, OpenError, ReadError};
 pub use layout::{ENTRY_HEAD_BYTES, EntryError, EntryHead, EntryKind, LAYOUT_VERSION};

@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
@@ -25,6 +26,7 @@ pub struct LogReader {
 
 /// A place in a segment from which headers are walked.
 pub(super) struct Walk {
+    shared: Arc<Shared>,
     segment: Arc<Segment>,
     at: Start,
     /// Where the entries of this segment end.
@@ -34,8 +36,9 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    fn new(part: &Part, at: Start, appended: u64) -> Self {
-        Self { segment: Arc::clone(&part.segment), at, end: part.index.end(), appended }
+    fn new(shared: &Arc<Shared>, part: &Part, at: Start, appended: u64) -> Self {
+        let segment = Arc::clone(&part.segment);
+        Self { shared: Arc::clone(shared), segment, at, end: part.index.end(), appended }
     }
 
     /// The next header; `None` behind the last entry of the segment.
@@ -43,9 +46,11 @@ impl Walk {
         if self.at.offset >= self.end {
             return Ok(None);
         }
-        let head = read_head(&self.segment, self.at.offset).map_err(|source| self.io_error(source))?;
+        let head = read_head(&self.segment, self.at.offset)
+            .map_err(|source| self.io_error(self.at.offset, source))?;
         if head.log_index != self.at.log_index || head.end().0 > self.end {
-            // Only bytes that are not committed change, and only while they are truncated.
+            // Only bytes that are not committed change, and only while they are truncated. Others have rotted.
+            self.shared.note_damage(self.at.offset, "the header there is not the one that was written");
             return Err(ReadError::Changed { log_index: self.at.log_index });
         }
         self.at = Start { log_index: head.log_index + 1, offset: head.end().0 };
@@ -58,7 +63,8 @@ impl Walk {
         Ok(())
     }
 
-    fn io_error(&self, source: io::Error) -> ReadError {
+    fn io_error(&self, offset: u64, source: io::Error) -> ReadError {
+        self.shared.note_damage(offset, &source.to_string());
         ReadError::Io { path: self.segment.path().to_path_buf(), source }
     }
 }
@@ -98,6 +104,16 @@ impl LogReader {
     /// The size of a segment.
     pub fn segment_bytes(&self) -> u64 {
         self.shared.segment_bytes
+    }
+
+    /// How many more bytes of entries the log takes, if the next segment cannot be made: the disk is full, or there are
+    /// too many open files. `None` while it can.
+    pub fn room_left(&self) -> Option<u64> {
+        if !self.shared.is_out_of_room.load(Ordering::Acquire) {
+            return None;
+        }
+        let state = sync::read(&self.shared.state);
+        Some(state.tail().segment.limit() - state.appended)
     }
 
     /// All segments that hold entries, oldest first.
@@ -212,9 +228,10 @@ impl LogReader {
             return Err(ReadError::AcrossSegments { offset, end });
         }
         segment.note_read(offset.0, appended);
-        segment
-            .slice(offset.0, bytes as usize)
-            .map_err(|source| ReadError::Io { path: segment.path().to_path_buf(), source })
+        segment.slice(offset.0, bytes as usize).map_err(|source| {
+            self.shared.note_damage(offset.0, &source.to_string());
+            ReadError::Io { path: segment.path().to_path_buf(), source }
+        })
     }
 
     /// The committed entry whose bytes `offset` lies in; `None` if there is none.
@@ -233,7 +250,7 @@ impl LogReader {
             let after = state.segments.partition_point(|part| part.segment.base() <= offset.0);
             let part = &state.segments[after - 1];
             let Some(start) = part.index.start_at(offset.0) else { return Ok(None) };
-            Walk::new(part, start, state.appended)
+            Walk::new(&self.shared, part, start, state.appended)
         };
         while let Some(head) = walk.next()? {
             if offset < head.end() {
@@ -259,7 +276,7 @@ impl LogReader {
             let Some(start) = part.index.start_at(offset.0) else {
                 return Ok(Some(part_first.log_index.max(first)));
             };
-            Walk::new(part, start, state.appended)
+            Walk::new(&self.shared, part, start, state.appended)
         };
         while walk.at.offset < offset.0 && walk.next()?.is_some() {}
         Ok(Some(walk.at.log_index.max(first)))
@@ -280,7 +297,10 @@ impl LogReader {
                 let at = (head.offset.0 - start.0) as usize;
                 let entry = &bytes[at..at + head.entry_bytes as usize];
                 let log_index = head.log_index;
-                verify_crc(entry).map_err(|source| ReadError::Damaged { log_index, source })?;
+                verify_crc(entry).map_err(|source| {
+                    self.shared.note_damage(head.offset.0, &source.to_string());
+                    ReadError::Damaged { log_index, source }
+                })?;
             }
             let digest = digest.get_or_insert(Digest {
                 first_index,
@@ -321,7 +341,7 @@ impl LogReader {
         let Some(last) = heads.last() else { return Ok(None) };
         let bytes = (last.end().0 - start) as usize;
         walk.segment.note_read(start, walk.appended);
-        let bytes = walk.segment.slice(start, bytes).map_err(|source| walk.io_error(source))?;
+        let bytes = walk.segment.slice(start, bytes).map_err(|source| walk.io_error(start, source))?;
         Ok(Some((heads, bytes)))
     }
 
@@ -334,7 +354,7 @@ impl LogReader {
             }
             let Some(at) = state.part_of(log_index) else { return Ok(None) };
             let part = &state.segments[at];
-            Walk::new(part, part.index.start_of(log_index), state.appended)
+            Walk::new(&self.shared, part, part.index.start_of(log_index), state.appended)
         };
         walk.skip_to(log_index)?;
         Ok(Some(walk))

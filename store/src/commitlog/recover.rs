@@ -160,6 +160,8 @@ pub(super) fn open(
         log.follow(&ahead).map_err(io_at(&log.options.dir))?;
         checkpoint = Some(ahead);
     }
+    let tail = Arc::clone(&crate::sync::read(&log.shared.state).tail().segment);
+    log.prepare_next(&tail, reader.ends().appended.0);
     let recovery = Recovery {
         last: reader.last(),
         purged: reader.purged(),
@@ -535,11 +537,13 @@ impl Known {
             if part.index.first().is_some()
                 && let Some(bytes) = encode_sidecar(part.segment.base(), &part.index)
             {
-                let file = self.disk.open(&path, platform::OpenMode::Create).map_err(io_at(&path))?;
-                let written = file
-                    .set_len(bytes.len() as u64)
-                    .and_then(|()| file.write_all_at(&[io::IoSlice::new(&bytes)], 0));
-                written.map_err(io_at(&path))?;
+                let written = self.disk.open(&path, platform::OpenMode::Create).and_then(|file| {
+                    file.set_len(bytes.len() as u64)?;
+                    file.write_all_at(&[io::IoSlice::new(&bytes)], 0)
+                });
+                if let Err(error) = written {
+                    tracing::warn!(path = %path.display(), %error, "no sidecar: the next start reads the segment");
+                }
             }
         }
         tail.index = tail.index.exact(&tail.segment).map_err(io_at(tail.segment.path()))?;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use platform::Disk;
 
+use super::damage::Stretch;
 use super::evidence::Evidences;
 use crate::LogPoint;
 use crate::log_index::SegmentIndex;
@@ -26,10 +27,16 @@ pub(super) struct Shared {
     pub(super) evidences: Evidences,
     failure: OnceLock<String>,
     has_failed: AtomicBool,
+    /// The next segment could not be made: what is left of the last one is all the room there is.
+    pub(super) is_out_of_room: AtomicBool,
     /// Held while segments' files come and go, so that no two hands do it at once.
     pub(super) files: Mutex<()>,
     /// When the last message of a sealed segment was stored, by base; `None` if it has none.
     pub(super) last_stored_ms: Mutex<BTreeMap<u64, Option<u64>>>,
+    /// Stretches that are damaged, and how it showed.
+    pub(super) damage: Mutex<BTreeMap<Stretch, String>>,
+    /// Stretches mended so far.
+    pub(super) repaired: AtomicU64,
 }
 
 /// Changed by the log's owner only.
@@ -72,8 +79,11 @@ impl Shared {
             evidences,
             failure: OnceLock::new(),
             has_failed: AtomicBool::new(false),
+            is_out_of_room: AtomicBool::new(false),
             files: Mutex::new(()),
             last_stored_ms: Mutex::default(),
+            damage: Mutex::default(),
+            repaired: AtomicU64::new(0),
         }
     }
 
@@ -87,6 +97,11 @@ impl Shared {
             tracing::error!(dir = %self.dir.display(), reason, "the commitlog has stopped");
         }
         self.has_failed.store(true, Ordering::Release);
+    }
+
+    /// Takes in whether the next segment could be made; returns whether that is news.
+    pub(super) fn note_room(&self, has_room: bool) -> bool {
+        self.is_out_of_room.swap(!has_room, Ordering::AcqRel) == has_room
     }
 
     /// Why the log has stopped, if it has.

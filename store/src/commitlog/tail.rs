@@ -224,6 +224,7 @@ impl CommitLog {
         records::write(&mut self.purge_slot, &record, true)?;
         *sync::write(&self.shared.state) = fresh;
         sync::lock(&self.shared.last_stored_ms).clear();
+        sync::lock(&self.shared.damage).clear();
         self.shared.flushed.store(min, Ordering::Release);
         self.sealer = Sealer::new(&checkpoint.seal);
         Ok(())

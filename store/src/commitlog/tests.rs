@@ -728,3 +728,96 @@ fn a_damaged_slot_fences_and_the_fence_outlives_the_slot() {
         }
     }
 }
+
+/// S17: every byte of a sealed segment's entries, headers included, is mended with what another node has.
+#[test]
+fn a_damaged_stretch_is_found_by_the_scrub_and_written_anew_with_another_nodes_bytes() {
+    let make = || {
+        let disk = SimDisk::new();
+        let (platform, _) = platform(Arc::new(disk.clone()));
+        let (mut log, ..) = open(&platform, SYNC).unwrap();
+        for n in 1..=60 {
+            log.append(draft(units(n, 1 + n / 20, vec![unit("T", 0, &[n as u8; 150], "", 0)])), ignore())
+                .unwrap();
+        }
+        log.set_committed(55).unwrap();
+        (disk, log)
+    };
+    let (_, other) = make();
+    let (disk, log) = make();
+    let reader = log.reader();
+    let scrub = || {
+        let mut next = Some(CommitlogOffset(0));
+        while let Some(from) = next {
+            next = reader.scrub(from, 1000);
+        }
+        reader.damage()
+    };
+    assert_eq!(scrub(), []);
+    let whole = reader.digest(1, 60).unwrap();
+    let sealed = reader.segments().iter().filter(|segment| segment.is_sealed).count();
+    assert!(sealed >= 3);
+    let (offset, bytes) = stored(&log, 5);
+    for at in [0, 5, 9, 14, 20, 29, 37, 45, 60, bytes.len() as u64 - 10] {
+        disk.rot(&segment_path(0), (offset + at) as usize);
+        let damage = scrub();
+        assert_eq!(damage.len(), 1, "byte {at}: {damage:?}");
+        let stretch = damage[0].stretch;
+        assert!(stretch.start.0 <= offset && offset < stretch.end.0);
+        reader.stretch(&stretch).unwrap_err();
+        let mut fetched = other.reader().stretch(&stretch).unwrap().to_vec();
+        fetched[70] ^= 1;
+        assert!(matches!(reader.repair(&stretch, &fetched), Err(RepairError::Unfit { .. })));
+        fetched[70] ^= 1;
+        reader.repair(&stretch, &fetched).unwrap();
+        assert_eq!((scrub(), reader.digest(1, 60).unwrap()), (Vec::new(), whole), "byte {at}");
+    }
+    // Damaged on every copy: nobody gives it, and nothing is written over it.
+    disk.rot(&segment_path(0), offset as usize + 60);
+    assert!(matches!(reader.digest(1, 60), Err(ReadError::Damaged { log_index: 5, .. })));
+    assert_eq!(reader.damage().len(), 1, "a reader that tests a checksum tells of it as well");
+    reader.note_damage(CommitlogOffset(log.reader().ends().appended.0 - 8), "not committed");
+    assert_eq!(reader.damage().len(), 1);
+}
+
+/// S24: the next segment is made ahead, so a full disk is known while the log still takes what is on its way.
+#[test]
+fn a_full_disk_is_told_before_an_append_needs_it_and_forgotten_when_there_is_room() {
+    let disk = SimDisk::new();
+    let platform = Platform { disk: Arc::new(disk.clone()), ..Platform::os() };
+    let mut checkpoints = Checkpoints::open(Arc::clone(&platform.disk), "/log/checkpoints").unwrap();
+    let options = LogOptions { helpers: Helpers::Threads, ..testing::options("/log", SYNC) };
+    let (mut log, _) = CommitLog::open(&platform, options, &mut checkpoints).unwrap();
+    let reader = log.reader();
+    let deadline = platform.clock.monotonic() + std::time::Duration::from_secs(30);
+    let wait = |what: &str, is_met: &dyn Fn() -> bool| {
+        while !is_met() {
+            assert!(platform.clock.monotonic() < deadline, "{what}");
+            std::thread::yield_now();
+        }
+    };
+    wait("the next segment is there", &|| disk.exists(&segment_path(4096)));
+    disk.set_capacity(Some(46_000)); // what is there, and no further segment
+    let roll = |log: &mut CommitLog| {
+        let sealed = reader.segments().len();
+        while reader.segments().len() <= sealed {
+            fill(log, 1, 1);
+        }
+    };
+    fill(&mut log, 1, 1);
+    roll(&mut log);
+    wait("no room", &|| reader.room_left().is_some());
+    let left = reader.room_left().unwrap();
+    assert!(left > 3_000, "{left} bytes are left for what is on its way");
+    fill(&mut log, 1, 10);
+    assert!(reader.room_left().unwrap() < left);
+    let next = reader.last().unwrap().log_index + 1;
+    let too_much = log.append(draft(command(next, 1, &[0; 3_500])), ignore());
+    assert!(matches!(too_much, Err(AppendError::Segment { .. })), "{too_much:?}");
+    disk.set_capacity(None);
+    wait("room again, without anybody's doing", &|| reader.room_left().is_none());
+    roll(&mut log);
+    let last = reader.last().unwrap();
+    log.close().unwrap();
+    assert_eq!(reopen(&disk.kill(0), SYNC).unwrap().1.last, Some(last));
+}

@@ -14,7 +14,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use platform::Disk;
@@ -113,6 +113,7 @@ pub struct Queues {
     last_store_timestamp_ms: AtomicU64,
     /// All units of entries below it were appended.
     covered: AtomicU64,
+    is_stuck: AtomicBool,
     /// Held by who flushes; whether a sync has failed, after which nothing is promised to be on disk any more.
     flushing: Mutex<bool>,
 }
@@ -132,6 +133,7 @@ impl Queues {
             buffered: Mutex::default(),
             last_store_timestamp_ms: AtomicU64::new(0),
             covered: AtomicU64::new(0),
+            is_stuck: AtomicBool::new(false),
             flushing: Mutex::new(false),
             dir,
         };
@@ -171,19 +173,27 @@ impl Queues {
         Ok(())
     }
 
-    /// Appends one unit, in memory; readable on return.
-    ///
-    /// # Errors
-    /// If a full buffer cannot be written out; the unit is in it all the same.
+    /// Appends one unit, in memory; readable on return. If a full buffer cannot be written out, it stays in memory, and
+    /// [`Queues::is_stuck`] until it could.
     ///
     /// # Panics
     /// If `at` is not the queue's next offset, or its first is not 0: a gap or a repeat.
-    pub fn append(&self, topic: &str, queue_id: u32, at: QueueOffset, unit: Unit) -> io::Result<()> {
+    pub fn append(&self, topic: &str, queue_id: u32, at: QueueOffset, unit: Unit) {
         let queue = self.get(topic, queue_id).unwrap_or_else(|| self.make(topic, queue_id));
-        if queue.append(at, unit)? {
+        let (is_first, written) = queue.append(at, unit);
+        if is_first {
             sync::lock(&self.buffered).push(queue);
         }
-        Ok(())
+        if let Err(error) = written
+            && !self.is_stuck.swap(true, Ordering::AcqRel)
+        {
+            tracing::error!(topic, queue_id, %error, "consume queues cannot be written out: they stay in memory");
+        }
+    }
+
+    /// Units could not be written out and stay in memory: no more should be made before they can.
+    pub fn is_stuck(&self) -> bool {
+        self.is_stuck.load(Ordering::Acquire)
     }
 
     /// One queue; `None` if nothing was ever appended to it.
@@ -286,9 +296,11 @@ impl Queues {
         for (at, queue) in queues.iter().enumerate() {
             if let Err(error) = queue.write_out() {
                 sync::lock(&self.buffered).extend_from_slice(&queues[at..]);
+                self.is_stuck.store(true, Ordering::Release);
                 return Err(error);
             }
         }
+        self.is_stuck.store(false, Ordering::Release);
         Ok(())
     }
 
@@ -354,9 +366,12 @@ impl Queues {
     }
 
     /// What is in the files now may be trusted until the machine loses power.
-    pub(crate) fn trust(&self) -> io::Result<()> {
-        self.write_out()?;
-        mark::note_boot(&**self.files.disk(), &self.dir)
+    pub(crate) fn trust(&self) {
+        let noted = self.write_out().and_then(|()| mark::note_boot(&**self.files.disk(), &self.dir));
+        if let Err(error) = noted {
+            // On a full disk nodes start all the same, and make room.
+            tracing::warn!(%error, "cannot note that consume queues may be trusted: the next start may build them anew");
+        }
     }
 
     /// Removes all queues, and forgets them.

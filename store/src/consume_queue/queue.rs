@@ -32,6 +32,8 @@ struct State {
     min: u64,
     max: u64,
     buffer: Vec<u8>,
+    /// A write has failed: the next one is tried when the buffer has so many bytes.
+    write_at: Option<usize>,
     /// Queue offset of the first unit of each file.
     bases: BTreeSet<u64>,
     /// Files written to since the last sync.
@@ -152,21 +154,25 @@ impl ConsumeQueue {
         io::Error::new(io::ErrorKind::InvalidData, text)
     }
 
-    /// Returns whether it is the first unit in the buffer.
+    /// Returns whether it is the first unit in the buffer, and why a full buffer could not be written out: the units
+    /// stay in memory then.
     ///
     /// # Panics
     /// If `at` is not the next offset.
-    pub(super) fn append(&self, at: QueueOffset, unit: Unit) -> io::Result<bool> {
+    pub(super) fn append(&self, at: QueueOffset, unit: Unit) -> (bool, io::Result<()>) {
         let mut state = sync::lock(&self.state);
         let (topic, queue_id) = (&self.topic, self.queue_id);
         assert!(at.0 == state.max, "unit {at} of {topic}-{queue_id}, but the next is {}", state.max);
         assert!(unit.size > 0, "unit {at} of {topic}-{queue_id} has no bytes");
         state.buffer.extend_from_slice(&unit.to_bytes());
         state.max += 1;
-        if state.buffer.len() >= BUFFER_BYTES_MAX {
-            self.write_out_locked(&mut state)?;
+        let is_first = state.buffer.len() == UNIT_BYTES;
+        if state.buffer.len() < state.write_at.unwrap_or(BUFFER_BYTES_MAX) {
+            return (is_first, Ok(()));
         }
-        Ok(state.buffer.len() == UNIT_BYTES)
+        let written = self.write_out_locked(&mut state);
+        state.write_at = written.is_err().then(|| state.buffer.len() + BUFFER_BYTES_MAX);
+        (is_first, written)
     }
 
     pub(super) fn write_out(&self) -> io::Result<()> {
@@ -282,6 +288,7 @@ impl ConsumeQueue {
             min: next,
             max: next,
             buffer: Vec::new(),
+            write_at: None,
             bases: [base].into(),
             unsynced: [base].into(),
             has_new_names: true,

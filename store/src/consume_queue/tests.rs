@@ -33,7 +33,7 @@ fn open(disk: &SimDisk) -> Queues {
 
 fn fill(queues: &Queues, topic: &str, queue_id: u32, range: std::ops::Range<u64>) {
     for n in range {
-        queues.append(topic, queue_id, QueueOffset(n), at(n)).unwrap();
+        queues.append(topic, queue_id, QueueOffset(n), at(n));
     }
 }
 
@@ -129,7 +129,7 @@ fn a_restore_that_was_cut_short_is_not_taken_for_whole() {
     fill(&queues, "T", 0, 0..25);
     fill(&queues, "U", 0, 0..25);
     queues.flush().unwrap();
-    queues.trust().unwrap();
+    queues.trust();
     let (seal, end) = (queues.seal_state(), CommitlogOffset(0));
     assert!(matches!(open(&disk.kill(0)).recover(&seal, end).unwrap(), Recovered::Whole));
     disk.remove_dir_all(Path::new("/q/U")).unwrap();
@@ -205,7 +205,7 @@ fn ten_thousand_queues_are_cheap() {
     let queues = Queues::open(Arc::new(OsDisk), dir.path(), QueueOptions::default()).unwrap();
     for round in 0..2 {
         for queue in 0..10_000 {
-            queues.append(&format!("T{}", queue / 8), queue % 8, QueueOffset(round), at(round)).unwrap();
+            queues.append(&format!("T{}", queue / 8), queue % 8, QueueOffset(round), at(round));
         }
         queues.write_out().unwrap();
     }
@@ -460,4 +460,29 @@ fn a_queue_begins_where_the_log_does_after_a_restart() {
     assert!(first.offset >= log.reader().ends().min, "{first:?} lies below the log's beginning");
     assert!(queue.min() > QueueOffset(0));
     log.reader().slice(first.offset, first.size).unwrap();
+}
+
+/// S24: a queue that cannot be written out hides no message and ends no node.
+#[test]
+fn on_a_full_disk_units_stay_in_memory_until_they_can_be_written() {
+    let disk = SimDisk::new();
+    let (queues, index) = (open(&disk), KeyIndex::open(Arc::new(disk.clone()), "/i").unwrap());
+    let log = log_of(&SimDisk::new(), 20);
+    let checkpoint = checkpoint_at_end(&log);
+    disk.set_capacity(Some(0));
+    // A node starts all the same, to make room.
+    restore(&log.reader(), &checkpoint, &queues, &index).unwrap();
+    let at = |n: u64| Unit { offset: CommitlogOffset(n * 100), size: 100, tag_hash: 0 };
+    for n in 0..20_000 {
+        queues.append("F", 0, QueueOffset(n), at(n));
+    }
+    assert!(queues.is_stuck());
+    queues.write_out().unwrap_err();
+    let queue = queues.get("F", 0).unwrap();
+    assert_eq!(queue.unit(QueueOffset(12_345)).unwrap(), Some(at(12_345)));
+    disk.set_capacity(None);
+    queues.write_out().unwrap();
+    assert!(!queues.is_stuck());
+    assert_eq!(queue.unit(QueueOffset(19_999)).unwrap(), Some(at(19_999)));
+    assert_eq!(open(&disk).get("F", 0).unwrap().max(), QueueOffset(20_000));
 }

@@ -58,6 +58,8 @@ struct State {
     has_failed: bool,
     /// Entries of `newest` that are in no file.
     unwritten: usize,
+    /// A write has failed: the next one is tried when there are so many.
+    write_at: Option<usize>,
     has_new_names: bool,
     last: LastUpdate,
 }
@@ -103,27 +105,23 @@ impl KeyIndex {
         Ok(Self { disk, dir, run_entries, state: Mutex::new(state) })
     }
 
-    /// Takes in one key of one message; found on return. Offsets never fall from call to call.
-    ///
-    /// # Errors
-    /// If a full buffer cannot be written out; the key is in it all the same.
-    pub fn put(
-        &self,
-        topic: &str,
-        key: &str,
-        offset: CommitlogOffset,
-        store_timestamp_ms: u64,
-    ) -> io::Result<()> {
+    /// Takes in one key of one message; found on return. Offsets never fall from call to call. A full buffer that
+    /// cannot be written out stays in memory, and is tried again now and then.
+    pub fn put(&self, topic: &str, key: &str, offset: CommitlogOffset, store_timestamp_ms: u64) {
         let entry = Entry { hash: hash(topic, key), offset, store_timestamp_ms };
         let mut state = sync::lock(&self.state);
         // A run ends with a message, so that where one begins is a name of its own, and a cut parts no message.
-        if state.newest.len() >= self.run_entries && state.last.offset < offset {
-            self.write_full(&mut state)?;
+        let at = state.write_at.unwrap_or(self.run_entries);
+        if state.newest.len() >= at && state.last.offset < offset {
+            let written = self.write_full(&mut state);
+            state.write_at = written.is_err().then(|| state.newest.len() + self.run_entries / 16 + 1);
+            if let Err(error) = written {
+                tracing::warn!(%error, "the key index cannot be written out: it stays in memory");
+            }
         }
         state.newest.push(entry);
         state.unwritten += 1;
         state.last = LastUpdate { store_timestamp_ms, offset };
-        Ok(())
     }
 
     /// Up to `max` messages of `topic` that probably have `key`, newest first, with a store timestamp in

@@ -48,7 +48,7 @@ fn the_index_finds_what_a_list_finds_over_files_restarts_and_cuts() {
             time += rng.random_range(0..3);
             let first = rng.random_range(0..400);
             for key in [first, first + 1] {
-                index.put("T", &key.to_string(), CommitlogOffset(offset), time).unwrap();
+                index.put("T", &key.to_string(), CommitlogOffset(offset), time);
                 model.push((key, offset, time));
             }
         }
@@ -83,7 +83,7 @@ fn a_crash_before_a_flush_keeps_all_that_was_flushed() {
     for seed in 0..30 {
         let disk = SimDisk::new();
         let index = KeyIndex::open(Arc::new(disk.clone()), "/i").unwrap();
-        let put = |n: u64| index.put("T", &(n % 10).to_string(), CommitlogOffset(n), n).unwrap();
+        let put = |n: u64| index.put("T", &(n % 10).to_string(), CommitlogOffset(n), n);
         (0..1_000).for_each(put);
         index.flush().unwrap();
         (1_000..RUN_ENTRIES as u64 + 500).for_each(put); // replaces the flushed part by a full run
@@ -101,7 +101,7 @@ fn after_a_crash_all_keys_below_the_covered_end_are_there() {
     let disk = SimDisk::new();
     let index = open(&disk);
     for n in 1..=12 * RUN {
-        index.put("T", &(n % 10).to_string(), CommitlogOffset(n), n).unwrap();
+        index.put("T", &(n % 10).to_string(), CommitlogOffset(n), n);
         index.note_covered(CommitlogOffset(n + 1));
         if n == 3 * RUN + 50 {
             index.flush().unwrap();
@@ -129,7 +129,7 @@ fn trimmed_messages_go_by_whole_files_and_a_cleared_index_is_empty() {
     let disk = SimDisk::new();
     let index = KeyIndex::open(Arc::new(disk.clone()), "/i").unwrap();
     for n in 0..3 * RUN_ENTRIES as u64 {
-        index.put("T", &(n % 10).to_string(), CommitlogOffset(n), n).unwrap();
+        index.put("T", &(n % 10).to_string(), CommitlogOffset(n), n);
     }
     index.trim_below(CommitlogOffset(RUN_ENTRIES as u64 + 7)).unwrap();
     let found = index.query("T", "3", usize::MAX, 0, u64::MAX).unwrap();
@@ -144,7 +144,7 @@ fn trimmed_messages_go_by_whole_files_and_a_cleared_index_is_empty() {
 fn a_message_with_the_same_key_twice_is_found_once() {
     let index = KeyIndex::open(Arc::new(SimDisk::new()), "/i").unwrap();
     for offset in [5, 5, 9] {
-        index.put("T", "k", CommitlogOffset(offset), 1).unwrap();
+        index.put("T", "k", CommitlogOffset(offset), 1);
     }
     assert_eq!(index.query("T", "k", 9, 0, 9).unwrap(), [CommitlogOffset(9), CommitlogOffset(5)]);
 }

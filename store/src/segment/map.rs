@@ -1,8 +1,8 @@
 //! The one place with `unsafe`: a segment's file as read-only memory.
 //!
 //! What makes it sound are our own facts. The directory lock keeps other processes off the file. It is as long
-//! as the map when mapped, its blocks are allocated, and it is never cut afterwards: it is removed as a whole,
-//! and the map keeps its bytes alive. Bytes below the committed end never change; above it only the log's owner
+//! as the map when mapped, its blocks are allocated, and we never cut it afterwards: it is removed as a whole,
+//! and the map keeps its bytes alive. What a disk cannot give is asked for first, and is an error then. Bytes below the committed end never change; above it only the log's owner
 //! writes, and who reads there takes bytes for what they are and tests their checksum.
 #![expect(unsafe_code, reason = "mapping a file cannot be done without; see above")]
 
@@ -30,6 +30,12 @@ impl Map {
     /// The file's bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.mmap
+    }
+
+    /// Brings the pages of a range in, so that they can be touched. `false` if one cannot be read (touching it would
+    /// end the process), or the system cannot be asked: before Linux 5.14.
+    pub(crate) fn bring_in(&self, offset: usize, bytes: usize) -> bool {
+        self.mmap.advise_range(Advice::PopulateRead, offset, bytes).is_ok()
     }
 
     /// Takes a range out of this process's page table, so that the system may drop it from its cache.

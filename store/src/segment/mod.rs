@@ -98,22 +98,22 @@ impl Segment {
         self.base + self.bytes
     }
 
-    /// Fills `buf` from commitlog offset `offset` on.
+    /// Fills `buf` from commitlog offset `offset` on. Not through the map: what cannot be read is an error.
     pub(crate) fn read(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         let at = self.at(offset, buf.len() as u64);
-        match &self.map {
-            Some(map) => {
-                buf.copy_from_slice(&map.bytes()[at as usize..at as usize + buf.len()]);
-                Ok(())
-            }
-            None => self.file.read_exact_at(buf, at),
-        }
+        self.file.read_exact_at(buf, at)
     }
 
     /// The bytes from commitlog offset `offset` on: a view of the map that keeps it alive, or a copy.
+    ///
+    /// Touching a mapped page that the disk cannot give is a signal that ends the process, so the pages are brought in
+    /// by a call that says so instead, and then read once more, for the system's own words. Pages that go again before
+    /// they are touched, and cannot be read a second time, are left to chance.
     pub(crate) fn slice(self: &Arc<Self>, offset: u64, bytes: usize) -> io::Result<Bytes> {
         let at = self.at(offset, bytes as u64) as usize;
-        if self.map.is_some() {
+        if let Some(map) = &self.map
+            && map.bring_in(at, bytes)
+        {
             return Ok(Bytes::from_owner(View { segment: Arc::clone(self), at, bytes }));
         }
         let mut buf = vec![0; bytes];
@@ -211,5 +211,19 @@ mod tests {
         OsDisk.remove_file(segment.path()).unwrap();
         drop(segment);
         assert_eq!(&slice[..], b"oars and sails");
+    }
+
+    /// S22: a bad sector gives the same signal as a file that was cut.
+    #[test]
+    fn a_page_that_cannot_be_read_is_an_error_and_no_signal() {
+        let dir = tempfile::tempdir().unwrap();
+        let segment = Arc::new(Segment::create(&OsDisk, dir.path(), 0, 1 << 20).unwrap());
+        segment.write(0, &[IoSlice::new(b"oars")]).unwrap();
+        OsDisk.open(segment.path(), OpenMode::ReadWrite).unwrap().set_len(4096).unwrap();
+        assert_eq!(&segment.slice(0, 4096).unwrap()[..4], b"oars");
+        for (at, bytes) in [(4096, 100), (0, 8192), (500_000, 300_000)] {
+            segment.slice(at, bytes).unwrap_err();
+        }
+        segment.read(8192, &mut [0; 48]).unwrap_err();
     }
 }
