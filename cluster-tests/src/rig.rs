@@ -197,6 +197,8 @@ impl Rig {
     }
 }
 
+/// A segment's name is the offset of its first byte, in so many digits.
+const SEGMENT_NAME_LEN: usize = 20;
 const FILLER: &str = "filler";
 const FILLER_PIECE_MIN: u64 = 4 << 10;
 
@@ -247,8 +249,15 @@ pub(crate) async fn empty_dir(dir: &Path) -> Result<()> {
 /// # Errors
 /// If there is no log, or nothing in it.
 pub(crate) fn flip_bit(store: &Path, choice: u64) -> Result<String> {
-    let mut segments = OsDisk.list(&store.join("commitlog"))?;
-    segments.sort();
+    let mut dir = store.join("commitlog");
+    while OsDisk.exists(&dir.join("commitlog")) {
+        dir.push("commitlog");
+    }
+    let is_segment = |path: &PathBuf| {
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        name.len() == SEGMENT_NAME_LEN && name.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let segments: Vec<PathBuf> = OsDisk.list(&dir)?.into_iter().filter(is_segment).collect();
     let mut ends = Vec::new();
     for segment in &segments {
         let file = OsDisk.open(segment, OpenMode::Read)?;
@@ -294,12 +303,11 @@ mod tests {
     #[test]
     fn a_flipped_bit_lies_in_what_was_written_and_comes_back_when_flipped_again() {
         let dir = std::env::temp_dir().join(format!("trireme-flip-{}", std::process::id()));
-        let log = dir.join("commitlog");
+        let log = dir.join("commitlog").join("commitlog");
         OsDisk.create_dir_all(&log).unwrap();
-        let mut whole = Vec::new();
-        for (name, text) in [("0", "first\0\0\0"), ("8", "second\0\0")] {
+        let names = ["00000000000000000000", "00000000000000000008"];
+        for (name, text) in [(names[0], "first\0\0\0"), (names[1], "second\0\0"), ("purge", "none of it")] {
             files::write(&log.join(name), text).unwrap();
-            whole.push(text.to_owned());
         }
         let now = || -> Vec<u8> {
             let read = |name: &str| {
@@ -308,7 +316,7 @@ mod tests {
                 file.read_exact_at(&mut bytes, 0).unwrap();
                 bytes
             };
-            [read("0"), read("8")].concat()
+            names.map(read).concat()
         };
         let before = now();
         for choice in 0..400 {

@@ -2,12 +2,13 @@
 //!
 //! Times are those of the harness's one monotonic clock: a message was stored between the beginning and the end of its
 //! send, and delivered before the answer that brought it. Being late is excused by a fault in force, up to a bound after
-//! it was healed, and by nothing else: a wall clock that goes back is no excuse.
+//! it was healed; a wall clock that is wrong is no such fault. Being early is excused by a wall clock that was set in
+//! between, forward or right again.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Verdict, events_of_read, events_of_send};
-use crate::history::{FaultSpan, History, Moment, Outcome, Read, Send};
+use crate::history::{FaultSpan, Function, History, Moment, Outcome, Read, Send};
 
 /// Stored times are cut to milliseconds, and a tick of the broker may come within one.
 pub const EARLY_NS: u64 = 50_000_000;
@@ -28,7 +29,8 @@ pub fn check(history: &History) -> Verdict {
     let mut verdict = Verdict::new("C13", "delay");
     let sends: HashMap<&str, &Send> = history.delayed.iter().map(|send| (&*send.attempt, send)).collect();
     let seen = seen(history, &sends, &mut verdict);
-    let spans = history.fault_spans();
+    let mut spans = history.fault_spans();
+    spans.retain(|span| span.fault.function != Function::ClockJump);
     let read_until = read_until(history);
     for send in &history.delayed {
         let delay_ns = send.delay_ms * 1_000_000;
@@ -47,7 +49,7 @@ pub fn check(history: &History) -> Verdict {
             verdict.reject(what, seen.places.values().flat_map(|read| events_of_read(read)));
         }
         let due = send.invoked.ns + delay_ns;
-        if seen.first.ns + EARLY_NS < due {
+        if seen.first.ns + EARLY_NS < due && !clock_was_set(history, send, seen.first) {
             let what = format!("{} was delivered {} ms early", send.value, (due - seen.first.ns) / 1_000_000);
             verdict.reject(what, events_of_send(send).chain(events_of_read(seen.by)));
         }
@@ -124,6 +126,11 @@ fn missing(
     }
 }
 
+fn clock_was_set(history: &History, send: &Send, seen: Moment) -> bool {
+    let mut set = history.faults.iter().filter(|fault| fault.function == Function::ClockJump);
+    set.any(|fault| fault.at > send.invoked && fault.at < seen)
+}
+
 /// Until when a message due at `due` may be seen first.
 fn latest(due: u64, spans: &[FaultSpan<'_>]) -> u64 {
     let mut latest = due + LATE_NS;
@@ -142,7 +149,6 @@ mod tests {
     use super::*;
     use crate::checker::Validity;
     use crate::checker::script::{Script, assert_only, assert_valid};
-    use crate::history::Function;
 
     /// A message that is to come after one second.
     fn script() -> Script {
@@ -177,6 +183,18 @@ mod tests {
         assert_only(&late(false, 1_000), &["C13"]);
         let verdict = assert_only(&late(true, 9_000), &["C13"]);
         assert!(verdict.witnesses[0].what.starts_with("x was delivered 17"), "{verdict:#?}");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_excuses_being_early_and_not_being_late() {
+        let jumped = |wait_ms| {
+            let mut script = script();
+            script.fault(Function::ClockJump, "n0", "installed").later(wait_ms);
+            script.delay_poll(9, &[("x", 0)], true).fault(Function::ClockJump, "n0", "healed");
+            script.history()
+        };
+        assert_valid(&jumped(100));
+        assert_only(&jumped(9_000), &["C13"]);
     }
 
     #[test]
