@@ -20,7 +20,7 @@ use crate::nemesis::Nemesis;
 use crate::recorder::Recorder;
 use crate::report::{Results, coverage, limits, stats};
 use crate::scenario::plan::plan;
-use crate::scenario::{DiskKind, FaultKind, Phase, Scenario, Span, WorkloadKind};
+use crate::scenario::{DELAY_LEVELS_MS, DiskKind, FaultKind, Phase, Scenario, Span, WorkloadKind};
 use crate::watch::Watch;
 use crate::workload::{
     Clients, Load, drain, finish_delayed, finish_leader, read_all_offsets, send_sentinels, wait_for_delayed,
@@ -356,7 +356,10 @@ pub fn default_dir(scenario: &Scenario, seed: u64) -> PathBuf {
 pub fn about_secs(scenario: &Scenario) -> u64 {
     let recovering = scenario.phase.iter().filter_map(|phase| phase.recover_within);
     let recovering: Duration = recovering.map(|span: Span| span.mean / 4).sum();
-    (scenario.duration() + recovering).as_secs() + 10
+    let delays = scenario.workload_of(WorkloadKind::Delay).into_iter().flat_map(|spec| &spec.levels);
+    let longest = delays.map(|level| DELAY_LEVELS_MS[usize::from(*level) - 1]).max();
+    let waiting = longest.map_or(Duration::ZERO, Duration::from_millis);
+    (scenario.duration() + recovering + waiting).as_secs() + 10
 }
 
 #[cfg(test)]
