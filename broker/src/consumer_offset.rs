@@ -1,8 +1,9 @@
 //! Consumer offsets on their way into the log.
 //!
 //! Clients store offsets often and mostly without waiting. They are gathered here, the newest one a queue, and
-//! proposed together: at once when somebody waits for the answer, otherwise about every 100 ms. Until they are
-//! applied, reads see them here first, so that a consumer reads back what it wrote.
+//! proposed together: at once when somebody waits for the answer, otherwise about every 100 ms. Whoever asks for one
+//! that is on its way waits until it is applied, so that a consumer reads back what it wrote, and nobody is told of an
+//! offset that may still come to nothing.
 //!
 //! An offset is taken in by the leader of a term and proposed in that term or not at all: afterwards consumers may
 //! have stored newer ones at another leader.
@@ -60,7 +61,7 @@ impl Batch {
 #[derive(Default)]
 struct State {
     gathering: Batch,
-    /// Proposed and not applied yet; without those who wait.
+    /// Proposed and not applied yet.
     proposed: Batch,
 }
 
@@ -105,6 +106,33 @@ impl OffsetBuffer {
         state.gathering.get(term, &key).or_else(|| state.proposed.get(term, &key))
     }
 
+    /// Tells what comes of an offset taken in for a queue in `term` that is not in the tables yet, and hurries it;
+    /// `None` if there is none.
+    pub fn settled(
+        &self,
+        term: u64,
+        group: &str,
+        topic: &str,
+        queue_id: i32,
+    ) -> Option<oneshot::Receiver<Stored>> {
+        let mut state = self.lock();
+        if state.gathering.rows.is_empty() && state.proposed.rows.is_empty() {
+            return None;
+        }
+        let key = (group.to_owned(), topic.to_owned(), queue_id);
+        let (told, wait) = oneshot::channel();
+        if state.gathering.get(term, &key).is_some() {
+            state.gathering.waiters.push(told);
+            drop(state);
+            self.urgent.notify_one();
+        } else if state.proposed.get(term, &key).is_some() {
+            state.proposed.waiters.push(told);
+        } else {
+            return None;
+        }
+        Some(wait)
+    }
+
     /// Forgets what was taken in for these queues: an operator has set them anew.
     pub fn forget(&self, rows: &[OffsetRow]) {
         let mut state = self.lock();
@@ -127,10 +155,10 @@ impl OffsetBuffer {
                 () = tokio::time::sleep(GATHER) => {}
                 () = self.urgent.notified() => {}
             }
-            let Some((term, rows, waiters)) = self.take() else { continue };
+            let Some((term, rows)) = self.take() else { continue };
             let count = rows.len();
             let result = submit(term, Change::StoreOffsets { rows, now_ms: now_ms() }).await;
-            self.lock().proposed.rows.clear();
+            let waiters = std::mem::take(&mut self.lock().proposed).waiters;
             let stored = match &result {
                 Ok(_) => Stored::Yes,
                 Err(error) if error.is_none() => Stored::No,
@@ -143,7 +171,7 @@ impl OffsetBuffer {
         }
     }
 
-    fn take(&self) -> Option<(u64, Vec<OffsetRow>, Vec<Waiter>)> {
+    fn take(&self) -> Option<(u64, Vec<OffsetRow>)> {
         let mut state = self.lock();
         let term = state.gathering.term;
         let rows = std::mem::take(&mut state.gathering.rows);
@@ -162,8 +190,8 @@ impl OffsetBuffer {
             .collect();
         // The log does not depend on a hash map's order.
         gathered.sort_by(|a, b| (&a.group, &a.topic, a.queue_id).cmp(&(&b.group, &b.topic, b.queue_id)));
-        state.proposed = Batch { term, rows, waiters: Vec::new() };
-        Some((term, gathered, waiters))
+        state.proposed = Batch { term, rows, waiters };
+        Some((term, gathered))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -205,6 +233,37 @@ mod tests {
         let rows = vec![row(0, 7), row(1, 2)];
         assert_eq!(changes.recv().await.unwrap(), (3, Change::StoreOffsets { rows, now_ms: 9 }));
         assert_eq!(buffer.get(3, "CG", "T", 0), None);
+        running.abort();
+    }
+
+    /// A reader that is told of an offset before it is committed sees it vanish when the lead changes hands.
+    #[tokio::test]
+    async fn who_asks_for_an_offset_on_its_way_is_told_when_it_is_stored() {
+        let buffer = OffsetBuffer::default();
+        assert!(buffer.settled(3, "CG", "T", 0).is_none());
+        buffer.store(3, row(0, 5));
+        assert!(buffer.settled(3, "CG", "T", 1).is_none(), "another queue's");
+        assert!(buffer.settled(4, "CG", "T", 0).is_none(), "another term's");
+        let gathered = buffer.settled(3, "CG", "T", 0).unwrap();
+        let (go, gone) = oneshot::channel();
+        let gone = std::sync::Mutex::new(Some(gone));
+        let (proposed, mut is_proposed) = tokio::sync::mpsc::unbounded_channel();
+        let running = tokio::spawn(buffer.clone().run(
+            || 9,
+            move |_, _| {
+                proposed.send(()).unwrap();
+                let gone = gone.lock().unwrap().take();
+                async {
+                    gone.unwrap().await.unwrap();
+                    Ok(Outcome::Done { changed: true })
+                }
+            },
+        ));
+        is_proposed.recv().await.unwrap();
+        let on_its_way = buffer.settled(3, "CG", "T", 0).unwrap();
+        go.send(()).unwrap();
+        assert_eq!((gathered.await.unwrap(), on_its_way.await.unwrap()), (Stored::Yes, Stored::Yes));
+        assert!(buffer.settled(3, "CG", "T", 0).is_none());
         running.abort();
     }
 

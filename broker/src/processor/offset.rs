@@ -9,6 +9,7 @@ use protocol::command::offset::{
 };
 use protocol::{Command, ResponseCode as code};
 use store::{Boundary, QueueOffset};
+use tokio::sync::oneshot;
 
 use super::{header, pull_read};
 use crate::consumer_offset::Stored;
@@ -25,13 +26,19 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Code 14. Never answered with an error for want of a leader: see [`ANSWERABLE_WITHIN`].
 pub fn query_consumer_offset(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answer) {
-    if broker.is_ready() {
+    let mut on_its_way = on_its_way(broker, &request);
+    if broker.is_ready() && on_its_way.is_none() {
         return answer_consumer_offset(broker, &request, answer);
     }
     let broker = Arc::clone(broker);
     tokio::spawn(async move {
         let deadline = broker.monotonic() + ANSWERABLE_WITHIN;
         loop {
+            // Once: what is taken in after the question is not asked for. Whatever came of it, the tables know more.
+            if let Some(settled) = on_its_way.take() {
+                let left = deadline.saturating_sub(broker.monotonic());
+                let _ = tokio::time::timeout(left, settled).await;
+            }
             let left = deadline.saturating_sub(broker.monotonic());
             match broker.verdict(left).await {
                 Verdict::Here => return answer_consumer_offset(&broker, &request, answer),
@@ -62,13 +69,19 @@ fn hang_up(origin: &Origin, answer: Answer) {
     }
 }
 
+/// Tells when the offset asked for is stored, if a newer one than the tables hold was taken in here.
+fn on_its_way(broker: &Broker, request: &Command) -> Option<oneshot::Receiver<Stored>> {
+    let header = QueryConsumerOffset::read(request).ok()?;
+    let term = broker.serving_term()?;
+    broker.offsets.settled(term, &header.consumer_group, &header.topic, header.queue_id)
+}
+
 fn answer_consumer_offset(broker: &Broker, request: &Command, answer: Answer) {
     let header = header!(QueryConsumerOffset, *request, answer);
     let (group, topic, queue_id) = (&header.consumer_group, &header.topic, header.queue_id);
     let tables = broker.tables();
     let stored = tables
         .pending_reset(group, topic, queue_id)
-        .or_else(|| broker.offset_on_its_way(group, topic, queue_id))
         .or_else(|| tables.consumer_offset(group, topic, queue_id));
     // A group never seen before that reads a queue which still has its first message begins there. So it does
     // where that message is still to come: told "none stored", it would ask for the end next, and skip what is
