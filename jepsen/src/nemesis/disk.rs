@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use cluster_tests::{View, node_name};
+use anyhow::{Context, Result, anyhow, ensure};
+use cluster_tests::{Run, View, node_name};
 use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::time::sleep;
@@ -93,12 +93,16 @@ impl Nemesis {
         let what = "every node to hold what the others hold, and to be unfenced";
         let (from, upto) = cluster
             .try_wait_for(what, EQUAL_WITHIN, |view| {
+                // It comes back when everything is healed, and not before.
+                if let Some(gone) = view.nodes.iter().find(|node| node.run == Run::Ended) {
+                    return Some(Err(anyhow!("{} has ended by itself", node_name(gone.id))));
+                }
                 let leader = view.whole()?;
                 let goal = *goal.get_or_insert(view.status(leader)?.commit_index);
                 let there = |status: &cluster_tests::Status| !status.fenced && status.applied_index >= goal;
-                view.statuses().all(|(_, status)| there(status)).then(|| range(view)).flatten()
+                view.statuses().all(|(_, status)| there(status)).then(|| range(view)).flatten().map(Ok)
             })
-            .await?;
+            .await??;
         let first = cluster.digest(0, from, upto).await?;
         for node in 1..cluster.size() {
             let other = cluster.digest(node, from, upto).await?;
