@@ -8,7 +8,7 @@ use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
 use protocol::message::MessageView;
-use raft::{Apply, ApplyError, Halt, Reply};
+use raft::{Apply, ApplyError, Halt, Reply, WriteSections};
 use store::codec;
 use store::{
     Checkpoint, CommitlogOffset, DispatchError, EntryKind, KeyIndex, LogReader, QueueOffset, Queues,
@@ -160,13 +160,13 @@ impl Apply for BrokerApply {
         }
     }
 
-    fn checkpoint(&mut self) -> Result<(SealState, Vec<u8>), ApplyError> {
+    fn checkpoint(&mut self) -> (SealState, WriteSections) {
         if let Err(error) = self.queues.write_out() {
             // They are built from the log when they end before a checkpoint, so nothing is lost.
             warn!(%error, "consume queues not written out");
         }
-        let tables = codec::encode(&*self.tables.read().expect("nothing panics while it holds this lock"));
-        Ok((self.queues.seal_state(), tables.map_err(ApplyError::new)?))
+        let tables = self.tables.read().expect("nothing panics while it holds this lock").clone();
+        (self.queues.seal_state(), Box::new(move |sections| tables.put_into(sections)))
     }
 
     fn restore(&mut self, checkpoint: Option<&Checkpoint>, log: &LogReader) -> Result<(), ApplyError> {
@@ -175,14 +175,14 @@ impl Apply for BrokerApply {
             self.set_tables(Tables::default());
             return Ok(());
         };
-        let tables = codec::decode::<Tables>(&checkpoint.app).map_err(ApplyError::new)?;
+        let tables = Tables::read(&checkpoint.sections).map_err(ApplyError::new)?;
         store::restore(log, checkpoint, &self.queues, &self.index).map_err(ApplyError::new)?;
         self.set_tables(tables);
         Ok(())
     }
 
     fn install(&mut self, checkpoint: &Checkpoint) -> Result<(), ApplyError> {
-        let tables = codec::decode::<Tables>(&checkpoint.app).map_err(ApplyError::new)?;
+        let tables = Tables::read(&checkpoint.sections).map_err(ApplyError::new)?;
         self.clear()?;
         for (topic, queue_id, next) in &checkpoint.seal.queue_ends {
             self.queues.reset_queue(topic, *queue_id, QueueOffset(*next)).map_err(ApplyError::new)?;

@@ -1,9 +1,12 @@
 //! Fingerprints of what a node holds, to hold the nodes of a group against each other.
 
+use std::io;
+
 use serde_json::{Value, json};
-use store::codec;
+use store::codec::{self, Record};
 
 use crate::server::Broker;
+use crate::tables::Sink;
 
 /// FNV-1a, 64 bits: no secret depends on it, and it needs no table.
 struct Fingerprint(u64);
@@ -21,6 +24,23 @@ impl Fingerprint {
 
     fn text(&self) -> String {
         format!("{:016x}", self.0)
+    }
+}
+
+impl io::Write for Fingerprint {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.add(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Fingerprint {
+    fn put<R: Record>(&mut self, table: &R) -> io::Result<()> {
+        codec::write_body(table, self)
     }
 }
 
@@ -65,7 +85,7 @@ pub fn digest(broker: &Broker, from: Option<u64>, upto: Option<u64>) -> Result<V
         }));
     }
     let mut tables = Fingerprint::new();
-    tables.add(&codec::encode(&*broker.tables()).map_err(|error| error.to_string())?);
+    broker.tables().clone().put_into(&mut tables).map_err(|error| error.to_string())?;
     Ok(json!({
         "node": crate::http::node_name(broker.node_id()),
         "from": from,

@@ -179,6 +179,7 @@ pub fn status_of(broker: &Broker) -> Value {
         "fenced": view.fenced,
         "halted": view.halted,
         "fatal": view.fatal,
+        "checkpointError": view.checkpoint_error,
         "lastLogIndex": view.last_log_index,
         "commitIndex": view.commit_index,
         "appliedIndex": view.applied_index,

@@ -269,10 +269,19 @@ fn records() -> Vec<(u16, String, u16, String)> {
                 Some(line.split(" = ").nth(1)?.trim_end_matches(';').trim_matches('"').to_owned())
             };
             let kind = value("KIND").unwrap_or_else(|| panic!("{file}: a record without a kind"));
+            if kind.starts_with('$') {
+                continue; // of the macro, whose uses come below
+            }
             let kind = u16::from_str_radix(kind.trim_start_matches("0x"), 16).unwrap();
             let version = value("VERSION").map_or(1, |version| version.parse().unwrap());
             let in_crate = file.split('/').next().unwrap().to_owned();
             found.push((kind, value("NAME").unwrap(), version, in_crate));
+        }
+        for section in code.split("\nsection!(").skip(1) {
+            let mut words = section.split(", ").skip(1);
+            let kind = u16::from_str_radix(words.next().unwrap().trim_start_matches("0x"), 16).unwrap();
+            let name = words.next().unwrap().trim_matches('"').to_owned();
+            found.push((kind, name, 1, file.split('/').next().unwrap().to_owned()));
         }
     }
     found

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use platform::{Clock, OsClock, Platform};
 use raft::{
     Apply, ApplyError, BoxFuture, Halt, Node, NodeConfig, NodeId, PeerHandler, Proposal, ProposeError, Reply,
+    WriteSections,
 };
 use store::{Checkpoint, FlushMode, LogReader, SealState, StoredEntry};
 
@@ -24,8 +25,8 @@ impl Apply for Nothing {
         Ok(Reply::default())
     }
 
-    fn checkpoint(&mut self) -> Result<(SealState, Vec<u8>), ApplyError> {
-        Ok((SealState::default(), Vec::new()))
+    fn checkpoint(&mut self) -> (SealState, WriteSections) {
+        (SealState::default(), Box::new(|_| Ok(())))
     }
 
     fn restore(&mut self, _checkpoint: Option<&Checkpoint>, _log: &LogReader) -> Result<(), ApplyError> {

@@ -1,7 +1,7 @@
 //! What the application does with committed entries.
 
 use bytes::Bytes;
-use store::{Checkpoint, LogPoint, LogReader, SealState, StoredEntry};
+use store::{Checkpoint, LogPoint, LogReader, SealState, SectionWriter, StoredEntry};
 
 /// What applying one entry gave. Goes back to whoever proposed it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,9 @@ pub enum Halt {
     Disk(String),
 }
 
+/// Writes the sections of a state, one a table. Called on another thread, and again if the disk did not take it.
+pub type WriteSections = Box<dyn Fn(&mut SectionWriter) -> std::io::Result<()> + Send + Sync>;
+
 /// The application's state: a function of the committed log.
 ///
 /// All methods are called on the node's own thread, one at a time. None may block or sync.
@@ -55,17 +58,15 @@ pub trait Apply: Send + 'static {
         let _ = upto;
     }
 
-    /// The state exactly after the last applied entry: the seal state, and the application's own bytes.
-    ///
-    /// # Errors
-    /// If it has no bytes, for it is too large. The node goes on without a checkpoint.
-    fn checkpoint(&mut self) -> Result<(SealState, Vec<u8>), ApplyError>;
+    /// The state exactly after the last applied entry: the seal state, and an immutable copy of the rest that knows
+    /// how to write itself.
+    fn checkpoint(&mut self) -> (SealState, WriteSections);
 
     /// Brings the state to the one of `checkpoint`, or to the empty one. Called once, at start. Entries after
     /// it are applied again; those before it may be read from `log` as far back as it is retained.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read. The node stops then.
+    /// If the checkpoint cannot be read. The node stops then, as it does if a section of it was not read.
     fn restore(&mut self, checkpoint: Option<&Checkpoint>, log: &LogReader) -> Result<(), ApplyError>;
 
     /// Replaces the state by the one of `checkpoint`, which a leader has sent: the log goes on right after it,

@@ -9,6 +9,7 @@
 //! for its peers.
 
 mod apply;
+mod checkpoints;
 mod config;
 mod error;
 mod fence;
@@ -23,13 +24,14 @@ mod run;
 mod state_machine;
 #[cfg(test)]
 mod suite;
+mod told;
 mod types;
 mod view;
 
 /// Names a node for ever: n0 is 1, n1 is 2, and so on.
 pub type NodeId = u64;
 
-pub use apply::{Apply, ApplyError, Halt, Reply};
+pub use apply::{Apply, ApplyError, Halt, Reply, WriteSections};
 pub use config::{ConfigError, NodeConfig, Timing};
 pub use error::{CallError, ChangeError, ProposeError, ReadIndexError, ShutdownError, StartError};
 pub use node::{BoxFuture, Node, PeerHandler, Proposal, ReadIndex, Receipt};

@@ -13,6 +13,7 @@ use tracing::info;
 use crate::NodeId;
 use crate::network::Network;
 use crate::state_machine::{Halted, RaftHandle};
+use crate::told::Told;
 use crate::types::Types;
 use crate::view::{PeerView, Role, Serving, View};
 
@@ -33,6 +34,7 @@ pub(crate) struct Observer {
     pub(crate) was_ready: AtomicBool,
     /// Where applying stopped, if it did.
     pub(crate) halted: watch::Receiver<Option<Halted>>,
+    pub(crate) told: Told,
 }
 
 impl Observer {
@@ -139,6 +141,7 @@ impl Observer {
             voters,
             fenced: self.network.is_fenced(),
             halted: halted.map(|halted| halted.reason),
+            checkpoint_error: self.told.words().checkpoint,
             fatal,
         }
     }

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
 use crate::apply::Apply;
+use crate::checkpoints::CheckpointWriter;
 use crate::config::{NodeConfig, raft_settings};
 use crate::error::StartError;
 use crate::fence::{self, Fence};
@@ -26,7 +27,8 @@ use crate::network::{self, Network};
 use crate::node::{PeerHandler, Shared};
 use crate::observer::Observer;
 use crate::proposer::{self, Proposer};
-use crate::state_machine::{CheckpointWriter, Chosen, RaftHandle, StateMachine};
+use crate::state_machine::{Chosen, RaftHandle, StateMachine};
+use crate::told::Told;
 use crate::view::View;
 
 /// How a node is told to stop.
@@ -124,11 +126,9 @@ async fn start(
         cut_bytes = recovery.cut_bytes, maybe_forgot = recovery.maybe_forgot, "log recovered"
     );
     let (views_tx, views) = watch::channel(View::default());
-    let fatal_views = views_tx.clone();
-    let (writer, checkpointer) = CheckpointWriter::start(Arc::clone(&files), move |reason| {
-        fatal_views.send_modify(|view| view.fail(reason));
-    })
-    .map_err(StartError::Thread)?;
+    let told = Told::default();
+    let (writer, checkpointer) =
+        CheckpointWriter::start(Arc::clone(&files), told.clone()).map_err(StartError::Thread)?;
 
     let network = Network::new(platform.clone(), &config);
     // An empty log beside a vote: the log was taken away, with all it had promised.
@@ -176,6 +176,7 @@ async fn start(
         listener,
         raft.clone(),
         files.reader().clone(),
+        files.checkpoints().dir(),
         handler,
     ));
     tokio::spawn(proposer::run(queue, raft.clone(), views.clone()));
@@ -188,6 +189,7 @@ async fn start(
         views: views_tx,
         was_ready: AtomicBool::new(false),
         halted: halted.clone(),
+        told,
     };
     // Before anybody can look: a view without anything in it would tell of a term that went back.
     observer.look(&raft);

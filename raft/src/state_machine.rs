@@ -7,18 +7,19 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use openraft::entry::RaftEntry;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::{OptionalSend, Raft};
-use serde::{Deserialize, Serialize};
-use store::codec::{self, Record};
 use store::{Checkpoint, CommitlogOffset, EntryKind, Keep, LogPoint, StoredEntry};
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use crate::apply::{Apply, ApplyError, Halt, Reply};
+use crate::checkpoints::{
+    Captured, CheckpointWriter, RaftState, SnapshotData, check_all_read, membership_of, off_thread,
+    to_snapshot,
+};
 use crate::files::Files;
 use crate::types::{
     Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, StoredMembershipForm, Types, log_id, log_point,
@@ -73,26 +74,6 @@ impl Chosen {
     }
 }
 
-/// What of a checkpoint the store does not look into.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct AppForm {
-    membership: StoredMembershipForm,
-    app: Vec<u8>,
-}
-
-impl Record for AppForm {
-    const KIND: u16 = 0x0205;
-    const NAME: &'static str = "raft-state";
-    const BYTES_MAX: usize = 1 << 30;
-}
-
-/// Takes a checkpoint apart: the application's own, and the membership.
-fn unwrap_checkpoint(mut checkpoint: Checkpoint) -> io::Result<(Checkpoint, StoredMembership)> {
-    let form: AppForm = codec::decode(&checkpoint.app)?;
-    checkpoint.app = form.app;
-    Ok((checkpoint, form.membership.try_into()?))
-}
-
 impl StateMachine {
     /// Restores the application to `checkpoint`, or to nothing.
     pub(crate) fn new(
@@ -108,9 +89,10 @@ impl StateMachine {
         let mut membership = StoredMembership::default();
         match checkpoint {
             Some(checkpoint) => {
-                let (checkpoint, stored) = unwrap_checkpoint(checkpoint).map_err(ApplyError::new)?;
-                (applied, next_offset, membership) = (Some(checkpoint.last), checkpoint.next_offset, stored);
+                membership = membership_of(&checkpoint).map_err(ApplyError::new)?;
+                (applied, next_offset) = (Some(checkpoint.last), checkpoint.next_offset);
                 apply.restore(Some(&checkpoint), files.reader())?;
+                check_all_read(&checkpoint).map_err(ApplyError::new)?;
             }
             None => apply.restore(None, files.reader())?,
         }
@@ -133,27 +115,15 @@ impl StateMachine {
 
     /// The state after the last applied entry; `next_offset` is where the log goes on. None once an entry could
     /// not be taken in: parts of it may be in the state.
-    fn capture(&mut self, next_offset: CommitlogOffset) -> Option<Checkpoint> {
+    fn capture(&mut self, next_offset: CommitlogOffset) -> Option<Captured> {
         if self.is_halted() {
             return None;
         }
         let last = self.applied?;
-        let (seal, app) = match self.apply().checkpoint() {
-            Ok(state) => state,
-            Err(error) => {
-                error!(%last, %error, "no checkpoint");
-                return None;
-            }
-        };
+        let (seal, write) = self.apply().checkpoint();
         self.since_checkpoint_bytes = 0;
-        let form = AppForm { membership: StoredMembershipForm::from(&self.membership), app };
-        match codec::encode(&form) {
-            Ok(app) => Some(Checkpoint { last, next_offset, seal, app }),
-            Err(error) => {
-                error!(%last, %error, "no checkpoint");
-                None
-            }
-        }
+        let raft = RaftState { membership: StoredMembershipForm::from(&self.membership) };
+        Some(Captured { last, next_offset, seal, raft, write })
     }
 
     /// Writes a checkpoint of the state now; `done` hears of it. Nothing applied is fine.
@@ -236,7 +206,7 @@ impl StateMachine {
 }
 
 impl RaftStateMachine<Types> for StateMachine {
-    type SnapshotData = Bytes;
+    type SnapshotData = SnapshotData;
     type SnapshotBuilder = Builder;
 
     async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
@@ -298,51 +268,42 @@ impl RaftStateMachine<Types> for StateMachine {
 
     async fn get_snapshot_builder(&mut self) -> Builder {
         let source = match self.capture(self.next_offset) {
-            Some(checkpoint) => Source::Captured(checkpoint),
+            Some(state) => Source::Captured(Box::new(state)),
             None => Source::Nothing,
         };
         Builder { files: Arc::clone(&self.files), source }
     }
 
-    async fn install_snapshot(&mut self, meta: &SnapshotMeta, data: Bytes) -> io::Result<()> {
-        let checkpoint: Checkpoint = codec::decode(&data)?;
-        let announced = meta.last_log_id.as_ref().map(log_point);
-        if announced != Some(checkpoint.last) {
-            return Err(io::Error::other(format!(
-                "snapshot of {announced:?} holds a checkpoint of {}",
-                checkpoint.last
-            )));
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, data: SnapshotData) -> io::Result<()> {
+        let dir = self.files.checkpoints().dir();
+        let unnamed = data.into_unnamed(&dir)?;
+        let (announced, found) = (meta.last_log_id.as_ref().map(log_point), unnamed.checkpoint.last);
+        if announced != Some(found) {
+            return Err(io::Error::other(format!("snapshot of {announced:?} holds a checkpoint of {found}")));
         }
         // On disk before anything else changes: opening again finishes what a crash after this leaves.
-        self.files.checkpoints().save(&checkpoint, Keep::Installed).map_err(io::Error::other)?;
+        let named = self.files.checkpoints().name(unnamed, Keep::Installed);
+        let checkpoint = named.map_err(io::Error::other)?;
         self.files.set_snapshot(checkpoint.last)?;
-        let (own, membership) = unwrap_checkpoint(checkpoint.clone())?;
-        self.apply().install(&own).map_err(io::Error::other)?;
-        info!(last = %own.last, next_offset = %own.next_offset, "installed a snapshot");
-        self.applied = Some(own.last);
-        self.next_offset = own.next_offset;
+        let membership = membership_of(&checkpoint)?;
+        self.apply().install(&checkpoint).map_err(io::Error::other)?;
+        check_all_read(&checkpoint)?;
+        info!(last = %checkpoint.last, next_offset = %checkpoint.next_offset, "installed a snapshot");
+        self.applied = Some(checkpoint.last);
+        self.next_offset = checkpoint.next_offset;
         self.membership = membership;
         self.since_checkpoint_bytes = 0;
+        self.apply().applied(checkpoint.last);
         self.files.set_installed(checkpoint); // openraft asks for the purge up to it next
-        self.apply().applied(own.last);
         Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
         let Some(point) = self.files.snapshot() else { return Ok(None) };
-        let checkpoint = self.files.checkpoints().load(point).map_err(io::Error::other)?;
-        checkpoint.map(|checkpoint| to_snapshot(&checkpoint)).transpose()
+        let Some(file) = self.files.checkpoints().find(point) else { return Ok(None) };
+        let loaded = off_thread(move || file.load().map_err(io::Error::other)).await?;
+        loaded.map(to_snapshot).transpose()
     }
-}
-
-fn to_snapshot(checkpoint: &Checkpoint) -> io::Result<Snapshot> {
-    let snapshot = Bytes::from(codec::encode(checkpoint)?);
-    let form: AppForm = codec::decode(&checkpoint.app)?;
-    let last_membership = form.membership.try_into()?;
-    Ok(Snapshot {
-        meta: SnapshotMeta { last_log_id: Some(log_id(checkpoint.last)), last_membership },
-        snapshot,
-    })
 }
 
 /// Makes one checkpoint the current snapshot.
@@ -355,123 +316,31 @@ enum Source {
     /// The checkpoint after this entry, which is on disk.
     Stored(LogPoint),
     /// Taken just now.
-    Captured(Checkpoint),
+    Captured(Box<Captured>),
     /// Nothing was ever applied.
     Nothing,
 }
 
 impl RaftSnapshotBuilder<Types> for Builder {
-    type SnapshotData = Bytes;
+    type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
-        let checkpoint = match &self.source {
+        let checkpoint = match std::mem::replace(&mut self.source, Source::Nothing) {
             Source::Stored(point) => {
-                let stored = self.files.checkpoints().load(*point).map_err(io::Error::other)?;
-                stored.ok_or_else(|| io::Error::other(format!("the checkpoint after {point} is gone")))?
+                let gone = move || io::Error::other(format!("the checkpoint after {point} is gone"));
+                let file = self.files.checkpoints().find(point).ok_or_else(gone)?;
+                off_thread(move || file.load().map_err(io::Error::other)?.ok_or_else(gone)).await?
             }
-            Source::Captured(checkpoint) => {
-                self.files.checkpoints().save(checkpoint, Keep::Boundary).map_err(io::Error::other)?;
-                checkpoint.clone()
+            Source::Captured(state) => {
+                let dir = self.files.checkpoints().dir();
+                let unnamed = off_thread(move || state.write(&dir).map_err(io::Error::other)).await?;
+                self.files.checkpoints().name(unnamed, Keep::Boundary).map_err(io::Error::other)?
             }
             Source::Nothing => {
-                return Ok(Snapshot { meta: SnapshotMeta::default(), snapshot: Bytes::new() });
+                return Ok(Snapshot { meta: SnapshotMeta::default(), snapshot: SnapshotData::Nothing });
             }
         };
         self.files.set_snapshot(checkpoint.last)?;
-        to_snapshot(&checkpoint)
-    }
-}
-
-/// Writes checkpoints on a thread of its own, each after the log is on disk up to it.
-#[derive(Clone)]
-pub(crate) struct CheckpointWriter(std::sync::mpsc::Sender<Job>);
-
-struct Job {
-    checkpoint: Checkpoint,
-    keep: Keep,
-    flushed: io::Result<()>,
-    done: Option<oneshot::Sender<io::Result<()>>>,
-}
-
-/// Whether the disk is full, or there are too many open files: that passes.
-fn lacks_room(error: &io::Error) -> bool {
-    const TOO_MANY_FILES: [i32; 2] = [23, 24]; // ENFILE, EMFILE
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        let io = error.downcast_ref::<io::Error>();
-        let passes = io.is_some_and(|io| {
-            matches!(io.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-                || io.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
-        });
-        if passes {
-            return true;
-        }
-        next = match io.and_then(io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    false
-}
-
-impl CheckpointWriter {
-    /// The thread ends when the last handle is gone.
-    pub(crate) fn start(
-        files: Arc<Files>,
-        fatal: impl Fn(String) + Send + 'static,
-    ) -> io::Result<(Self, std::thread::JoinHandle<()>)> {
-        let (sender, jobs) = std::sync::mpsc::channel::<Job>();
-        let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(move || {
-            for job in jobs {
-                let outcome = job.flushed.and_then(|()| {
-                    let mut checkpoints = files.checkpoints();
-                    checkpoints.save(&job.checkpoint, job.keep).map_err(io::Error::other)?;
-                    checkpoints.prune(files.reader().purged()).map_err(io::Error::other)
-                });
-                if let Err(error) = &outcome {
-                    error!(last = %job.checkpoint.last, %error, "cannot write a checkpoint");
-                    // Without room the older ones stay as they were, and the next start has more to read.
-                    if !lacks_room(error) {
-                        fatal(format!("cannot write the checkpoint after {}: {error}", job.checkpoint.last));
-                    }
-                }
-                if let Some(done) = job.done {
-                    let _ = done.send(outcome); // whoever asked may be gone
-                }
-            }
-        })?;
-        Ok((Self(sender), thread))
-    }
-
-    fn save(
-        &self,
-        files: &Files,
-        checkpoint: Checkpoint,
-        keep: Keep,
-        done: Option<oneshot::Sender<io::Result<()>>>,
-    ) {
-        // A checkpoint beyond the end of the log would make a restart purge the log up to it, so the
-        // entries must be on disk first.
-        let sender = self.0.clone();
-        let barrier = files.with_log(|log| {
-            log.flush_barrier(Box::new(move |flushed| {
-                let _ = sender.send(Job { checkpoint, keep, flushed, done }); // at the node's end nobody listens
-            }));
-            Ok(())
-        });
-        if let Err(error) = barrier {
-            info!(%error, "no checkpoint");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_bytes_of_a_state_stay_what_they_are() {
-        let membership = crate::types::stored_membership_sample();
-        crate::suite::golden(&[AppForm { membership, app: vec![1, 2, 3] }], &[]);
+        to_snapshot(checkpoint)
     }
 }

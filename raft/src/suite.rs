@@ -10,11 +10,13 @@ use store::{Checkpoint, LogReader, SealState, StoredEntry};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::apply::{Apply, ApplyError, Halt, Reply};
+use crate::apply::{Apply, ApplyError, Halt, Reply, WriteSections};
+use crate::checkpoints::CheckpointWriter;
 use crate::config::NodeConfig;
 use crate::files::Files;
 use crate::log_store::LogStore;
-use crate::state_machine::{CheckpointWriter, Chosen, StateMachine};
+use crate::state_machine::{Chosen, StateMachine};
+use crate::told::Told;
 use crate::types::Types;
 
 struct Nothing;
@@ -24,8 +26,8 @@ impl Apply for Nothing {
         Ok(Reply::default())
     }
 
-    fn checkpoint(&mut self) -> Result<(SealState, Vec<u8>), ApplyError> {
-        Ok((SealState::default(), Vec::new()))
+    fn checkpoint(&mut self) -> (SealState, WriteSections) {
+        (SealState::default(), Box::new(|_| Ok(())))
     }
 
     fn restore(&mut self, _checkpoint: Option<&Checkpoint>, _log: &LogReader) -> Result<(), ApplyError> {
@@ -46,8 +48,7 @@ impl StoreBuilder<Types, LogStore, StateMachine, TempDir> for Builder {
             NodeConfig::new("suite", 1, BTreeMap::new(), "127.0.0.1:0".parse().unwrap(), dir.path());
         config.segment_bytes = 1 << 20;
         let (files, recovery) = Files::open(&config, &Platform::os()).unwrap();
-        let (writer, _thread) =
-            CheckpointWriter::start(Arc::clone(&files), |reason| panic!("{reason}")).unwrap();
+        let (writer, _thread) = CheckpointWriter::start(Arc::clone(&files), Told::default()).unwrap();
         let machine = StateMachine::new(
             Box::new(Nothing),
             Arc::clone(&files),

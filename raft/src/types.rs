@@ -17,6 +17,7 @@ use store::codec::{self, CodecError, Record};
 use store::{Draft, EntryKind, LogPoint, Pending, StoredEntry};
 
 use crate::apply::Reply;
+use crate::checkpoints::SnapshotData;
 
 /// The types of our group, for openraft.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +52,7 @@ pub(crate) type LogId = openraft::LogId<CommittedLeaderId>;
 pub(crate) type Membership = openraft::Membership<u64, EmptyNode>;
 pub(crate) type StoredMembership = openraft::StoredMembership<CommittedLeaderId, u64, EmptyNode>;
 pub(crate) type SnapshotMeta = openraft::SnapshotMeta<CommittedLeaderId, u64, EmptyNode>;
-pub(crate) type Snapshot = openraft::Snapshot<CommittedLeaderId, u64, EmptyNode, Bytes>;
+pub(crate) type Snapshot = openraft::Snapshot<CommittedLeaderId, u64, EmptyNode, SnapshotData>;
 pub(crate) type AppendRequest = openraft::raft::AppendEntriesRequest<Types>;
 pub(crate) type AppendResult = openraft::raft::StreamAppendResult<Types>;
 

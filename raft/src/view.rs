@@ -72,6 +72,9 @@ pub struct View {
     /// Why it applies nothing any more, though it runs: a committed entry that this build or this node cannot
     /// take in. It keeps its log and votes, but does not lead or serve.
     pub halted: Option<String>,
+    /// Why the newest checkpoint is not on disk; it is tried again. Until then a restart has more to do, and nothing
+    /// behind the last one can be purged.
+    pub checkpoint_error: Option<String>,
     /// Why it stopped for good: a failed write, a broken promise. The process should end. Also set after a
     /// shutdown, which whoever asked for it knows.
     pub fatal: Option<String>,

@@ -248,6 +248,31 @@ pub fn decode_body<T: DeserializeOwned>(
     decoded.map_err(|error| CodecError::Content { name, reason: error.to_string() })
 }
 
+/// Writes the body of `table` alone, however long: for a section of a checkpoint, which has its kind and version.
+///
+/// # Errors
+/// If the writer fails.
+pub fn write_body<R: Record>(table: &R, mut to: impl std::io::Write) -> std::io::Result<()> {
+    let options = bincode::DefaultOptions::new().with_fixint_encoding().with_big_endian().with_no_limit();
+    options.serialize_into(&mut to, table).map_err(io_error::<R>)
+}
+
+/// Reads the body of a section of that many bytes.
+///
+/// # Errors
+/// If the reader fails, or it is not such a body.
+pub(crate) fn read_body<R: Record>(from: impl std::io::Read, bytes: u64) -> std::io::Result<R> {
+    let options = bincode::DefaultOptions::new().with_fixint_encoding().with_big_endian().with_limit(bytes);
+    options.deserialize_from(from).map_err(io_error::<R>)
+}
+
+fn io_error<R: Record>(error: bincode::Error) -> std::io::Error {
+    match *error {
+        bincode::ErrorKind::Io(error) => error,
+        error => CodecError::content::<R>(&error).into(),
+    }
+}
+
 fn options(bytes_max: usize) -> impl Options {
     let bytes_max = bytes_max.saturating_sub(BODY_AT) as u64;
     bincode::DefaultOptions::new().with_fixint_encoding().with_big_endian().with_limit(bytes_max)

@@ -14,7 +14,10 @@ mod sync;
 #[cfg(test)]
 mod testing;
 
-pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, Checkpoints, Keep, SealState};
+pub use checkpoint::{
+    Checkpoint, CheckpointDir, CheckpointError, CheckpointInfo, Checkpoints, Keep, Receiving, SealState,
+    SectionWriter, Sections, Unnamed,
+};
 pub use commitlog::{
     AppendError, BadEntry, CommitLog, Damage, Digest, Done, Draft, ENTRY_HEAD_BYTES, EntryError, EntryHead,
     EntryKind, EntryPlace, FlushMode, Helpers, LAYOUT_VERSION, LogEnds, LogOptions, LogReader, OpenError,

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 use bytes::BytesMut;
 use platform::{Clock, Disk, ManualClock, Platform};
 use protocol::message::{UnitFields, encode_unit};
+use serde::{Deserialize, Serialize};
 
 use crate::codec::Record;
 use crate::{
-    Checkpoints, CommitLog, Done, Draft, EntryKind, FlushMode, Helpers, LogOptions, OpenError, Recovery,
-    SealState,
+    CheckpointError, Checkpoints, CommitLog, CommitlogOffset, Done, Draft, EntryKind, FlushMode, Helpers,
+    LogOptions, LogPoint, OpenError, Recovery, SealState, Unnamed,
 };
 
 /// The wall clock of [`platform`] begins here.
@@ -108,6 +109,27 @@ impl Told {
 pub(crate) fn golden<R: Record + PartialEq + std::fmt::Debug>(newest: &[R], old: &[(u16, &[R])]) {
     let dir = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata"));
     crate::codec::golden::check(dir, newest, old);
+}
+
+/// A table of a test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Blob(pub(crate) Vec<u8>);
+
+impl Record for Blob {
+    const KIND: u16 = 0x01ff;
+    const NAME: &'static str = "blob";
+    const BYTES_MAX: usize = 1 << 30;
+}
+
+/// A checkpoint with one table in it.
+pub(crate) fn checkpoint(
+    checkpoints: &Checkpoints,
+    last: LogPoint,
+    next_offset: CommitlogOffset,
+    seal: &SealState,
+    blob: &[u8],
+) -> Result<Unnamed, CheckpointError> {
+    checkpoints.dir().write(last, next_offset, seal, |sections| sections.put(&Blob(blob.to_vec())))
 }
 
 /// A seal state with something in it.

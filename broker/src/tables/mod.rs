@@ -8,6 +8,8 @@
 mod change;
 mod group;
 mod lock;
+mod sections;
+mod shared;
 mod size;
 mod topic;
 mod wire;
@@ -15,11 +17,12 @@ mod wire;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
-use store::codec::{self, CodecError, Record};
 
 pub use change::{Change, LockedQueue, OffsetRow, Outcome, RequestMode};
 pub use group::GroupConfig;
 pub use lock::Locks;
+pub use sections::Sink;
+use shared::Shared;
 pub use size::BYTES_MAX;
 pub use topic::{FilterType, TopicConfig};
 
@@ -43,45 +46,34 @@ impl Version {
 }
 
 /// All replicated tables of one broker group.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+///
+/// A clone shares them until one side changes: that is what a checkpoint is written from.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tables {
-    topics: BTreeMap<String, TopicConfig>,
+    topics: Shared<BTreeMap<String, TopicConfig>>,
     topic_version: Version,
-    groups: BTreeMap<String, GroupConfig>,
+    groups: Shared<BTreeMap<String, GroupConfig>>,
     group_version: Version,
-    /// group -> topic -> queue id -> next queue offset to consume.
-    offsets: BTreeMap<String, BTreeMap<String, BTreeMap<i32, i64>>>,
+    offsets: Shared<QueueOffsets>,
     offset_version: Version,
     /// Offsets set by an operator that the group's consumers have not taken up yet; shaped like `offsets`.
-    resets: BTreeMap<String, BTreeMap<String, BTreeMap<i32, i64>>>,
-    locks: Locks,
+    resets: Shared<QueueOffsets>,
+    locks: Shared<Locks>,
     /// Delay level -> next offset of its schedule queue to deliver.
-    delay_progress: BTreeMap<i32, i64>,
+    delay_progress: Shared<BTreeMap<i32, i64>>,
     /// group -> topics that it must not read.
-    forbidden: BTreeMap<String, BTreeSet<String>>,
+    forbidden: Shared<BTreeMap<String, BTreeSet<String>>>,
     /// topic -> group -> how it gets at the topic.
     #[expect(clippy::zero_sized_map_values, reason = "popping is a mode to come")]
-    request_modes: BTreeMap<String, BTreeMap<String, RequestMode>>,
+    request_modes: Shared<BTreeMap<String, BTreeMap<String, RequestMode>>>,
     /// Properties set while the group runs: they count for every node, over what its file says.
-    properties: BTreeMap<String, String>,
+    properties: Shared<BTreeMap<String, String>>,
     /// topic -> queue id -> where the queue began anew when the topic was deleted; a topic never deleted begins at 0.
-    begins: BTreeMap<String, BTreeMap<i32, i64>>,
+    begins: Shared<BTreeMap<String, BTreeMap<i32, i64>>>,
 }
 
-impl Record for Tables {
-    const KIND: u16 = 0x0303;
-    const NAME: &'static str = "tables";
-    /// 2: `begins`.
-    const VERSION: u16 = 2;
-    const OLDEST: u16 = 1;
-    const BYTES_MAX: usize = 1 << 30;
-
-    /// The first version ends before `begins`, of which an empty one is its number of entries.
-    fn decode_old(_version: u16, body: &[u8]) -> Result<Self, CodecError> {
-        let newest = [body, &0_u64.to_be_bytes()[..]].concat();
-        codec::decode_body(Self::NAME, &newest, Self::BYTES_MAX)
-    }
-}
+/// group -> topic -> queue id -> next queue offset to consume.
+type QueueOffsets = BTreeMap<String, BTreeMap<String, BTreeMap<i32, i64>>>;
 
 impl Tables {
     /// Takes in one committed change and says what came of it.
@@ -311,7 +303,7 @@ impl Tables {
     /// Every stored offset as `topic@group` -> queue id -> offset, as `consumerOffset.json` has it.
     pub fn offset_table(&self) -> BTreeMap<String, BTreeMap<i32, i64>> {
         let mut table = BTreeMap::new();
-        for (group, topics) in &self.offsets {
+        for (group, topics) in &*self.offsets {
             for (topic, queues) in topics {
                 table.insert(format!("{topic}@{group}"), queues.clone());
             }
@@ -399,7 +391,7 @@ impl Tables {
     }
 }
 
-fn set(table: &mut BTreeMap<String, BTreeMap<String, BTreeMap<i32, i64>>>, row: &OffsetRow) {
+fn set(table: &mut QueueOffsets, row: &OffsetRow) {
     // Looked up before inserted: the names are only copied for a group or topic not seen before.
     if let Some(queues) = table.get_mut(&row.group).and_then(|topics| topics.get_mut(&row.topic)) {
         queues.insert(row.queue_id, row.queue_offset);

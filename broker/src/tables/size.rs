@@ -32,7 +32,7 @@ impl Tables {
     pub fn bytes(&self) -> u64 {
         let topics: u64 = self.topics.values().map(topic).sum();
         let groups: u64 = self.groups.values().map(group).sum();
-        let offsets: u64 = [&self.offsets, &self.resets]
+        let offsets: u64 = [&*self.offsets, &*self.resets]
             .into_iter()
             .flatten()
             .map(|(group, topics)| {
@@ -50,7 +50,7 @@ impl Tables {
         let modes: u64 = modes
             .map(|(topic, groups)| text(topic) + groups.keys().map(|name| text(name)).sum::<u64>())
             .sum();
-        topics + groups + offsets + begins + forbidden + modes + self.locks.bytes() + texts(&self.properties)
+        topics + groups + offsets + begins + forbidden + modes + self.locks.bytes() + texts(&*self.properties)
     }
 
     /// About how many bytes `change` would add to them.

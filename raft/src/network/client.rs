@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures_util::Stream;
 use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
@@ -14,16 +14,16 @@ use openraft::raft::{
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::{EmptyNode, OptionalSend};
-use serde::{Deserialize, Serialize};
-use store::codec::{self, CodecError, Record};
+use store::codec;
 
 use super::bulk::{self, BulkLink};
-use super::forms::{LogIdForm, Request, Response, VoteForm, vote_parts};
+use super::forms::{Request, Response, vote_parts};
 use super::frame::Kind;
 use super::lane::{self, LaneError};
-use super::{Network, Peer};
+use super::{Network, Peer, snapshot};
 use crate::NodeId;
-use crate::types::{AppendRequest, AppendResult, Snapshot, SnapshotMeta, StoredMembershipForm, Types, Vote};
+use crate::checkpoints::SnapshotData;
+use crate::types::{AppendRequest, AppendResult, Snapshot, Types, Vote};
 
 /// Makes clients for openraft.
 pub(crate) struct Factory(pub(crate) Arc<Network>);
@@ -95,7 +95,7 @@ impl Client {
 }
 
 impl RaftNetworkV2<Types> for Client {
-    type SnapshotData = Bytes;
+    type SnapshotData = SnapshotData;
 
     async fn append_entries(
         &mut self,
@@ -160,15 +160,9 @@ impl RaftNetworkV2<Types> for Client {
         option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
         let peer = self.peer().map_err(unreachable_because)?;
-        let body = encode_snapshot(&vote, &snapshot).map_err(unreachable_because)?;
-        let call = lane::call(&peer.snapshot, Kind::Snapshot, body, option.soft_ttl());
-        let answer = tokio::select! {
-            answer = call => answer.map_err(rpc_error)?,
-            closed = cancel => return Err(closed.into()),
-        };
-        match codec::decode(&answer).map_err(unreachable_because)? {
-            Response::Snapshot(vote) => Ok(SnapshotResponse::new(vote.into())),
-            other => Err(unreachable_because(other.into_surprise()).into()),
+        tokio::select! {
+            vote = snapshot::send(&peer, &vote, snapshot, option.soft_ttl()) => Ok(SnapshotResponse::new(vote?)),
+            closed = cancel => Err(closed.into()),
         }
     }
 
@@ -196,65 +190,9 @@ pub(super) fn unreachable_because(reason: impl ToString) -> RPCError<Types> {
     RPCError::Unreachable(Unreachable::from_string(reason))
 }
 
-fn rpc_error(error: LaneError) -> RPCError<Types> {
+pub(super) fn rpc_error(error: LaneError) -> RPCError<Types> {
     match error {
         LaneError::NotSent(_) => unreachable_because(error),
         LaneError::NoAnswer(_) => RPCError::Network(NetworkError::from_string(error)),
-    }
-}
-
-/// Head of a snapshot frame; the snapshot's own bytes follow.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct SnapshotHead {
-    vote: VoteForm,
-    last: Option<LogIdForm>,
-    membership: StoredMembershipForm,
-    crc32c: u32,
-}
-
-impl Record for SnapshotHead {
-    const KIND: u16 = 0x0209;
-    const NAME: &'static str = "snapshot-head";
-    const BYTES_MAX: usize = 1 << 20;
-}
-
-fn encode_snapshot(vote: &Vote, snapshot: &Snapshot) -> Result<Vec<Bytes>, CodecError> {
-    let head = codec::encode(&SnapshotHead {
-        vote: VoteForm::from(vote),
-        last: snapshot.meta.last_log_id.map(Into::into),
-        membership: StoredMembershipForm::from(&snapshot.meta.last_membership),
-        crc32c: crc32c::crc32c(&snapshot.snapshot),
-    })?;
-    Ok(vec![Bytes::from(head), snapshot.snapshot.clone()])
-}
-
-/// Decodes the body of a snapshot frame.
-pub(super) fn decode_snapshot(mut body: Bytes) -> Result<(Vote, Snapshot), CodecError> {
-    let mut rest = &body[..];
-    let head: SnapshotHead = codec::decode_first(&mut rest)?;
-    body.advance(body.len() - rest.len());
-    let computed = crc32c::crc32c(&body);
-    if head.crc32c != computed {
-        return Err(CodecError::Checksum { name: "snapshot", found: head.crc32c, computed });
-    }
-    let meta =
-        SnapshotMeta { last_log_id: head.last.map(Into::into), last_membership: head.membership.try_into()? };
-    Ok((head.vote.into(), Snapshot { meta, snapshot: body }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_bytes_of_a_snapshot_head_stay_what_they_are() {
-        let vote = Vote { leader_id: crate::types::LeaderId { term: 3, voted_for: 2 }, committed: true };
-        let head = SnapshotHead {
-            vote: VoteForm::from(&vote),
-            last: Some(crate::types::log_id(store::LogPoint { term: 3, log_index: 700 }).into()),
-            membership: crate::types::stored_membership_sample(),
-            crc32c: 7,
-        };
-        crate::suite::golden(&[head], &[]);
     }
 }

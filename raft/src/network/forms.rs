@@ -191,6 +191,8 @@ pub(crate) enum Response {
     /// It cannot be answered now; the text says why.
     Refused(String),
     MayLead,
+    /// So many bytes of a snapshot are there, and more are to come.
+    SnapshotPiece(u64),
 }
 
 impl Record for Request {
@@ -412,6 +414,7 @@ mod tests {
                 Response::Snapshot(vote),
                 Response::Refused("no".into()),
                 Response::MayLead,
+                Response::SnapshotPiece(1 << 20),
             ],
             &[],
         );

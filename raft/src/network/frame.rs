@@ -44,7 +44,7 @@ pub(crate) enum Kind {
     AppCall = 8,
     /// Its answer, same id.
     AppAnswer = 9,
-    /// A snapshot.
+    /// A piece of a snapshot.
     Snapshot = 10,
 }
 
@@ -72,7 +72,7 @@ impl Kind {
             Self::Call | Self::Answer | Self::Ack => 1 << 20,
             Self::Append => 64 << 20,
             Self::AppCall | Self::AppAnswer => 32 << 20,
-            Self::Snapshot => 256 << 20,
+            Self::Snapshot => 4 << 20,
         }
     }
 }

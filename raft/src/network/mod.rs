@@ -10,6 +10,7 @@ pub(crate) mod forms;
 pub(crate) mod frame;
 mod lane;
 mod server;
+mod snapshot;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -8,16 +8,16 @@ use futures_util::{FutureExt, StreamExt, stream};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::{AppendEntriesResponse, StreamAppendError};
 use platform::{Connection, Listener};
-use store::LogReader;
 use store::codec;
+use store::{CheckpointDir, LogReader};
 use tokio::io::AsyncWrite;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error};
 
-use super::client::decode_snapshot;
 use super::forms::{Hello, Lane, Request, Response, decode_append, vote_request};
 use super::frame::{FrameError, Kind, Parts, Reader};
+use super::snapshot::{self, Incoming};
 use super::{Network, Peer, ended};
 use crate::node::PeerHandler;
 use crate::state_machine::RaftHandle;
@@ -41,6 +41,7 @@ struct Server {
     network: Arc<Network>,
     raft: RaftHandle,
     reader: LogReader,
+    checkpoints: CheckpointDir,
     handler: Arc<dyn PeerHandler>,
 }
 
@@ -50,9 +51,10 @@ pub(crate) async fn serve(
     listener: Box<dyn Listener>,
     raft: RaftHandle,
     reader: LogReader,
+    checkpoints: CheckpointDir,
     handler: Arc<dyn PeerHandler>,
 ) {
-    let server = Arc::new(Server { network, raft, reader, handler });
+    let server = Arc::new(Server { network, raft, reader, checkpoints, handler });
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let permit = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
@@ -200,6 +202,7 @@ impl Server {
         mut writer: Box<dyn AsyncWrite + Send + Unpin>,
     ) -> Result<(), FrameError> {
         let room = Arc::new(Semaphore::new(CALLS_MAX));
+        let incoming = Arc::new(Incoming::default());
         let (answers, mut receiver) = mpsc::channel::<Parts>(CALLS_MAX);
         let mut tasks = tokio::task::JoinSet::new();
         let read = async {
@@ -216,16 +219,14 @@ impl Server {
                         Box::pin(async move { app_answer(id, answer.await) })
                     }
                     Kind::Snapshot => {
-                        let (vote, snapshot) = decode_snapshot(frame.body)?;
-                        let raft = self.raft.clone();
-                        let allowed = self.network.may_acknowledge(vote.leader_id.term);
+                        let (piece, bytes) = snapshot::decode_piece(frame.body)?;
+                        let (raft, dir) = (self.raft.clone(), self.checkpoints.clone());
+                        let incoming = Arc::clone(&incoming);
+                        let allowed = self.network.may_acknowledge(piece.term());
                         Box::pin(async move {
                             let response = match allowed {
                                 Err(refusal) => Response::Refused(refusal.to_string()),
-                                Ok(()) => match raft.install_full_snapshot(vote, snapshot).await {
-                                    Ok(response) => Response::Snapshot((&response.vote).into()),
-                                    Err(fatal) => Response::Refused(fatal.to_string()),
-                                },
+                                Ok(()) => incoming.take(&raft, &dir, piece, bytes).await,
                             };
                             answer(id, &response)
                         })

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use platform::{Platform, PortBlock};
 use raft::{
     Apply, ApplyError, BoxFuture, Halt, Node, NodeConfig, NodeId, PeerHandler, Proposal, ProposeError,
-    Receipt, Reply, View,
+    Receipt, Reply, View, WriteSections,
 };
+use store::codec::Record;
 use store::{Checkpoint, EntryKind, LogPoint, LogReader, SealState, StoredEntry};
 use tempfile::TempDir;
 
@@ -62,6 +63,16 @@ impl Recorder {
     }
 }
 
+/// The application's one table.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Commands(Vec<(u64, Vec<u8>)>);
+
+impl Record for Commands {
+    const KIND: u16 = 0x0fff;
+    const NAME: &'static str = "test-commands";
+    const BYTES_MAX: usize = 1 << 30;
+}
+
 impl Apply for Recorder {
     fn apply(&mut self, entry: &StoredEntry) -> Result<Reply, Halt> {
         let mut state = self.0.lock().unwrap();
@@ -99,17 +110,15 @@ impl Apply for Recorder {
         })
     }
 
-    fn checkpoint(&mut self) -> Result<(SealState, Vec<u8>), ApplyError> {
+    fn checkpoint(&mut self) -> (SealState, WriteSections) {
         let state = self.0.lock().unwrap();
         let queue_ends =
             state.queue_ends.iter().map(|((topic, id), end)| (topic.clone(), *id, *end)).collect();
-        let mut app = Vec::new();
-        for (log_index, command) in &state.commands {
-            app.extend_from_slice(&log_index.to_be_bytes());
-            app.extend_from_slice(&(command.len() as u32).to_be_bytes());
-            app.extend_from_slice(command);
-        }
-        Ok((SealState { queue_ends, last_store_timestamp_ms: 0 }, app))
+        let commands = Commands(state.commands.clone());
+        (
+            SealState { queue_ends, last_store_timestamp_ms: 0 },
+            Box::new(move |sections| sections.put(&commands)),
+        )
     }
 
     fn restore(&mut self, checkpoint: Option<&Checkpoint>, _log: &LogReader) -> Result<(), ApplyError> {
@@ -130,13 +139,8 @@ impl Recorder {
         state.last = checkpoint.last;
         let ends = &checkpoint.seal.queue_ends;
         state.queue_ends = ends.iter().map(|(topic, id, end)| ((topic.clone(), *id), *end)).collect();
-        let mut rest = &checkpoint.app[..];
-        while let Some((log_index, behind)) = rest.split_first_chunk() {
-            let (bytes, behind) = behind.split_first_chunk().ok_or_else(|| ApplyError::new("torn"))?;
-            let (command, behind) = behind.split_at(u32::from_be_bytes(*bytes) as usize);
-            state.commands.push((u64::from_be_bytes(*log_index), command.to_vec()));
-            rest = behind;
-        }
+        let commands = checkpoint.sections.read::<Commands>().map_err(ApplyError::new)?;
+        state.commands = commands.ok_or_else(|| ApplyError::new("no commands"))?.0;
         Ok(())
     }
 }

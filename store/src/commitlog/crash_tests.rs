@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 
 use super::{CommitLog, Draft, EntryKind, FlushMode, Pending};
 use crate::LogPoint;
-use crate::checkpoint::{Checkpoint, Checkpoints, Keep, SealState};
+use crate::checkpoint::{Checkpoints, Keep, SealState};
 use crate::sim::SimDisk;
 use crate::testing::{self, Told};
 
@@ -161,13 +161,10 @@ fn checkpoint_at(
     told.recv().unwrap().map_err(drop)?;
     model.durable = model.entries.len();
     let place = log.reader().position(at as u64).unwrap().unwrap();
-    let checkpoint = Checkpoint {
-        last: place.point,
-        next_offset: place.offset.plus(u64::from(place.entry_bytes)),
-        seal: SealState { queue_ends: model.ends(at), last_store_timestamp_ms: testing::START_MS },
-        app: at.to_be_bytes().to_vec(),
-    };
-    checkpoints.save(&checkpoint, Keep::Newest).map_err(drop)
+    let seal = SealState { queue_ends: model.ends(at), last_store_timestamp_ms: testing::START_MS };
+    let next_offset = place.offset.plus(u64::from(place.entry_bytes));
+    let written = testing::checkpoint(checkpoints, place.point, next_offset, &seal, &at.to_be_bytes());
+    checkpoints.name(written.map_err(drop)?, Keep::Newest).map(drop).map_err(drop)
 }
 
 /// Opens the log, compares it with the model, and makes the model agree with what may differ.

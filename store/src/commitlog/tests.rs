@@ -9,10 +9,10 @@ use platform::{Disk, OpenMode, OsDisk};
 
 use super::layout::OFFSET_AT;
 use super::*;
-use crate::checkpoint::Keep;
+use crate::checkpoint::{CheckpointError, Keep};
 use crate::sim::SimDisk;
 use crate::sync;
-use crate::testing::{self, Told, command, ignore, open, platform, unit, units};
+use crate::testing::{self, Blob, Told, command, ignore, open, platform, unit, units};
 
 const SYNC: FlushMode = FlushMode::Sync;
 const ASYNC: FlushMode = FlushMode::Async { interval_ms: 500 };
@@ -273,17 +273,16 @@ fn a_checkpoint_that_the_log_does_not_reach_is_dropped_and_fences_the_node() {
     let disk = written(SYNC, 3).kill(0);
     let (log, _, mut checkpoints) = reopen(&disk, SYNC).unwrap();
     let (offset, bytes) = stored(&log, 2);
-    let at = |log_index, next_offset| Checkpoint {
-        last: LogPoint { term: 1, log_index },
-        next_offset: CommitlogOffset(next_offset),
-        seal: SealState::default(),
-        app: vec![log_index as u8],
-    };
     drop(log);
-    checkpoints.save(&at(2, offset + bytes.len() as u64), Keep::Newest).unwrap();
-    checkpoints.save(&at(9, 9000), Keep::Newest).unwrap();
+    for (log_index, next_offset) in [(2, offset + bytes.len() as u64), (9, 9000)] {
+        let (last, next_offset) = (LogPoint { term: 1, log_index }, CommitlogOffset(next_offset));
+        let seal = SealState::default();
+        let written =
+            testing::checkpoint(&checkpoints, last, next_offset, &seal, &[log_index as u8]).unwrap();
+        checkpoints.name(written, Keep::Newest).unwrap();
+    }
     let (log, recovery, checkpoints) = reopen(&disk.kill(0), SYNC).unwrap();
-    assert_eq!(recovery.checkpoint.unwrap().app, [2]);
+    assert_eq!(recovery.checkpoint.unwrap().sections.read().unwrap(), Some(Blob(vec![2])));
     assert!(recovery.maybe_forgot);
     assert_eq!(checkpoints.list().len(), 1);
     drop(log);
@@ -357,34 +356,38 @@ fn a_failed_sync_is_final_and_everybody_is_told() {
     log.close().unwrap_err();
 }
 
-fn installed(log_index: u64, next_offset: u64) -> Checkpoint {
-    Checkpoint {
-        last: LogPoint { term: 3, log_index },
-        next_offset: CommitlogOffset(next_offset),
-        seal: SealState { queue_ends: vec![("T".into(), 0, 77)], last_store_timestamp_ms: 9 },
-        app: vec![1, 2, 3],
-    }
+/// Receives a checkpoint as from another node.
+fn install(
+    checkpoints: &mut Checkpoints,
+    log_index: u64,
+    next_offset: u64,
+) -> Result<Checkpoint, CheckpointError> {
+    let (last, next_offset) = (LogPoint { term: 3, log_index }, CommitlogOffset(next_offset));
+    let seal = SealState { queue_ends: vec![("T".into(), 0, 77)], last_store_timestamp_ms: 9 };
+    let sent = testing::checkpoint(checkpoints, last, next_offset, &seal, &[1, 2, 3])?;
+    let mut receiving = checkpoints.dir().receive()?;
+    receiving.append(&sent.checkpoint.sections.read_file(0, usize::MAX).unwrap())?;
+    let received = receiving.finish()?;
+    assert_eq!(received.checkpoint, sent.checkpoint);
+    checkpoints.name(received, Keep::Installed)
 }
 
 #[test]
 fn a_restart_behind_a_received_checkpoint_is_finished_after_a_crash_at_any_step() {
-    for cut in 1..60 {
+    for cut in 1..90 {
         let disk = written(SYNC, 40).kill(0);
         let (mut log, _, mut checkpoints) = reopen(&disk, SYNC).unwrap();
         disk.cut_after(cut);
-        let checkpoint = installed(500, 100_008);
-        let is_installed = checkpoints.install(&checkpoint).is_ok();
-        let is_reset = is_installed && log.reset_to(&checkpoint).is_ok();
+        let installed = install(&mut checkpoints, 500, 100_008);
+        let is_reset = installed.as_ref().is_ok_and(|checkpoint| log.reset_to(checkpoint).is_ok());
+        let last = LogPoint { term: 3, log_index: 500 };
         drop(log);
         let disk = disk.crash(cut);
         let (mut log, recovery, _) = reopen(&disk, SYNC).unwrap_or_else(|error| panic!("cut {cut}: {error}"));
-        if is_installed || recovery.last == Some(checkpoint.last) {
-            assert_eq!(
-                (recovery.purged, recovery.last),
-                (Some(checkpoint.last), Some(checkpoint.last)),
-                "cut {cut}"
-            );
-            assert_eq!(recovery.checkpoint.as_ref(), Some(&checkpoint));
+        if installed.is_ok() || recovery.last == Some(last) {
+            assert_eq!((recovery.purged, recovery.last), (Some(last), Some(last)), "cut {cut}");
+            let checkpoint = recovery.checkpoint.unwrap();
+            assert_eq!(checkpoint.sections.read().unwrap(), Some(Blob(vec![1, 2, 3])));
             assert_eq!(log.seal_state(), checkpoint.seal);
             let head =
                 log.append(draft(units(501, 3, vec![unit("T", 0, b"x", "", 0)])), ignore()).unwrap()[0];
@@ -397,7 +400,7 @@ fn a_restart_behind_a_received_checkpoint_is_finished_after_a_crash_at_any_step(
             assert_eq!(recovery.last.unwrap().log_index, 40, "cut {cut}");
         }
         if is_reset {
-            assert!(is_installed);
+            assert!(installed.is_ok());
         }
     }
 }
@@ -409,8 +412,7 @@ fn a_checkpoint_of_an_entry_that_is_there_only_purges() {
     let (mut log, _, mut checkpoints) = open(&platform, SYNC).unwrap();
     fill(&mut log, 3, 60);
     let place = log.reader().position(30).unwrap().unwrap();
-    let checkpoint = installed(30, place.offset.0 + u64::from(place.entry_bytes));
-    checkpoints.install(&checkpoint).unwrap();
+    let checkpoint = install(&mut checkpoints, 30, place.offset.0 + u64::from(place.entry_bytes)).unwrap();
     log.reset_to(&checkpoint).unwrap();
     let reader = log.reader();
     assert_eq!((reader.purged(), reader.first_index()), (Some(checkpoint.last), Some(31)));

@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Sections};
 use crate::commitlog::{FlushMode, LogReader, Pending};
 use crate::dispatch::{dispatch_units, payload_offset};
 use crate::key_index::KeyIndex;
@@ -365,7 +365,12 @@ fn a_search_by_time_answers_as_rocketmq_does() {
 fn checkpoint_at_end(log: &crate::CommitLog) -> Checkpoint {
     let entries = log.reader().entries(1..u64::MAX, u64::MAX).unwrap();
     let head = &entries.last().unwrap().head;
-    Checkpoint { last: head.point(), next_offset: head.end(), seal: log.seal_state(), app: Vec::new() }
+    Checkpoint {
+        last: head.point(),
+        next_offset: head.end(),
+        seal: log.seal_state(),
+        sections: Sections::default(),
+    }
 }
 
 /// A life of queues and index beside a log of 60 entries, some of it flushed, and a checkpoint on the way.
@@ -384,7 +389,12 @@ fn live(rng: &mut StdRng, disk: &SimDisk, log: &crate::CommitLog) -> Checkpoint 
         if entry.head.log_index == at {
             queues.write_out().unwrap(); // as a checkpoint does
             let (last, next_offset) = (entry.head.point(), entry.head.end());
-            checkpoint = Some(Checkpoint { last, next_offset, seal: queues.seal_state(), app: Vec::new() });
+            checkpoint = Some(Checkpoint {
+                last,
+                next_offset,
+                seal: queues.seal_state(),
+                sections: Sections::default(),
+            });
         }
     }
     checkpoint.unwrap()

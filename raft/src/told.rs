@@ -1,0 +1,24 @@
+//! What a running node has to say about itself that raft's metrics do not know.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Set where it happens, shown in every view.
+#[derive(Clone, Default)]
+pub(crate) struct Told(Arc<Mutex<Words>>);
+
+/// In words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// Why the newest checkpoint is not on disk; it is tried again.
+    pub(crate) checkpoint: Option<String>,
+}
+
+impl Told {
+    pub(crate) fn words(&self) -> Words {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_checkpoint(&self, why_not: Option<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).checkpoint = why_not;
+    }
+}
