@@ -30,6 +30,7 @@ mod server;
 mod stats;
 mod submit;
 mod tables;
+mod watchdog;
 
 pub use config::BrokerConfig;
 pub use run::{RunError, run};

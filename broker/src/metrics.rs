@@ -47,6 +47,8 @@ pub fn render(broker: &Broker) -> String {
     );
     let mut text = Text { out: String::new(), common: &common };
     raft(broker, &mut text);
+    text.family("rocketmq_log_lines_lost_total", "counter", "Log lines that nobody read in time.");
+    text.value("rocketmq_log_lines_lost_total", &[], platform::Sink::stderr().lost() as f64);
     storage(broker, &mut text);
     topics(broker, &mut text);
     clients(broker, &mut text);

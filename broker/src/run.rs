@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use platform::{DiskLock, Platform};
 use protocol::message::id::UniqueKeys;
-use raft::{Node, NodeConfig, PeerView, Timing, View};
+use raft::{Node, NodeConfig, Timing};
 use rand::Rng;
 use remoting::{Client, ClientConfig, Server, ServerConfig};
 use store::{FlushMode, KeyIndex, QueueOptions, Queues};
@@ -31,6 +31,7 @@ use crate::server::{Broker, Clients, SUBMIT_WITHIN};
 use crate::stats::Stats;
 use crate::submit;
 use crate::tables::Tables;
+use crate::watchdog::{Watchdog, is_there, successor};
 
 /// Keeps a second process off the store. Source: RocketMQ `StorePathConfigHelper.getLockFile`.
 const LOCK_FILE: &str = "lock";
@@ -40,8 +41,6 @@ const SEGMENT_REST_BYTES: usize = 4_096;
 const HELD_PULLS_MAX: usize = 100_000;
 /// How long a leader that is told to stop looks for somebody to lead instead.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(2);
-/// A peer not heard of for so long, in milliseconds, is not asked to lead.
-const PEER_SILENT_MS: u64 = 500;
 
 /// Why a broker did not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +118,11 @@ pub async fn run(
             return Err(error);
         }
     };
+    // Without it the node serves as well as with it, as long as nothing hangs.
+    let watchdog = Watchdog::start(&broker);
+    if let Err(error) = &watchdog {
+        warn!(%error, "no watchdog: a broker that hangs would keep the lead");
+    }
     print_boot_line(&broker.config);
 
     let mut views = broker.node.views();
@@ -129,6 +133,7 @@ pub async fn run(
         }
     };
     info!(group = broker.name(), node = node_name(broker.node_id()), "stopping");
+    drop(watchdog);
     if fatal.is_none() {
         hand_over(&broker).await;
     }
@@ -311,9 +316,7 @@ async fn hand_over(broker: &Broker) {
     if !view.is_leader() {
         return;
     }
-    let target = view.peers.iter().filter(|peer| is_there(&view, peer)).max_by_key(|peer| peer.matched_index);
-    let Some(target) = target else { return };
-    let target = target.id;
+    let Some(target) = successor(&view) else { return };
     // A whole group may be on its way down: nobody is waited for who was just stopped as well.
     let mut views = broker.node.views();
     let silent =
@@ -323,25 +326,19 @@ async fn hand_over(broker: &Broker) {
             warn!(to = node_name(target), %error, "lead not handed over; the others will elect");
         },
         _ = silent => info!(
-            to = node_name(target), silent_ms = PEER_SILENT_MS, "lead not handed over: that node is not heard of any more"
+            to = node_name(target), "lead not handed over: that node is not heard of any more"
         ),
     }
 }
 
-/// Whether this peer may lead next: it votes, and was heard of just now.
-fn is_there(view: &View, peer: &PeerView) -> bool {
-    view.voters.contains(&peer.id) && peer.last_contact_ms.is_some_and(|ms| ms < PEER_SILENT_MS)
-}
-
 /// The line that scripts wait for, word for word as RocketMQ prints it.
-#[expect(clippy::print_stdout, reason = "the line belongs to the command's output, not to its log")]
 fn print_boot_line(config: &BrokerConfig) {
     let name_servers = config.network.namesrv_addrs.join(";");
     let known =
         if name_servers.is_empty() { String::new() } else { format!(" and name server is {name_servers}") };
-    println!(
+    platform::Sink::stdout().line(&format!(
         "The broker[{}, {}] boot success. serializeType=JSON{known}",
         config.identity.broker_name,
         config.network.advertised_addr()
-    );
+    ));
 }

@@ -19,6 +19,7 @@ use tracing::info;
 use crate::clients::{ConnectionId, ConsumerGroups, ProducerGroups, PullOffsets};
 use crate::config::{BrokerConfig, LiveConfig};
 use crate::consumer_offset::OffsetBuffer;
+use crate::http::node_name;
 use crate::long_poll::LongPolls;
 use crate::peer::About;
 use crate::processor::pull::HeldPull;
@@ -217,7 +218,8 @@ impl Broker {
     /// # Errors
     /// As [`ChangeError`] says.
     pub async fn hand_over(&self, target: NodeId, within: Duration) -> Result<(), ChangeError> {
-        info!(group = self.name(), from = self.node_id(), to = target, "handing the lead over");
+        let (from, to) = (node_name(self.node_id()), node_name(target));
+        info!(group = self.name(), from, to, "handing the lead over");
         self.node.transfer_leader(target, within).await
     }
 }

@@ -104,7 +104,8 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let namesrv = Namesrv::start(&config, &platform).await?;
     let (addr, http) = (namesrv.local_addr(), namesrv.http_addr());
-    println!("The Name Server boot success. serializeType=JSON, address {addr}");
+    platform::Sink::stdout()
+        .line(&format!("The Name Server boot success. serializeType=JSON, address {addr}"));
     tracing::info!(%addr, http = http.map(tracing::field::display), "name server started");
     shutdown.await;
     namesrv.shutdown().await;

@@ -8,6 +8,7 @@ mod disk;
 mod net;
 mod ports;
 mod rng;
+mod sink;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ pub use disk::{Disk, DiskFile, DiskLock, OpenMode, OsDisk, Space};
 pub use net::{Connection, Listener, Net, TokioNet};
 pub use ports::{BLOCK_PORTS, PortBlock};
 pub use rng::{OsRng, RngSource, SeededRng};
+pub use sink::Sink;
 
 /// Bytes of main memory of this machine.
 pub fn memory_bytes() -> u64 {

@@ -11,6 +11,7 @@ mod up;
 use std::process::ExitCode;
 
 use clap::Parser;
+use platform::Sink;
 
 use cli::{Cli, Command};
 
@@ -26,12 +27,14 @@ fn main() -> ExitCode {
         }
         Command::Chaos(forwarded) => Ok(jepsen::run(forwarded.args.clone())),
         Command::Version => {
-            println!("trireme {}", env!("CARGO_PKG_VERSION"));
+            Sink::stdout().line(&format!("trireme {}", env!("CARGO_PKG_VERSION")));
             Ok(ExitCode::SUCCESS)
         }
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("trireme: {error:#}");
+    let status = done.unwrap_or_else(|error| {
+        Sink::stderr().line(&format!("trireme: {error:#}"));
         ExitCode::FAILURE
-    })
+    });
+    log::last_words();
+    status
 }

@@ -109,7 +109,7 @@ fn serve(
     platform: Platform,
     server: impl AsyncFnOnce(Platform, watch::Receiver<bool>) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    die_of_panics();
+    log::die_of_panics();
     raise_file_limit();
     let (stop, shutdown) = watch::channel(false);
     tied::tie(&platform, &stop);
@@ -136,16 +136,6 @@ fn serve(
     // Tasks that hang in a blocking call must not keep a process that has stopped.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended.inspect(|()| tracing::info!("stopped")).map(|()| ExitCode::SUCCESS)
-}
-
-/// A failed assertion in one task or thread ends the process: a group survives a crashed node, and does not survive
-/// one that lives on half.
-fn die_of_panics() {
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        print(panic);
-        std::process::abort();
-    }));
 }
 
 /// A broker has a file a queue and a socket a client; the usual soft limit of 1,024 is a shell's.

@@ -10,6 +10,8 @@ use std::time::Duration;
 use platform::Platform;
 use tokio::sync::watch;
 
+use crate::log;
+
 /// Set by the parent to its own process id. A node started by hand is tied to nobody.
 pub(crate) const PARENT: &str = "TRIREME_PARENT";
 
@@ -25,6 +27,7 @@ pub(crate) fn tie(platform: &Platform, stop: &watch::Sender<bool>) {
     let is_here = rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().to_string() == parent);
     if !is_here {
         tracing::warn!(parent, "the process that started this one is gone");
+        log::last_words();
         std::process::exit(1);
     }
     let (stop, clock) = (stop.clone(), platform.clock.clone());
@@ -38,6 +41,7 @@ pub(crate) fn tie(platform: &Platform, stop: &watch::Sender<bool>) {
         while let Some(left) = deadline.checked_sub(clock.monotonic()).filter(|left| !left.is_zero()) {
             std::thread::park_timeout(left);
         }
+        log::last_words();
         std::process::exit(1);
     });
 }

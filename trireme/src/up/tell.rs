@@ -1,15 +1,16 @@
 //! What `trireme up` says on the terminal.
 
-use std::io::Write as _;
 use std::process::ExitStatus;
 use std::time::Duration;
+
+use platform::Sink;
 
 use super::plan::Plan;
 use super::watch::Leader;
 
-/// Prints a line. A terminal that is gone is no reason to end a group.
+/// Prints a line. A terminal that is gone, or that stands still, is no reason to end a group or to leave it alone.
 pub(crate) fn line(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    Sink::stdout().line(text);
 }
 
 /// Prints an event, with the time since the start.

@@ -8,6 +8,7 @@
 
 mod admin;
 mod examples;
+mod unread;
 
 use std::io::Read;
 use std::net::TcpListener;
