@@ -16,6 +16,13 @@ pub struct Entry {
     pub place: Place,
 }
 
+impl Entry {
+    /// Whether it stands in a file, and not on the command line or in the environment.
+    pub fn is_of_file(&self) -> bool {
+        matches!(self.place, Place::Line { .. })
+    }
+}
+
 /// Properties in the order they were set; of several with one name the last is in force.
 #[derive(Clone, Debug, Default)]
 pub struct Properties {

@@ -100,6 +100,16 @@ impl Reader {
         value
     }
 
+    /// `true` or `false` in any case, and nothing else: for what is too grave to be taken for false by a slip.
+    pub fn strict_bool(&mut self, name: &'static str, default: bool) -> bool {
+        let parse = |text: &str| match text {
+            _ if text.eq_ignore_ascii_case("true") => Some(true),
+            _ if text.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        };
+        self.parsed(name, default, "true or false", parse, ToString::to_string)
+    }
+
     /// A whole number of `range`; `unit` stands in the message, as in `a whole number of ms from 1 to 10`.
     pub fn integer(
         &mut self,

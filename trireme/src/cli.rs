@@ -53,12 +53,13 @@ pub(crate) struct Forwarded {
 #[command(after_help = "\
 Ports, each moved by --port-offset:
   name server 9876 (HTTP 9879)
-  n0   clients 30911 (and 30909 for old clients)   peers 40911   HTTP 30913
-  n1   clients 30921 (and 30919)                   peers 40912   HTTP 30923
-  n2   clients 30931 (and 30929)                   peers 40913   HTTP 30933
+  n0   clients 30911 (and 30909 for old clients)   HTTP 30913   peers 30915
+  n1   clients 30921 (and 30919)                   HTTP 30923   peers 30925
+  n2   clients 30931 (and 30929)                   HTTP 30933   peers 30935
 
 Below the directory: conf/ (written at each start), logs/, n0/ to n2/ (the data), and up.json, which always says
-what runs where. A second start finds the data again. Ctrl-C stops everything.
+what runs where. A second start finds the data again. Ctrl-C stops everything. A node that died comes back after
+three seconds.
 
 Examples:
   trireme up
@@ -74,7 +75,7 @@ pub(crate) struct UpArgs {
     /// Nodes in the group: 3, or 1 that survives nothing; a directory keeps the number it began with
     #[arg(long, value_name = "N", value_parser = ["1", "3"])]
     pub nodes: Option<String>,
-    /// The address of this machine to listen on and to tell clients
+    /// The address of this machine to listen on and to tell clients; with 0.0.0.0 the one it sends from is told
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     pub host: std::net::IpAddr,
     /// A property for every broker, over all others; repeatable
@@ -102,6 +103,12 @@ pub(crate) struct NamesrvArgs {
     /// Print every value in force as a property file, and exit
     #[arg(short = 'p', long = "printConfigItem")]
     pub print_all: bool,
+    /// Accepted because RocketMQ's script takes it; a name server asks no other
+    #[arg(short = 'n', long = "namesrvAddr", hide = true, value_name = "ADDRS")]
+    pub namesrv_addrs: Option<String>,
+    /// What RocketMQ overlooks too
+    #[arg(hide = true, value_name = "ARGS")]
+    pub rest: Vec<String>,
 }
 
 /// `trireme broker`.
@@ -132,6 +139,38 @@ pub(crate) struct BrokerArgs {
     /// Accepted because RocketMQ's script takes it; there is no proxy here
     #[arg(long, hide = true)]
     pub enable_proxy: bool,
+    /// `-pc` of RocketMQ's script, accepted as well
+    #[arg(long = "proxyConfigPath", hide = true, value_name = "FILE")]
+    pub proxy_config: Option<PathBuf>,
+    /// `-pm` of RocketMQ's script, accepted as well
+    #[arg(long = "proxyMode", hide = true, value_name = "MODE")]
+    pub proxy_mode: Option<String>,
+    /// What RocketMQ overlooks too, such as autoCreateTopicEnable=true
+    #[arg(hide = true, value_name = "ARGS")]
+    pub rest: Vec<String>,
+}
+
+impl BrokerArgs {
+    /// Options and arguments that stand in RocketMQ's command lines and change nothing here, a sentence each.
+    pub(crate) fn not_heeded(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        if self.enable_proxy {
+            said.push("--enable-proxy has no effect: there is no gRPC proxy here".to_owned());
+        }
+        if let Some(file) = &self.proxy_config {
+            said.push(format!("-pc {} has no effect: there is no gRPC proxy here", file.display()));
+        }
+        if let Some(mode) = &self.proxy_mode {
+            said.push(format!("-pm {mode} has no effect: there is no gRPC proxy here"));
+        }
+        said.extend(self.rest.iter().map(|arg| match arg.split_once('=') {
+            Some(_) => {
+                format!("{arg} on the command line is not heeded, as in RocketMQ; --set {arg} would be")
+            }
+            None => format!("{arg} on the command line is not heeded"),
+        }));
+        said
+    }
 }
 
 /// Puts the subcommand in that the program's file name stands for.
@@ -139,13 +178,29 @@ pub(crate) fn by_file_name(args: impl IntoIterator<Item = OsString>) -> Vec<OsSt
     let mut args: Vec<_> = args.into_iter().collect();
     let name = args.first().and_then(|name| Path::new(name).file_stem()).and_then(OsStr::to_str);
     let subcommand = match name {
-        Some("mqnamesrv") => "namesrv",
-        Some("mqbroker") => "broker",
-        Some("mqadmin") => "admin",
-        _ => return args,
+        Some("mqnamesrv") => Some("namesrv"),
+        Some("mqbroker") => Some("broker"),
+        Some("mqadmin") => Some("admin"),
+        _ => None,
     };
-    args.insert(1, subcommand.into());
+    if let Some(subcommand) = subcommand {
+        args.insert(1, subcommand.into());
+    }
+    if args.get(1).is_some_and(|subcommand| subcommand == "broker") {
+        args.iter_mut().skip(2).for_each(spell_out);
+    }
     args
+}
+
+/// Options of two letters behind one dash, which RocketMQ's script has and nobody else.
+fn spell_out(arg: &mut OsString) {
+    let long = match arg.to_str() {
+        Some("-pc") => "--proxyConfigPath",
+        Some("-pm") => "--proxyMode",
+        Some("-bc" | "--brokerConfigPath") => "--configFile",
+        _ => return,
+    };
+    *arg = long.into();
 }
 
 #[cfg(test)]
@@ -182,6 +237,35 @@ mod tests {
         }
         assert!(matches!(parse("trireme chaos --help").unwrap().command, Command::Chaos(_)));
         assert!(matches!(parse("mqbroker --enable-proxy").unwrap().command, Command::Broker(_)));
+    }
+
+    /// S27: the command lines of RocketMQ's own compose files ended with status 2.
+    #[test]
+    fn the_lines_of_rocketmqs_compose_files_are_understood() {
+        let said = |line: &str| match parse(line).unwrap().command {
+            Command::Broker(args) => (args.config.clone(), args.namesrv_addrs.clone(), args.not_heeded()),
+            other => panic!("{other:?}"),
+        };
+        let (config, addrs, not_heeded) = said("mqbroker -n a:1 -c f autoCreateTopicEnable=true");
+        assert_eq!((config.as_deref(), addrs.as_deref()), (Some(Path::new("f")), Some("a:1")));
+        assert_eq!(
+            not_heeded,
+            ["autoCreateTopicEnable=true on the command line is not heeded, as in RocketMQ; \
+              --set autoCreateTopicEnable=true would be"]
+        );
+        let (config, addrs, not_heeded) = said("mqbroker -n a:1 -c f -pc proxy.json --enable-proxy");
+        assert_eq!((config.as_deref(), addrs.as_deref()), (Some(Path::new("f")), Some("a:1")));
+        assert_eq!(
+            not_heeded,
+            [
+                "--enable-proxy has no effect: there is no gRPC proxy here",
+                "-pc proxy.json has no effect: there is no gRPC proxy here"
+            ]
+        );
+        let (config, _, not_heeded) = said("trireme broker -bc f -pm local");
+        assert_eq!((config.as_deref(), not_heeded.len()), (Some(Path::new("f")), 1));
+        let Command::Namesrv(args) = parse("mqnamesrv -n a:1 -c f").unwrap().command else { panic!() };
+        assert_eq!((args.namesrv_addrs.as_deref(), args.print_all), (Some("a:1"), false));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Runs a name server or a broker in this process until it is told to stop.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,7 +27,13 @@ pub(crate) fn broker(args: &BrokerArgs) -> anyhow::Result<ExitCode> {
         properties.set("namesrvAddr", addrs, Place::CommandLine);
     }
     override_with(&mut properties, &args.set)?;
+    let file_names: Vec<_> = properties.entries().iter().filter(|entry| entry.is_of_file()).collect();
+    let file_names: BTreeSet<_> = file_names.iter().map(|entry| entry.key.clone()).collect();
     let config = broker::BrokerConfig::read(properties, &machine::look())?;
+    if let Some(path) = &args.config {
+        knows_one(&file_names, &config.notices)
+            .with_context(|| format!("{} is not a broker's configuration", path.display()))?;
+    }
     if args.print_all || args.print_important {
         warn_on_terminal(&config.notices);
         print!("{}", if args.print_all { config.listing() } else { config.important_listing() });
@@ -34,8 +41,8 @@ pub(crate) fn broker(args: &BrokerArgs) -> anyhow::Result<ExitCode> {
     }
     log::start()?;
     tell(&config.notices);
-    if args.enable_proxy {
-        tracing::warn!("--enable-proxy is accepted and has no effect: there is no gRPC proxy here");
+    for said in args.not_heeded() {
+        tracing::warn!("{said}");
     }
     serve(platform, async |platform, shutdown| Ok(broker::run(config, platform, shutdown).await?))
 }
@@ -53,6 +60,12 @@ pub(crate) fn namesrv(args: &NamesrvArgs) -> anyhow::Result<ExitCode> {
     }
     log::start()?;
     tell(&notices);
+    if let Some(addrs) = &args.namesrv_addrs {
+        tracing::warn!("-n {addrs} is not heeded: a name server asks no other");
+    }
+    for arg in &args.rest {
+        tracing::warn!("{arg} on the command line is not heeded");
+    }
     serve(platform, async |platform, mut shutdown| {
         let stop = async move {
             // An error says that the sender is gone, which means the same.
@@ -77,6 +90,27 @@ fn read_file(disk: &dyn Disk, path: Option<&Path>) -> anyhow::Result<Properties>
     };
     let text = read().with_context(|| format!("cannot read the configuration {}", path.display()))?;
     Ok(Properties::parse(&text, &path.display().to_string())?)
+}
+
+/// A file of which nothing counts is another one than was meant, and the node would start empty and alone.
+fn knows_one(file_names: &BTreeSet<String>, notices: &[Notice]) -> anyhow::Result<()> {
+    let unknown = notices.iter().filter_map(|notice| match notice {
+        Notice::Unknown { key, .. } => Some(key.as_str()),
+        _ => None,
+    });
+    let unknown: BTreeSet<_> = unknown.collect();
+    if file_names.iter().any(|name| !unknown.contains(name.as_str())) {
+        return Ok(());
+    }
+    match file_names.first() {
+        None => anyhow::bail!(
+            "it sets nothing; brokerName, namesrvAddr and storePathRootDir are what most files set"
+        ),
+        Some(first) => {
+            let count = file_names.len();
+            anyhow::bail!("none of the {count} names it sets is known, the first of them being {first:?}")
+        }
+    }
 }
 
 /// Applies `--set key=value`.

@@ -40,7 +40,7 @@ pub struct Quorum {
 
 impl Quorum {
     pub(super) fn read(reader: &mut Reader, broker_name: &str) -> Self {
-        let is_group = reader.bool("enableDLegerCommitLog", false);
+        let is_group = reader.strict_bool("enableDLegerCommitLog", false);
         let group = reader.text("dLegerGroup", broker_name);
         let peers = read_peers(reader);
         let self_id = reader.text("dLegerSelfId", "");
@@ -59,8 +59,16 @@ impl Quorum {
         if is_group {
             check_group(reader, &peers, &self_id, preferred.as_deref());
         } else {
-            if reader.is_set("dLegerPeers") {
-                reader.warn("dLegerPeers is set but enableDLegerCommitLog is not true: this node runs alone");
+            if reader.is_set("dLegerPeers") && reader.is_set("enableDLegerCommitLog") {
+                reader.warn(
+                    "dLegerPeers is set but enableDLegerCommitLog is false: NOTHING IS REPLICATED, this node runs alone",
+                );
+            } else if reader.is_set("dLegerPeers") {
+                reader.refuse(
+                    &["dLegerPeers"],
+                    "enableDLegerCommitLog is not set, so nothing would be replicated; set it to true, or to false for a \
+                     node that is to run alone",
+                );
             }
             let alone = Peer { id: "n0".to_owned(), node_id: 1, endpoint: None };
             return Self::of(false, group, &[alone], "n0", None, timing);

@@ -163,6 +163,14 @@ fn what_cannot_stand_together_is_refused() {
         ("storePathRootDir=".to_owned(), "allowed is a directory"),
         ("brokerIP1=10.0.0.1:10911".to_owned(), "without a port"),
         ("brokerName=".to_owned(), "at least one character"),
+        (
+            "dLegerPeers=n0-a:1".to_owned(),
+            "b.conf line 1: dLegerPeers = \"n0-a:1\": enableDLegerCommitLog is not set",
+        ),
+        (
+            "enableDLegerCommitLog = tru".to_owned(),
+            "line 1: enableDLegerCommitLog = \"tru\" is refused; allowed is true or false",
+        ),
     ] {
         let refusals = read(&text).map(|_| ()).expect_err(&text).to_string();
         assert!(refusals.contains(said), "{text}\nsays\n{refusals}\nwithout\n{said}");
@@ -178,7 +186,11 @@ fn what_is_odd_but_possible_is_a_warning() {
         (group("brokerId=2"), "brokerId = 2 is ignored"),
         (group("registerNameServerPeriod=5000"), "counts as 10000 ms"),
         (group("dLegerPeers=n0-a:1;n1-b:1"), "a group of 2 nodes survives no more failures than one of 1"),
-        ("namesrvAddr=h:1\ndLegerPeers=n0-a:1".to_owned(), "this node runs alone"),
+        // S26: without any word it would run alone; with one it is a warning.
+        (
+            "namesrvAddr=h:1\nenableDLegerCommitLog=false\ndLegerPeers=n0-a:1".to_owned(),
+            "NOTHING IS REPLICATED",
+        ),
         ("brokerName=x".to_owned(), "no name server will tell clients"),
         (group("autoCreateTopicEnable=yes"), "counts as false"),
     ] {

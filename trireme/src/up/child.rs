@@ -13,6 +13,8 @@ use crate::tied;
 
 /// A child that lived this long did not die of its own start.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
+/// Before a node is started again the others elect, and whoever killed it sees who leads instead.
+const NODE_PAUSE: Duration = Duration::from_secs(3);
 /// The pause before the second quick restart in a row; it doubles from there to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -30,6 +32,8 @@ struct Running {
 #[derive(Debug)]
 pub(crate) struct Child {
     process: Process,
+    /// At least this long it stays dead.
+    pause_min: Duration,
     running: Option<Running>,
     /// Deaths in a row, each soon after its start.
     quick_deaths: u32,
@@ -44,11 +48,23 @@ pub(crate) struct Death {
     pub lived: Duration,
     /// When it should be started again; monotonic.
     pub restart_at: Duration,
+    /// It died soon after its start, and not for the first time.
+    pub is_repeated: bool,
 }
 
 impl Child {
-    pub(crate) fn new(process: Process) -> Self {
-        Self { process, running: None, quick_deaths: 0, restart_at: None }
+    /// A name server comes back at once: nobody takes over from it.
+    pub(crate) fn namesrv(process: Process) -> Self {
+        Self::new(process, Duration::ZERO)
+    }
+
+    /// A node comes back after a few seconds.
+    pub(crate) fn node(process: Process) -> Self {
+        Self::new(process, NODE_PAUSE)
+    }
+
+    fn new(process: Process, pause_min: Duration) -> Self {
+        Self { process, pause_min, running: None, quick_deaths: 0, restart_at: None }
     }
 
     pub(crate) fn process(&self) -> &Process {
@@ -94,7 +110,11 @@ impl Child {
         let running = self.running.take().expect("only a running child dies");
         let lived = now.saturating_sub(running.since);
         self.quick_deaths = if lived < SETTLED_AFTER { self.quick_deaths + 1 } else { 0 };
-        Death { lived, restart_at: now + pause(self.quick_deaths) }
+        Death {
+            lived,
+            restart_at: now + self.pause_min.max(pause(self.quick_deaths)),
+            is_repeated: self.quick_deaths > 1,
+        }
     }
 
     /// Asks it to stop; also one that is paused.
@@ -116,7 +136,7 @@ impl Child {
     }
 }
 
-/// The first quick death costs nothing: whoever kills a node to see it come back should not wait.
+/// The first quick death costs nothing, those that follow more and more.
 fn pause(quick_deaths: u32) -> Duration {
     match quick_deaths {
         0 | 1 => Duration::ZERO,
@@ -147,7 +167,7 @@ mod tests {
             log: log.clone(),
             listens: vec![],
         };
-        let mut child = Child::new(process);
+        let mut child = Child::node(process);
         let ended = child.start(Duration::ZERO).unwrap();
         assert!(child.pid().is_some());
         child.signal(Signal::STOP);
@@ -155,7 +175,8 @@ mod tests {
         let status = ended.await.unwrap();
         assert!(!status.success());
         let death = child.died(Duration::from_secs(9));
-        assert_eq!((death.lived, death.restart_at), (Duration::from_secs(9), Duration::from_secs(9)));
+        // S30: not at once, or the same node would mostly lead again.
+        assert_eq!((death.lived, death.restart_at), (Duration::from_secs(9), Duration::from_secs(12)));
         assert_eq!(child.pid(), None);
 
         let ended = child.start(Duration::from_secs(10)).unwrap();

@@ -7,6 +7,7 @@
 mod child;
 mod files;
 mod http;
+mod members;
 mod plan;
 mod ports;
 mod state;
@@ -16,7 +17,7 @@ mod tell;
 mod watch;
 
 use std::io::{self, IoSlice};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -25,9 +26,6 @@ use platform::{Disk, DiskLock, OpenMode, Platform};
 use crate::cli::UpArgs;
 use plan::Plan;
 use supervisor::Supervisor;
-
-/// Nodes of a new group unless said otherwise.
-const NODES: u16 = 3;
 
 /// Runs until told to stop.
 pub(crate) fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
@@ -40,12 +38,17 @@ pub(crate) fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
         let disk = &*platform.disk;
         disk.create_dir_all(&dir).with_context(|| format!("cannot make the directory {}", dir.display()))?;
         let _lock = lock(disk, &dir)?;
-        let node_count = node_count(disk, &dir, args.nodes.as_deref())?;
+        let node_count = members::count(disk, &dir, args.nodes.as_deref())?;
         let (plan, notices) = Plan::new(args, &dir, &exe, node_count)?;
         for notice in notices {
             tell::line(&format!("note: {notice}"));
         }
         ports::check(&*platform.net, &plan).await?;
+        for name in members::gone(disk, &dir, node_count) {
+            tell::line(&format!(
+                "note: the data of {name} is gone; it begins again as an empty node of the group"
+            ));
+        }
         prepare(disk, &plan)?;
         Supervisor::new(platform.clone(), plan, !args.no_restart).run().await
     })
@@ -69,26 +72,6 @@ fn lock(disk: &dyn Disk, dir: &Path) -> anyhow::Result<Box<dyn DiskLock>> {
     Ok(lock)
 }
 
-/// As many nodes as asked for, or as the directory holds already; the two must not differ, for a group does not
-/// change its members by being started differently.
-fn node_count(disk: &dyn Disk, dir: &Path, asked: Option<&str>) -> anyhow::Result<u16> {
-    let asked = asked.map(str::parse::<u16>).transpose()?;
-    let held = (0..NODES).filter(|k| disk.exists(&store_of(dir, *k))).count() as u16;
-    match asked {
-        Some(asked) if held > 0 && asked != held => bail!(
-            "{} holds a group of {held}, not of {asked}; leave --nodes out, or choose another --dir",
-            dir.display()
-        ),
-        Some(asked) => Ok(asked),
-        None if held > 0 => Ok(held),
-        None => Ok(NODES),
-    }
-}
-
-fn store_of(dir: &Path, k: u16) -> PathBuf {
-    dir.join(format!("n{k}"))
-}
-
 /// Makes the directories and property files, if there is room for the data.
 fn prepare(disk: &dyn Disk, plan: &Plan) -> anyhow::Result<()> {
     /// A node allocates the segment it writes and the one after.
@@ -105,6 +88,7 @@ fn prepare(disk: &dyn Disk, plan: &Plan) -> anyhow::Result<()> {
             needed.div_ceil(1 << 20),
         );
     }
+    members::note(disk, &plan.dir, plan.nodes.len() as u16)?;
     let dirs = ["conf", "logs"].map(|name| plan.dir.join(name));
     for dir in dirs.iter().chain(plan.nodes.iter().map(|node| &node.store)) {
         disk.create_dir_all(dir).with_context(|| format!("cannot make the directory {}", dir.display()))?;
@@ -131,16 +115,6 @@ mod tests {
         assert!(refused.starts_with(&expected), "{refused}");
         drop(held);
         lock(&OsDisk, dir.path()).unwrap();
-    }
-
-    #[test]
-    fn a_directory_keeps_the_number_of_nodes_it_began_with() {
-        let dir = tempfile::tempdir().unwrap();
-        let count = |asked| node_count(&OsDisk, dir.path(), asked).map_err(|error| error.to_string());
-        assert_eq!((count(None), count(Some("1")), count(Some("3"))), (Ok(3), Ok(1), Ok(3)));
-        OsDisk.create_dir_all(&store_of(dir.path(), 0)).unwrap();
-        assert_eq!((count(None), count(Some("1"))), (Ok(1), Ok(1)));
-        assert!(count(Some("3")).unwrap_err().contains("holds a group of 1, not of 3"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What `trireme up` starts, decided before anything is: addresses, files, property files, command lines.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -10,15 +10,17 @@ use broker::config::Machine;
 use settings::{Notice, Properties};
 
 use crate::cli::UpArgs;
+use crate::machine;
 
-/// Ports before `--port-offset`; those of clients and peers are RocketMQ's fast-try.
+/// Ports before `--port-offset`; those of clients are RocketMQ's fast-try. All lie below 32768, where the ports of
+/// outgoing connections begin, any of which could be taken at any moment.
 const NAMESRV_PORT: u16 = 9876;
 const NAMESRV_HTTP_PORT: u16 = 9879;
 const CLIENT_PORT: u16 = 30911;
 const CLIENT_PORTS_APART: u16 = 10;
-const PEER_PORT: u16 = 40911;
 /// Above the port for clients; 2 below it is the port for old clients.
 const HTTP_PORTS_ABOVE: u16 = 2;
+const PEER_PORTS_ABOVE: u16 = 4;
 /// Smaller than RocketMQ's 1 GiB: each node allocates two of them in full, and this is often a laptop.
 const SEGMENT_BYTES: u64 = 256 << 20;
 
@@ -87,38 +89,49 @@ impl Plan {
         exe: &Path,
         node_count: u16,
     ) -> anyhow::Result<(Self, Vec<Notice>)> {
-        let at = |port: u16| SocketAddr::new(args.host, port + args.port_offset);
+        let told = told_host(args.host, || machine::look().local_ip)?;
+        // Where everything is on one machine and listens everywhere, peers need not.
+        let peer_host = if args.host.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { args.host };
+        let at = |port: u16| SocketAddr::new(told, port + args.port_offset);
+        let bound = |addr: SocketAddr| SocketAddr::new(args.host, addr.port());
         let (namesrv_addr, namesrv_http) = (at(NAMESRV_PORT), at(NAMESRV_HTTP_PORT));
         let namesrv = Process {
             name: "namesrv".to_owned(),
             command: command(exe, "namesrv", &dir.join("conf/namesrv.conf")),
             conf: dir.join("conf/namesrv.conf"),
-            conf_text: namesrv_conf(namesrv_addr, namesrv_http, &dir.join("namesrv")),
+            conf_text: namesrv_conf(bound(namesrv_addr), bound(namesrv_http), &dir.join("namesrv")),
             log: dir.join("logs/namesrv.log"),
-            listens: vec![("name server", namesrv_addr), ("name server, HTTP", namesrv_http)],
+            listens: vec![("name server", bound(namesrv_addr)), ("name server, HTTP", bound(namesrv_http))],
         };
-        let peers: Vec<_> = (0..node_count).map(|k| (k, at(PEER_PORT + k))).collect();
+        let peer_at = |k| at(CLIENT_PORT + CLIENT_PORTS_APART * k + PEER_PORTS_ABOVE).port();
+        let peers: Vec<_> = (0..node_count).map(|k| (k, SocketAddr::new(peer_host, peer_at(k)))).collect();
         let peer_list: Vec<_> = peers.iter().map(|(k, addr)| format!("n{k}-{addr}")).collect();
         let mut nodes = Vec::new();
         let mut in_force = None;
         for (k, raft) in peers {
             let remoting = at(CLIENT_PORT + CLIENT_PORTS_APART * k);
-            let http = SocketAddr::new(args.host, remoting.port() + HTTP_PORTS_ABOVE);
-            let vip = SocketAddr::new(args.host, remoting.port() - HTTP_PORTS_ABOVE);
+            let http = SocketAddr::new(told, remoting.port() + HTTP_PORTS_ABOVE);
+            let vip = SocketAddr::new(told, remoting.port() - HTTP_PORTS_ABOVE);
             let (id, store) = (format!("n{k}"), dir.join(format!("n{k}")));
             let conf = dir.join(format!("conf/broker-{id}.conf"));
-            let ours = broker_conf(&id, remoting, http, &store, namesrv_addr, &peer_list.join(";"));
-            let config = check(&ours, &args.set, args.host)?;
+            let ours =
+                broker_conf(&id, args.host, remoting, http, &store, namesrv_addr, &peer_list.join(";"));
+            let config = check(&ours, &args.set, told)?;
             let process = Process {
                 command: command(exe, "broker", &conf),
                 conf,
                 conf_text: with_set(ours, &args.set),
                 log: dir.join(format!("logs/{id}.log")),
-                listens: vec![("clients", remoting), ("old clients", vip), ("peers", raft), ("HTTP", http)],
+                listens: vec![
+                    ("clients", bound(remoting)),
+                    ("old clients", bound(vip)),
+                    ("peers", raft),
+                    ("HTTP", bound(http)),
+                ],
                 name: id,
             };
             let node = Node { process, remoting, raft, http, store };
-            if !agrees(&config, &node, namesrv_addr, node_count) {
+            if !agrees(&config, &node, args.host, namesrv_addr, node_count) {
                 bail!(
                     "--set must not change addresses, ports, peers and store paths, which trireme up decides; \
                      use --port-offset, --host and --dir"
@@ -147,6 +160,21 @@ impl Plan {
     }
 }
 
+/// What clients are told to connect to: the address to listen on or, where that is every one, one of this machine.
+fn told_host(host: IpAddr, local: impl FnOnce() -> IpAddr) -> anyhow::Result<IpAddr> {
+    if !host.is_unspecified() {
+        return Ok(host);
+    }
+    let local = local();
+    if local.is_loopback() || local.is_unspecified() {
+        bail!(
+            "--host {host} listens on every address, but this machine has none that others could be told; name the one \
+             they reach it by"
+        );
+    }
+    Ok(local)
+}
+
 fn command(exe: &Path, role: &str, conf: &Path) -> Vec<String> {
     vec![exe.display().to_string(), role.to_owned(), "-c".to_owned(), conf.display().to_string()]
 }
@@ -169,6 +197,7 @@ fn namesrv_conf(addr: SocketAddr, http: SocketAddr, store: &Path) -> String {
 
 fn broker_conf(
     id: &str,
+    bind: IpAddr,
     remoting: SocketAddr,
     http: SocketAddr,
     store: &Path,
@@ -180,10 +209,10 @@ fn broker_conf(
          brokerClusterName = RaftCluster\n\
          brokerName = RaftNode00\n\
          namesrvAddr = {namesrv}\n\
-         bindAddress = {ip}\n\
+         bindAddress = {bind}\n\
          brokerIP1 = {ip}\n\
          listenPort = {port}\n\
-         httpAddress = {http_ip}\n\
+         httpAddress = {bind}\n\
          httpPort = {http_port}\n\
          storePathRootDir = {store}\n\
          mappedFileSizeCommitLog = {SEGMENT_BYTES}\n\
@@ -192,7 +221,6 @@ fn broker_conf(
          dLegerSelfId = {id}\n",
         ip = remoting.ip(),
         port = remoting.port(),
-        http_ip = http.ip(),
         http_port = http.port(),
         store = escape(&store.display().to_string()),
     )
@@ -208,10 +236,10 @@ fn check(ours: &str, set: &[String], host: IpAddr) -> anyhow::Result<BrokerConfi
     Ok(BrokerConfig::read(properties, &machine)?)
 }
 
-fn agrees(config: &BrokerConfig, node: &Node, namesrv: SocketAddr, node_count: u16) -> bool {
+fn agrees(config: &BrokerConfig, node: &Node, host: IpAddr, namesrv: SocketAddr, node_count: u16) -> bool {
     let (network, quorum) = (&config.network, &config.quorum);
-    network.listen == node.remoting
-        && network.http_listen == Some(node.http)
+    network.listen == SocketAddr::new(host, node.remoting.port())
+        && network.http_listen == Some(SocketAddr::new(host, node.http.port()))
         && network.advertised_addr() == node.remoting.to_string()
         && network.namesrv_addrs == [namesrv.to_string()]
         && quorum.is_group
@@ -263,11 +291,12 @@ mod tests {
                 plan.nodes.iter().map(|node| of(node).port()).collect::<Vec<_>>()
             };
             assert_eq!(ports(|node| node.remoting), [30911 + add, 30921 + add, 30931 + add]);
-            assert_eq!(ports(|node| node.raft), [40911 + add, 40912 + add, 40913 + add]);
+            assert_eq!(ports(|node| node.raft), [30915 + add, 30925 + add, 30935 + add]);
             assert_eq!(ports(|node| node.http), [30913 + add, 30923 + add, 30933 + add]);
             let mut all: Vec<_> =
                 plan.processes().flat_map(|process| &process.listens).map(|(_, addr)| addr).collect();
             assert_eq!(all.len(), 2 + 3 * 4);
+            assert!(all.iter().all(|addr| addr.port() < 32_768), "S30: outgoing connections take the others");
             all.sort();
             all.dedup();
             assert_eq!(all.len(), 2 + 3 * 4, "two listeners share a port");
@@ -313,11 +342,33 @@ mod tests {
         }
     }
 
+    /// S26: clients were told to connect to 0.0.0.0.
+    #[test]
+    fn clients_are_told_an_address_that_they_can_reach() {
+        let told = |host: &str, local: &str| {
+            told_host(host.parse().unwrap(), || local.parse().unwrap()).map_err(|error| error.to_string())
+        };
+        let ip = |text: &str| Ok(text.parse::<IpAddr>().unwrap());
+        assert_eq!(told("10.0.0.7", "10.0.0.8"), ip("10.0.0.7"));
+        assert_eq!(told("0.0.0.0", "10.0.0.8"), ip("10.0.0.8"));
+        assert_eq!(told("::", "10.0.0.8"), ip("10.0.0.8"));
+        assert!(told("0.0.0.0", "127.0.0.1").unwrap_err().contains("name the one they reach it by"));
+        let Ok((plan, notices)) = plan(&["--host", "0.0.0.0"], 3) else { return };
+        assert_eq!(notices, []);
+        for node in &plan.nodes {
+            let properties = Properties::parse(node.process.conf_text.as_bytes(), "f").unwrap();
+            let config = BrokerConfig::read(properties, &Machine::loopback("/")).unwrap();
+            assert!(config.network.listen.ip().is_unspecified());
+            assert_eq!(config.network.advertised_addr(), node.remoting.to_string());
+            assert!(!node.remoting.ip().is_unspecified() && config.quorum.listen.ip().is_loopback());
+        }
+    }
+
     #[test]
     fn a_group_of_one_is_a_group_too() {
         let (plan, notices) = plan(&["--host", "::1"], 1).unwrap();
         assert_eq!(notices, []);
         assert_eq!(plan.nodes.len(), 1);
-        assert!(plan.nodes[0].process.conf_text.contains("dLegerPeers = n0-[::1]:40911\n"));
+        assert!(plan.nodes[0].process.conf_text.contains("dLegerPeers = n0-[::1]:30915\n"));
     }
 }

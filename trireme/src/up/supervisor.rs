@@ -51,7 +51,8 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     /// Nothing runs yet.
     pub(crate) fn new(platform: Platform, plan: Plan, restarts: bool) -> Self {
-        let children = plan.processes().map(|process| Child::new(process.clone())).collect();
+        let nodes = plan.nodes.iter().map(|node| Child::node(node.process.clone()));
+        let children = std::iter::once(Child::namesrv(plan.namesrv.clone())).chain(nodes).collect();
         let started = platform.clock.monotonic();
         Self {
             platform,
@@ -195,15 +196,11 @@ impl Supervisor {
         let who = format!("{}{}", self.name(at), if leads { ", the leader," } else { "" });
         let lived = death.lived.as_secs_f64();
         // Whoever killed it knows why; its log would only be in the way.
-        let log = if by_itself || death.restart_at > now { self.last_lines(at) } else { String::new() };
+        let log = if by_itself || death.is_repeated { self.last_lines(at) } else { String::new() };
         if self.restarts {
             self.children[at].restart_at = Some(death.restart_at);
             let pause = death.restart_at.saturating_sub(now);
-            let again = if pause.is_zero() {
-                "starting it again".into()
-            } else {
-                format!("starting it again in {pause:?}")
-            };
+            let again = if pause.is_zero() { "back at once".into() } else { format!("back in {pause:?}") };
             self.say(&format!("{who} is gone ({how} after {lived:.1} s), {again}{log}"));
             if pause.is_zero() {
                 self.restart(at);

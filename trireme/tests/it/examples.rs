@@ -13,9 +13,9 @@ use crate::TRIREME;
 /// Until the group is up, or an example has ended.
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// What is added to the ports of a group; n2's last one is 30933.
-const OFFSETS: Range<u16> = 1_040..1_830;
-/// Between two of a group's own ports there are up to 24.
+/// What is added to the ports of a group; n2's last one is 30935.
+const OFFSETS: Range<u16> = 1_040..1_820;
+/// Between two of a group's own ports there are up to 26.
 const OFFSETS_APART: u16 = 40;
 
 /// Name, what follows the address of the name server, and what it says when all went well.
@@ -40,7 +40,7 @@ pub(crate) struct Group {
 
 impl Group {
     /// Tries other ports where some are taken, and no ports twice: a group that is about to start on the same ones
-    /// would be taken for this one. But for those of the peers they lie below what outgoing connections are given.
+    /// would be taken for this one. They lie below what outgoing connections are given.
     pub(crate) fn start() -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(OFFSETS.start);
         let offsets = std::iter::repeat_with(|| NEXT.fetch_add(OFFSETS_APART, Ordering::Relaxed));

@@ -80,6 +80,26 @@ fn what_cannot_start_says_why_and_ends_with_1() {
     for line in &lines {
         check(&["broker", "-c", conf], 1, "", line);
     }
+    // S26: each of these started a node by itself, without a copy of anything.
+    let strange = dir.path().join("strange.conf");
+    for (text, said) in [
+        ("", "is not a broker's configuration: it sets nothing"),
+        (
+            "color=red\nshape=round\n",
+            "none of the 2 names it sets is known, the first of them being \"color\"",
+        ),
+        (
+            "brokerName=a\nenableDLegerCommitLog = tru\n",
+            "strange.conf line 2: enableDLegerCommitLog = \"tru\" is refused; allowed is true or false",
+        ),
+        (
+            "dLegerPeers=n0-a:1;n1-b:1;n2-c:1\n",
+            "enableDLegerCommitLog is not set, so nothing would be replicated",
+        ),
+    ] {
+        std::fs::write(&strange, text).unwrap();
+        check(&["broker", "-c", strange.to_str().unwrap()], 1, "", said);
+    }
     check(&["broker", "--set", "nonsense"], 1, "", "--set nonsense: expected key=value");
     check(&["up", "--dir", conf], 1, "", "trireme: cannot make the directory");
 }
@@ -130,13 +150,13 @@ fn it_answers_to_rocketmqs_names() {
 fn up_names_the_port_that_is_taken_and_starts_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    // Any offset whose ports are free, but for that of the third node's peers: outgoing connections have or had some.
+    // Any offset whose ports are free, but for that of the third node's peers: other groups have or had some.
     let refused = (100..1_000).step_by(37).find_map(|offset| {
-        let _taken = TcpListener::bind(("127.0.0.1", 40913 + offset)).ok()?;
+        let _taken = TcpListener::bind(("127.0.0.1", 30935 + offset)).ok()?;
         let args = ["up", "--dir", data.to_str().unwrap(), "--port-offset", &offset.to_string()];
         let output = run(Path::new(TRIREME), &args);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
-        let said = format!("port {} is in use (n2: peers)", 40913 + offset);
+        let said = format!("port {} is in use (n2: peers)", 30935 + offset);
         String::from_utf8_lossy(&output.stderr).contains(&said).then_some(())
     });
     assert!(refused.is_some(), "the port that is taken was never named");
