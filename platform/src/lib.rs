@@ -25,6 +25,11 @@ pub fn memory_bytes() -> u64 {
     info.totalram * u64::from(info.mem_unit)
 }
 
+/// How many files and sockets this process may have open.
+pub fn open_files_max() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 /// All four seams, handed to whatever runs on a machine. Cloning is cheap.
 #[derive(Clone)]
 pub struct Platform {

@@ -37,13 +37,16 @@ impl Budget {
 pub(crate) struct Permit {
     connection: Arc<Connection>,
     bytes: usize,
+    /// Those of the request, which count against all connections too.
+    request_bytes: usize,
 }
 
 impl Permit {
     pub fn take(connection: &Arc<Connection>, bytes: usize) -> Self {
         connection.budget.requests.fetch_add(1, Ordering::AcqRel);
         connection.budget.bytes.fetch_add(bytes, Ordering::AcqRel);
-        Self { connection: connection.clone(), bytes }
+        connection.limits.shared.take(bytes);
+        Self { connection: connection.clone(), bytes, request_bytes: bytes }
     }
 
     pub fn connection(&self) -> &Arc<Connection> {
@@ -59,6 +62,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        self.connection.limits.shared.give_back(self.request_bytes);
         let budget = &self.connection.budget;
         let bytes = budget.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
         let requests = budget.requests.fetch_sub(1, Ordering::AcqRel);

@@ -14,6 +14,7 @@ use crate::connection::Connection;
 use crate::error::{CallError, NotSent};
 use crate::registry::Registry;
 use crate::reply::{Handler, Responder};
+use crate::shared::Shared;
 
 /// Calls other nodes. Cloning gives another handle to the same connections.
 #[derive(Clone)]
@@ -26,6 +27,7 @@ struct Inner {
     config: ClientConfig,
     handler: Arc<dyn Handler>,
     registry: Arc<Registry>,
+    shared: Arc<Shared>,
     /// By address as given. `None` once shut down.
     slots: Mutex<Option<HashMap<String, Slot>>>,
 }
@@ -47,6 +49,7 @@ impl Client {
             config,
             handler,
             registry: Arc::default(),
+            shared: Arc::new(Shared::of_this_process()),
             slots: Mutex::new(Some(HashMap::new())),
         };
         Self { inner: Arc::new(inner) }
@@ -151,7 +154,8 @@ impl Inner {
                 }
                 (Some(slots), Ok(socket)) => {
                     let handler = self.handler.clone();
-                    let connection = self.registry.start(socket, handler, self.config.limits());
+                    let connection =
+                        self.registry.start(socket, handler, self.config.limits(&self.shared), None);
                     slots.insert(addr, Slot::Open(connection.clone()));
                     Ok(connection)
                 }

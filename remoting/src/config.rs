@@ -1,11 +1,16 @@
 //! What an operator or a test may set about connections.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::shared::Shared;
+
 /// Bounds of one connection, the same for both ends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub idle_close: Duration,
+    pub frame_within: Duration,
+    pub shared: Arc<Shared>,
     pub in_flight_bytes_max: usize,
     pub in_flight_requests_max: usize,
     pub outbound_bytes_max: usize,
@@ -17,6 +22,10 @@ pub struct ServerConfig {
     /// A connection without traffic in either direction for this long is closed.
     /// RocketMQ: `serverChannelMaxIdleTimeSeconds`, 120.
     pub idle_close: Duration,
+    /// A frame whose first byte has come and whose last has not by then closes its connection.
+    pub frame_within: Duration,
+    /// What its connections and those of other servers may take together.
+    pub shared: Arc<Shared>,
     /// More connections than this are closed as soon as they are accepted.
     pub connections_max: usize,
     /// Reading from a connection stops while its unanswered requests and its unwritten replies hold this
@@ -31,10 +40,15 @@ pub struct ServerConfig {
     pub drain: Duration,
 }
 
+/// Long enough for the largest frame over a poor line.
+const FRAME_WITHIN: Duration = Duration::from_secs(60);
+
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             idle_close: Duration::from_secs(120),
+            frame_within: FRAME_WITHIN,
+            shared: Arc::new(Shared::of_this_process()),
             connections_max: 65_536,
             in_flight_bytes_max: 64 << 20,
             in_flight_requests_max: 65_536,
@@ -48,6 +62,8 @@ impl ServerConfig {
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             idle_close: self.idle_close,
+            frame_within: self.frame_within,
+            shared: Arc::clone(&self.shared),
             in_flight_bytes_max: self.in_flight_bytes_max,
             in_flight_requests_max: self.in_flight_requests_max,
             outbound_bytes_max: self.outbound_bytes_max,
@@ -83,9 +99,12 @@ impl Default for ClientConfig {
 }
 
 impl ClientConfig {
-    pub(crate) fn limits(&self) -> Limits {
+    /// `shared` is that of all connections of one client.
+    pub(crate) fn limits(&self, shared: &Arc<Shared>) -> Limits {
         Limits {
             idle_close: self.idle_close,
+            frame_within: FRAME_WITHIN,
+            shared: Arc::clone(shared),
             in_flight_bytes_max: self.in_flight_bytes_max,
             in_flight_requests_max: self.in_flight_requests_max,
             outbound_bytes_max: self.outbound_bytes_max,

@@ -23,11 +23,14 @@ mod read;
 mod registry;
 mod reply;
 mod server;
+mod shared;
 mod write;
 
 pub use client::Client;
 pub use config::{ClientConfig, ServerConfig};
 pub use connection::Connection;
 pub use error::{CallError, NotSent, Unknown};
+pub use log_limit::LogLimit;
 pub use reply::{Handler, Reply, Responder};
 pub use server::Server;
+pub use shared::Shared;

@@ -9,7 +9,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Admits one line a second and counts the others.
 #[derive(Default)]
-pub(crate) struct LogLimit {
+pub struct LogLimit {
     state: Mutex<(Option<Instant>, u64)>,
 }
 

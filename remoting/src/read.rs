@@ -1,7 +1,6 @@
 //! The read task of one connection: takes whole frames off the bytes, and hands requests to the handler and
 //! responses to whoever waits for them.
 
-use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use crate::budget::Permit;
 use crate::connection::Connection;
 use crate::log_limit::LogLimit;
 use crate::reply::{Handler, Responder};
+use crate::shared::Shared;
 
 /// The buffer is made this large. Bodies are slices of it, so it is neither tiny nor huge.
 const READ_BYTES: usize = 64 << 10;
@@ -32,6 +32,8 @@ enum End {
     /// We closed, or finish.
     Stopped,
     Idle(Duration),
+    /// A frame was begun and not ended in time.
+    HalfFrame(Duration),
     Io(io::Error),
     Malformed(FrameError),
     Tls,
@@ -82,6 +84,7 @@ async fn read_all(reader: &mut Reader, connection: &Arc<Connection>, handler: &d
     let mut buf = BytesMut::new();
     let mut idle = Idle::new(connection);
     let mut is_first = true;
+    let mut large = Large { shared: &connection.limits.shared, bytes: 0 };
     loop {
         loop {
             if let Err(end) = wait_for_room(connection, &mut idle).await {
@@ -89,10 +92,23 @@ async fn read_all(reader: &mut Reader, connection: &Arc<Connection>, handler: &d
             }
             let before = buf.len();
             match frame::decode(&mut buf) {
-                Ok(Some(command)) => dispatch(command, before - buf.len(), connection, handler),
+                Ok(Some(command)) => {
+                    idle.frame_since = None;
+                    large.give_back();
+                    dispatch(command, before - buf.len(), connection, handler);
+                }
                 Ok(None) => break,
                 Err(error) => return End::Malformed(error),
             }
+        }
+        if !buf.is_empty() {
+            // The decoder has passed the lengths, if they are there.
+            let frame_bytes = frame::frame_bytes(&buf).ok().flatten().unwrap_or(0);
+            if let Err(end) = large.wait_for(frame_bytes, connection, &mut idle).await {
+                return end;
+            }
+            let last_read = idle.last_read;
+            idle.frame_since.get_or_insert(last_read);
         }
         make_room(&mut buf);
         let read = tokio::select! {
@@ -114,17 +130,85 @@ async fn read_all(reader: &mut Reader, connection: &Arc<Connection>, handler: &d
 
 /// Returns when the next request may be read, or with the reason why none will be.
 async fn wait_for_room(connection: &Connection, idle: &mut Idle<'_>) -> Result<(), End> {
+    let shared = &connection.limits.shared;
     loop {
         if !connection.is_open() {
             return Err(End::Stopped);
         }
-        if !connection.budget.is_full() {
+        if !connection.budget.is_full() && !shared.is_full() {
             return Ok(());
         }
-        tokio::select! {
-            () = connection.reader_wake.notified() => {}
-            end = idle.expired() => return Err(end),
+        // It is not the peer that keeps its frame from coming in.
+        let was_begun = idle.frame_since.take().is_some();
+        wait_for_change(connection, || !connection.budget.is_full() && !shared.is_full(), idle).await?;
+        idle.frame_since = was_begun.then(Instant::now);
+    }
+}
+
+/// Waits until `is_so` may have come true, unless it is so already.
+async fn wait_for_change(
+    connection: &Connection,
+    is_so: impl FnOnce() -> bool,
+    idle: &mut Idle<'_>,
+) -> Result<(), End> {
+    let freed = connection.limits.shared.freed();
+    tokio::pin!(freed);
+    freed.as_mut().enable(); // before looking, so that nothing is missed in between
+    if is_so() {
+        return Ok(());
+    }
+    tokio::select! {
+        () = connection.reader_wake.notified() => Ok(()),
+        () = freed => Ok(()),
+        end = idle.expired() => Err(end),
+    }
+}
+
+/// What a frame that does not fit the usual buffer has taken of the memory of all connections.
+struct Large<'a> {
+    shared: &'a Shared,
+    bytes: usize,
+}
+
+impl Large<'_> {
+    /// Takes a frame's whole length, or waits for it; once a frame.
+    async fn wait_for(
+        &mut self,
+        frame_bytes: usize,
+        connection: &Connection,
+        idle: &mut Idle<'_>,
+    ) -> Result<(), End> {
+        while frame_bytes > READ_BYTES && self.bytes == 0 {
+            if self.shared.try_take(frame_bytes) {
+                self.bytes = frame_bytes;
+                return Ok(());
+            }
+            if !connection.is_open() {
+                return Err(End::Stopped);
+            }
+            let mut is_taken = false;
+            let take = || {
+                is_taken = self.shared.try_take(frame_bytes);
+                is_taken
+            };
+            wait_for_change(connection, take, idle).await?;
+            if is_taken {
+                self.bytes = frame_bytes;
+            }
         }
+        Ok(())
+    }
+
+    fn give_back(&mut self) {
+        if self.bytes > 0 {
+            self.shared.give_back(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+impl Drop for Large<'_> {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 
@@ -142,7 +226,6 @@ fn dispatch(command: Command, frame_bytes: usize, connection: &Arc<Connection>, 
 /// Makes room for the next read. A long frame grows the buffer with what has arrived, not with what its
 /// length claims; short ones share one allocation until it is used up.
 fn make_room(buf: &mut BytesMut) {
-    // The decoder has passed the lengths, if they are there.
     let frame_bytes = frame::frame_bytes(buf).ok().flatten().unwrap_or(0);
     let wanted = frame_bytes.saturating_sub(buf.len()).clamp(SPARE_BYTES_MIN, READ_BYTES.max(buf.len()));
     if buf.capacity() - buf.len() < wanted {
@@ -150,34 +233,44 @@ fn make_room(buf: &mut BytesMut) {
     }
 }
 
-/// Watches for traffic in both directions with one timer, set anew only when it fires.
+/// Watches for traffic in both directions, and for frames that do not end, with one timer, set anew only when it fires.
 struct Idle<'a> {
     connection: &'a Connection,
     last_read: Instant,
+    /// When the frame began of which a part has been read.
+    frame_since: Option<Instant>,
     timer: std::pin::Pin<Box<Sleep>>,
 }
 
 impl<'a> Idle<'a> {
     fn new(connection: &'a Connection) -> Self {
         let now = Instant::now();
-        let timer = Box::pin(sleep_until(now + connection.limits.idle_close));
-        Self { connection, last_read: now, timer }
+        let limits = &connection.limits;
+        let first = if limits.idle_close.is_zero() { limits.frame_within } else { limits.idle_close };
+        let timer = Box::pin(sleep_until(now + first.min(limits.frame_within)));
+        Self { connection, last_read: now, frame_since: None, timer }
     }
 
-    /// Returns when there was no traffic for the configured time.
+    /// Returns when there was no traffic for the configured time, or a frame has not ended in its time or, at the
+    /// latest, twice that.
     async fn expired(&mut self) -> End {
-        let idle_close = self.connection.limits.idle_close;
-        if idle_close.is_zero() {
-            pending::<()>().await; // switched off
-        }
+        let (idle_close, frame_within) =
+            (self.connection.limits.idle_close, self.connection.limits.frame_within);
         loop {
             self.timer.as_mut().await;
-            let last = self.last_read.max(self.connection.last_write());
-            if last.elapsed() >= idle_close {
-                return End::Idle(idle_close);
+            if self.frame_since.is_some_and(|since| since.elapsed() >= frame_within) {
+                return End::HalfFrame(frame_within);
             }
-            // The write time is rounded down to milliseconds, so the deadline is never in the past.
-            self.timer.as_mut().reset(last + idle_close);
+            let mut next = Instant::now() + frame_within;
+            if !idle_close.is_zero() {
+                let last = self.last_read.max(self.connection.last_write());
+                if last.elapsed() >= idle_close {
+                    return End::Idle(idle_close);
+                }
+                // The write time is rounded down to milliseconds, so the deadline is never in the past.
+                next = next.min(last + idle_close);
+            }
+            self.timer.as_mut().reset(next);
         }
     }
 }
@@ -187,6 +280,15 @@ fn log(end: &End, log_limit: &LogLimit) {
         End::Eof => tracing::debug!("peer closed"),
         End::Stopped => {}
         End::Idle(after) => tracing::info!(idle_ms = after.as_millis() as u64, "closing an idle connection"),
+        End::HalfFrame(within) => {
+            if let Some(suppressed) = log_limit.admit() {
+                tracing::warn!(
+                    within_ms = within.as_millis() as u64,
+                    suppressed,
+                    "a frame was begun and not ended in time, closing"
+                );
+            }
+        }
         End::Io(error) => tracing::debug!(%error, "read failed"),
         End::Malformed(error) => {
             if let Some(suppressed) = log_limit.admit() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tracing::Instrument;
 
 use crate::config::Limits;
@@ -44,17 +44,18 @@ impl Registry {
         }
     }
 
-    /// Starts both tasks of a connection.
+    /// Starts both tasks of a connection. `place` is free again when both are over.
     pub fn start(
         self: &Arc<Self>,
         socket: platform::Connection,
         handler: Arc<dyn Handler>,
         limits: Limits,
+        place: Option<OwnedSemaphorePermit>,
     ) -> Arc<Connection> {
         let connection = Arc::new(Connection::new(socket.peer, socket.local, limits));
         self.lock().insert(connection.id(), connection.clone());
         let span = tracing::info_span!("connection", id = connection.id(), peer = %connection.peer());
-        let entry = Entry { registry: self.clone(), connection: connection.clone() };
+        let entry = Entry { registry: self.clone(), connection: connection.clone(), _place: place };
         let writing = tokio::spawn(write::run(socket.writer, connection.clone()).instrument(span.clone()));
         tokio::spawn(
             async move {
@@ -76,6 +77,7 @@ impl Registry {
 struct Entry {
     registry: Arc<Registry>,
     connection: Arc<Connection>,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Entry {

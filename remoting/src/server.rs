@@ -106,10 +106,12 @@ async fn accept_all(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok(socket) if registry.len() < config.connections_max => {
-                registry.start(socket, handler.clone(), config.limits());
-            }
             Ok(socket) => {
+                let is_few = registry.len() < config.connections_max;
+                if let Some(place) = is_few.then(|| config.shared.socket()).flatten() {
+                    registry.start(socket, handler.clone(), config.limits(), Some(place));
+                    continue;
+                }
                 if let Some(suppressed) = registry.log_limit.admit() {
                     let (peer, connections_max) = (socket.peer, config.connections_max);
                     tracing::warn!(%peer, connections_max, suppressed, "too many connections, closing the newest");
