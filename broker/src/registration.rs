@@ -9,7 +9,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::command::route::{RegisterBroker, RegisterBrokerBody, TopicConfigWrapper, UnregisterBroker};
+use protocol::command::route::{
+    DataVersion, RegisterBroker, RegisterBrokerBody, TopicConfig, TopicConfigWrapper, UnregisterBroker,
+};
 use protocol::{Command, RequestCode, ResponseCode as code};
 use remoting::{Client, Connection};
 use tokio::sync::watch;
@@ -21,6 +23,10 @@ use crate::server::Broker;
 
 /// How long a name server may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// What a slice of a registration may have, well below what fits a frame.
+const SLICE_BYTES: usize = 4 << 20;
+/// What a topic takes in a registration beside its name, which stands there twice, and its attributes.
+const TOPIC_BYTES: usize = 200;
 /// How soon a name server that did not answer is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// How often the connection of a registration is looked at.
@@ -160,51 +166,81 @@ pub fn broker_id(broker: &Broker) -> (i64, u64) {
 
 async fn register(broker: &Broker, client: &Client, addr: &str) -> Result<(i64, Arc<Connection>), String> {
     let (broker_id, term) = broker_id(broker);
-    let body = {
+    let (data_version, topics) = {
         let tables = broker.tables();
         let permission = broker.live().identity.permission as i32;
-        let topic_config_table = tables
+        let topics: Vec<_> = tables
             .topics()
             .map(|topic| {
-                let mut config = protocol::route::TopicConfig::from(topic);
+                let mut config = TopicConfig::from(topic);
                 // The inherit bit is not the broker's to take away.
                 config.perm &= permission | !6;
                 (topic.name.clone(), config)
             })
             .collect();
-        RegisterBrokerBody {
-            filter_server_list: Vec::new(),
-            topic_config_serialize_wrapper: TopicConfigWrapper {
-                data_version: data_version(tables.topic_version(), term),
-                topic_config_table,
-                ..TopicConfigWrapper::default()
-            },
-        }
+        (data_version(tables.topic_version(), term), topics)
     };
-    let (body, crc) = body.encode(false);
-    let header = RegisterBroker {
-        broker_name: broker.name().to_owned(),
-        broker_addr: broker.config.network.advertised_addr(),
-        cluster_name: broker.config.identity.cluster.clone(),
-        ha_server_addr: broker.config.network.ha_addr.clone(),
-        broker_id,
-        heartbeat_timeout_ms: None,
-        enable_acting_master: Some(false),
-        compressed: false,
-        body_crc32: Some(crc),
-        zone_name: None,
-    };
-    let request = Command::request_of_broker(RequestCode::REGISTER_BROKER)
-        .with_header(&header)
-        .with(RegisterBroker::TOPICS_ARE_COMPLETE, true)
-        .with_body(body);
     let connection = client.connection(addr).await.map_err(|error| error.to_string())?;
-    let reply = connection.call(request, ANSWER_WITHIN).await.map_err(|error| error.to_string())?;
-    if reply.code != code::SUCCESS {
-        return Err(format!("code {}: {}", reply.code, reply.remark.unwrap_or_default()));
+    let slices = slices(topics, SLICE_BYTES);
+    // A part tells nothing of what is not in it.
+    let is_complete = slices.len() == 1;
+    for (number, slice) in slices.into_iter().enumerate() {
+        let wrapper = TopicConfigWrapper {
+            // A name server takes each version once: RocketMQ gives every slice its own too.
+            data_version: DataVersion { timestamp: data_version.timestamp + number as i64, ..data_version },
+            topic_config_table: slice.into_iter().collect(),
+            ..TopicConfigWrapper::default()
+        };
+        let body =
+            RegisterBrokerBody { filter_server_list: Vec::new(), topic_config_serialize_wrapper: wrapper };
+        let (body, crc) = body.encode(false);
+        let header = RegisterBroker {
+            broker_name: broker.name().to_owned(),
+            broker_addr: broker.config.network.advertised_addr(),
+            cluster_name: broker.config.identity.cluster.clone(),
+            ha_server_addr: broker.config.network.ha_addr.clone(),
+            broker_id,
+            heartbeat_timeout_ms: None,
+            enable_acting_master: Some(false),
+            compressed: false,
+            body_crc32: Some(crc),
+            zone_name: None,
+        };
+        let request =
+            Command::request_of_broker(RequestCode::REGISTER_BROKER).with_header(&header).with_body(body);
+        let request =
+            if is_complete { request.with(RegisterBroker::TOPICS_ARE_COMPLETE, true) } else { request };
+        let reply = connection.call(request, ANSWER_WITHIN).await.map_err(|error| error.to_string())?;
+        if reply.code != code::SUCCESS {
+            return Err(format!("code {}: {}", reply.code, reply.remark.unwrap_or_default()));
+        }
     }
     debug!(namesrv = addr, broker_id, term, "registration answered");
     Ok((broker_id, connection))
+}
+
+/// Cuts the topics into registrations of about `bytes_max` each: all of 100,000 do not fit into one frame. None but
+/// the only one has a single topic, which name servers take for an increment to what they know.
+fn slices(topics: Vec<(String, TopicConfig)>, bytes_max: usize) -> Vec<Vec<(String, TopicConfig)>> {
+    let mut slices = vec![Vec::new()];
+    let mut bytes = 0;
+    for (name, config) in topics {
+        let attributes: usize =
+            config.attributes.iter().map(|(key, value)| key.len() + value.len() + 6).sum();
+        let topic_bytes = TOPIC_BYTES + 2 * name.len() + attributes;
+        let last = slices.last_mut().expect("there is always one");
+        if bytes + topic_bytes > bytes_max && last.len() > 1 {
+            bytes = 0;
+            slices.push(Vec::new());
+        }
+        bytes += topic_bytes;
+        slices.last_mut().expect("there is always one").push((name, config));
+    }
+    if slices.len() > 1 && slices.last().is_some_and(|last| last.len() == 1) {
+        let last = slices.pop().expect("it is the last of several");
+        slices.last_mut().expect("there was one before it").extend(last);
+    }
+    slices
 }
 
 async fn unregister(broker: &Broker, client: &Client, addr: &str) {
@@ -218,5 +254,44 @@ async fn unregister(broker: &Broker, client: &Client, addr: &str) {
     let request = Command::request_of_broker(RequestCode::UNREGISTER_BROKER).with_header(&header);
     if let Err(error) = client.call(addr, request, ANSWER_WITHIN).await {
         warn!(namesrv = addr, %error, "not unregistered; the name server drops this node when its connection closes");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topics(count: usize) -> Vec<(String, TopicConfig)> {
+        (0..count).map(|n| (format!("topic-of-an-ordinary-length-{n:07}"), TopicConfig::default())).collect()
+    }
+
+    /// S21: with 137,000 topics the registration exceeded a frame, and a new leader had no route.
+    #[test]
+    fn a_registration_of_any_size_fits_frames() {
+        let slices = slices(topics(140_000), SLICE_BYTES);
+        assert!(slices.len() > 4, "{}", slices.len());
+        assert_eq!(slices.iter().map(Vec::len).sum::<usize>(), 140_000);
+        for slice in slices {
+            let wrapper =
+                TopicConfigWrapper { topic_config_table: slice.into_iter().collect(), ..Default::default() };
+            let body = RegisterBrokerBody { topic_config_serialize_wrapper: wrapper, ..Default::default() };
+            let bytes = body.encode(false).0.len();
+            assert!(bytes < 2 * SLICE_BYTES, "{bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn only_a_broker_with_one_topic_registers_a_single_one() {
+        for (count, bytes_max, lengths) in [
+            (0, 1_000, &[0][..]),
+            (1, 1, &[1]),
+            (3, 1, &[3]),
+            (5, 1, &[2, 3]),
+            (4, 600, &[2, 2]),
+            (6, 1_000_000, &[6]),
+        ] {
+            let found: Vec<_> = slices(topics(count), bytes_max).iter().map(Vec::len).collect();
+            assert_eq!(found, lengths, "{count} topics of at most {bytes_max} bytes");
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use platform::Clock;
 use protocol::code::{request, response};
 use protocol::{Command, FieldError, Header};
-use remoting::{Connection, Handler, Responder};
+use remoting::{Connection, Handler, LogLimit, Responder};
 
 use crate::config::Live;
 use crate::kv_config::{KvConfig, WRITE_PERM_WIPED};
@@ -26,13 +26,16 @@ pub(crate) struct Shared {
     clock: Arc<dyn Clock>,
     /// Open connections by id: a broker that fell silent loses its own.
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    /// For the lines about registrations that are refused: whoever sends them can send many.
+    pub refusals: LogLimit,
 }
 
 impl Shared {
     pub fn new(kv: KvConfig, live: Live, clock: Arc<dyn Clock>) -> Self {
         let wiped = kv.list(WRITE_PERM_WIPED).unwrap_or_default().into_keys();
         let table = RwLock::new(RouteTable::new(wiped));
-        Self { table, kv, live, clock, connections: Mutex::default() }
+        let (connections, refusals) = (Mutex::default(), LogLimit::default());
+        Self { table, kv, live, clock, connections, refusals }
     }
 
     /// The clock that the table's times are of.

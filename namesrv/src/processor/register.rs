@@ -32,10 +32,13 @@ pub(super) fn register(shared: &Shared, connection: u64, command: &Command) -> A
     let switches = shared.live.switches();
     let is_complete = switches.delete_topic_with_broker_registration
         || command.ext.get(RegisterBroker::TOPICS_ARE_COMPLETE) == Some("true");
-    let registered = shared
-        .table_mut()
-        .register(registration, is_complete, shared.now())
-        .map_err(|refused| Failure::system(format!("register broker failed: {refused}")))?;
+    let registered =
+        shared.table_mut().register(registration, is_complete, shared.now()).map_err(|refused| {
+            if let Some(suppressed) = shared.refusals.admit() {
+                tracing::warn!(group, broker_id, addr, %refused, suppressed, "registration refused");
+            }
+            Failure::system(format!("register broker failed: {refused}"))
+        })?;
     log(&registered, &group, broker_id, &addr);
     let (master_addr, ha_server_addr) = registered.master.map(|master| (master.addr, master.ha_addr)).unzip();
     let mut answer = success(command).with_header(&RegisterBrokerResponse { ha_server_addr, master_addr });

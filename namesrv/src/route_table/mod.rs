@@ -1,11 +1,13 @@
 //! Who is in which broker group, who leads it, and which topics it serves. Pure: what brokers say and the time
 //! go in, routes come out. No sockets, no clock, no JSON.
 //!
-//! The rules are those of RocketMQ's `RouteInfoManager`, and two of ours, because our brokers put their Raft term
+//! The rules are those of RocketMQ's `RouteInfoManager`, and a few of ours, because our brokers put their Raft term
 //! into `dataVersion.stateVersion`:
 //!
 //! - A claim to lead (broker id 0) from a lower term than the last leader's changes nothing. The term on record
-//!   outlives the leader's entry, and is forgotten only with the whole group.
+//!   outlives the leader's entry.
+//! - A term that no group can have reached is refused, and one in which nobody leads any more is forgotten after half a
+//!   minute: one false registration must not keep the true leader out.
 //! - A follower speaks for the group's topics only while nobody leads, and never takes them back to older data.
 //!
 //! A plain Java broker has state version 0 always, and so is treated as by a Java name server.
@@ -54,13 +56,20 @@ impl RouteTable {
     /// # Errors
     /// If a broker id that is new here comes with a single topic: that is an increment to a registration this
     /// name server has not seen. The broker must register in full. Or if brokers of another cluster have that
-    /// group name: clients could not tell them apart. Nothing is changed then.
+    /// group name: clients could not tell them apart. Or if no group can have reached its term. Nothing is changed
+    /// then.
     pub fn register(
         &mut self,
         registration: Registration,
         is_complete: bool,
         now: Duration,
     ) -> Result<Registered, Refused> {
+        if let Some(known) = self.groups.get_mut(&registration.group) {
+            known.forget_term_without_leader(now);
+            if let Some(refused) = known.refuses(&registration, now) {
+                return Err(refused);
+            }
+        }
         let known = self.groups.get(&registration.group);
         if known.is_some_and(|group| group.is_stale(&registration)) {
             return Ok(Registered { is_stale: true, ..Registered::default() });
@@ -144,6 +153,9 @@ impl RouteTable {
         for (name, known) in &mut self.groups {
             if group.is_some_and(|group| group != name) {
                 continue;
+            }
+            if let Some(leader) = known.members.get(&LEADER_ID) {
+                known.led_at = known.led_at.max(leader.last_heard);
             }
             let before = gone.len();
             known.members.retain(|id, member| {

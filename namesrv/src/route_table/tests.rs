@@ -328,3 +328,32 @@ fn topics_are_deleted_everywhere_or_in_one_cluster_and_added_one_by_one() {
     assert!(table.route("t4").is_none());
     table.check();
 }
+
+/// S20: one registration of a stranger, of a huge term, had the route until the name server restarted.
+#[test]
+fn a_term_that_no_group_can_have_reached_is_refused() {
+    let mut story = Story::default();
+    story.register(broker(0, 1, version(7, 1)));
+    for (id, port) in [(0, 9), (5, 9), (0, 1), (2, 1)] {
+        let refused = story.refuse(broker(id, port, version(1 << 62, 1)));
+        assert!(matches!(refused, Refused::AbsurdTerm { known: 7, bound: 1_007, .. }), "{refused}");
+    }
+    assert_eq!(story.members(), "0=h:1");
+    story.register(broker(0, 2, version(8, 1)));
+    assert_eq!(story.members(), "0=h:2");
+}
+
+/// S20: also a false term that is not absurd holds only as long as whoever told it is there.
+#[test]
+fn a_term_in_which_nobody_leads_any_more_is_forgotten() {
+    let mut story = Story::default();
+    let at = |seconds| NOW + Duration::from_secs(seconds);
+    story.register(broker(0, 1, version(7, 1)));
+    story.register(broker(2, 2, version(7, 1)));
+    story.register(broker(0, 9, version(900, 1)));
+    story.close(9);
+    let mut late =
+        |seconds| story.0.register(broker(0, 1, version(7, 1)), false, at(seconds)).unwrap().is_stale;
+    assert_eq!((late(0), late(30), late(31)), (true, true, false));
+    assert_eq!(story.members(), "0=h:1 2=h:2");
+}

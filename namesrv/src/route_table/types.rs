@@ -10,6 +10,14 @@ use super::LEADER_ID;
 /// RocketMQ: `BrokerLiveInfo`, 120 s without a word.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
 
+/// What the clock allows: how far the term of a known group may rise at once, and how much more for each second since
+/// it was last heard of. An election takes longer than a tenth of a second.
+const TERMS_AT_ONCE: i64 = 1_000;
+const TERMS_A_SECOND: i64 = 10;
+/// The term on record is forgotten when nobody has led for so long: much longer than a late packet is late, and a
+/// leader that clients know of registers every 30 s and leaves when its connection closes.
+const TERM_KEPT: Duration = Duration::from_secs(30);
+
 /// A topic's queues on one broker group. RocketMQ: `QueueData`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Queues {
@@ -91,6 +99,11 @@ pub(crate) enum Refused {
         "brokerName {group} is taken: cluster {known} has it at {addr}. Give the brokers of cluster {cluster} another brokerName, or stop those of {known} first"
     )]
     OtherCluster { group: String, cluster: String, known: String, addr: String },
+    /// No group can have had so many elections.
+    #[error(
+        "term {term} of {group} is absurd: the highest on record is {known}, and it cannot be above {bound} yet"
+    )]
+    AbsurdTerm { group: String, term: i64, known: i64, bound: i64 },
 }
 
 /// A broker that is no longer in a route.
@@ -115,6 +128,8 @@ pub(crate) struct Group {
     pub members: BTreeMap<i64, Member>,
     /// That of the last leader's registration; stays when the leader goes. `None` if nobody led yet.
     leader_version: Option<DataVersion>,
+    /// When a leader registered last, or was there last.
+    pub(super) led_at: Duration,
 }
 
 /// One broker of a group.
@@ -141,6 +156,31 @@ impl Group {
             acting_master: false,
             members: BTreeMap::new(),
             leader_version: None,
+            led_at: Duration::ZERO,
+        }
+    }
+
+    /// Why `new` cannot be what it says it is.
+    pub(super) fn refuses(&self, new: &Registration, now: Duration) -> Option<Refused> {
+        let (term, known) = (new.version.state_version, self.highest_term());
+        let heard = self.members.values().map(|member| member.last_heard).max().unwrap_or(now);
+        let seconds = now.saturating_sub(heard).as_secs() as i64;
+        let bound =
+            known.saturating_add(TERMS_AT_ONCE).saturating_add(seconds.saturating_mul(TERMS_A_SECOND));
+        (term > bound).then(|| Refused::AbsurdTerm { group: self.name.clone(), term, known, bound })
+    }
+
+    fn highest_term(&self) -> i64 {
+        let terms = self.members.values().map(|member| member.version.state_version);
+        terms.chain([self.term()]).max().unwrap_or(0)
+    }
+
+    /// Lets go of a term in which nobody leads any more, lest one false word keep the true leader out for ever.
+    pub(super) fn forget_term_without_leader(&mut self, now: Duration) {
+        match self.leader() {
+            Some(leader) => self.led_at = self.led_at.max(leader.last_heard),
+            None if now.saturating_sub(self.led_at) > TERM_KEPT => self.leader_version = None,
+            None => {}
         }
     }
 
@@ -205,6 +245,7 @@ impl Group {
         self.zone.clone_from(&new.zone);
         self.acting_master = new.acting_master == Some(true);
         if new.id == LEADER_ID {
+            self.led_at = now;
             assert!(self.term() <= new.version.state_version, "the term of {} goes back", self.name);
             if self.accepts_topics_of(new) {
                 self.leader_version = Some(new.version);
