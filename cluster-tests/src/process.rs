@@ -65,6 +65,8 @@ impl Process {
             .env("RUST_BACKTRACE", "1")
             .env(PARENT, std::process::id().to_string())
             .envs(surroundings.env)
+            // Ctrl-C on the terminal is for us; we end our children in order.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("start {}", binary.display()))?;

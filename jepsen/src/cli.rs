@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use cluster_tests::files;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::checker::{Validity, check_all, overall};
 use crate::history::History;
@@ -135,6 +137,7 @@ fn run_scenario(args: RunArgs) -> Result<Validity> {
     let seed = runner::pick_seed(args.seed, &scenario);
     println!("{}: {} (about {} s)", scenario.name, scenario.about, runner::about_secs(&scenario));
     println!("seed {seed} (run again with --seed {seed})");
+    let (stop, stopped) = watch::channel(false);
     let dir = args.dir.unwrap_or_else(|| runner::default_dir(&scenario, seed));
     let options = RunOptions {
         scenario,
@@ -144,9 +147,30 @@ fn run_scenario(args: RunArgs) -> Result<Validity> {
         binary: std::env::current_exe()?,
         keep: args.keep,
         tell: |line| println!("{line}"),
+        stop: stopped,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let results = runtime.block_on(runner::run(options))?;
+    let results = runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::spawn(async move {
+            for again in [false, true] {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                if again {
+                    // The nodes end with this process.
+                    std::process::exit(2);
+                }
+                println!(
+                    "stopping: the group is healed and drained, then judged; once more gives that up too"
+                );
+                stop.send_replace(true);
+            }
+        });
+        runner::run(options).await
+    })?;
     println!("\n{}", render(&results).trim_end());
     println!("everything about it: {}", dir.display());
     Ok(results.validity)

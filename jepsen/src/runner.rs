@@ -12,6 +12,7 @@ use cluster_tests::raw_client::RawClient;
 use cluster_tests::{Cluster, ClusterOptions, StoreDisk, View, files, node_name};
 use platform::{Disk, OsDisk, RngSource, SeededRng};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::checker::{Validity, Verdict, check_all, overall};
@@ -30,6 +31,8 @@ use crate::workload::{
 const RECOVER_WITHIN: Duration = Duration::from_secs(60);
 /// How long the drain may take where the scenario does not say.
 const DRAIN_WITHIN: Duration = Duration::from_secs(120);
+/// How long the drain may take where somebody waits for the end.
+const LAST_DRAIN_WITHIN: Duration = Duration::from_secs(20);
 /// How long the sentinels may take.
 const SENTINELS_WITHIN: Duration = Duration::from_secs(30);
 /// How long all nodes may take to come to rest before their digests are compared.
@@ -55,6 +58,8 @@ pub struct RunOptions {
     pub keep: bool,
     /// Told what happens, a line at a time.
     pub tell: fn(&str),
+    /// Becomes true when somebody has seen enough: no more faults then, and the verdict on what there was.
+    pub stop: watch::Receiver<bool>,
 }
 
 /// Runs a scenario and judges it. Everything about it is in its directory then.
@@ -62,7 +67,7 @@ pub struct RunOptions {
 /// # Errors
 /// If the directory cannot be written, or the group not even started.
 pub async fn run(options: RunOptions) -> Result<Results> {
-    let RunOptions { scenario, scenario_text, seed, dir, binary, keep, tell } = options;
+    let RunOptions { scenario, scenario_text, seed, dir, binary, keep, tell, stop } = options;
     ensure!(!OsDisk.exists(&dir), "{} exists already", dir.display());
     OsDisk.create_dir_all(&dir)?;
     files::write(&dir.join("scenario.toml"), &scenario_text)?;
@@ -91,8 +96,11 @@ pub async fn run(options: RunOptions) -> Result<Results> {
         spec,
     };
     record_start(&recorder, &scenario, seed, &cluster, &clients)?;
-    let run = Run { scenario, cluster, clients, recorder, rng, dir, tell };
+    let run = Run { scenario, cluster, clients, recorder, rng, dir, tell, stop };
     let (digests, failure) = match run.drive().await {
+        Ok(digests) if run.is_stopped() => {
+            (digests, Some("interrupted: judged by what had happened until then".to_owned()))
+        }
         Ok(digests) => (digests, None),
         Err(error) => (None, Some(format!("{error:#}"))),
     };
@@ -121,9 +129,14 @@ struct Run {
     rng: Arc<dyn RngSource>,
     dir: PathBuf,
     tell: fn(&str),
+    stop: watch::Receiver<bool>,
 }
 
 impl Run {
+    fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
     /// Through all phases. Gives back each node's digest, if they came to rest.
     async fn drive(&self) -> Result<Option<Vec<Value>>> {
         let watch = Watch::start(self.cluster.clone(), self.recorder.clone());
@@ -140,6 +153,10 @@ impl Run {
         for phase in &self.scenario.phase {
             if phase.is_drain() {
                 drain_within = phase.secs.map_or(DRAIN_WITHIN, Duration::from_secs);
+                break;
+            }
+            if self.is_stopped() {
+                healed = false;
                 break;
             }
             self.begin(&phase.name);
@@ -163,6 +180,9 @@ impl Run {
         }
         load.stop().await;
         self.begin("drain");
+        if self.is_stopped() {
+            drain_within = drain_within.min(LAST_DRAIN_WITHIN);
+        }
         let sentinels = send_sentinels(&self.clients, SENTINELS_WITHIN).await;
         drain(&self.clients, &sentinels, drain_within).await;
         if let Some(clients) = &delay {
@@ -192,8 +212,16 @@ impl Run {
     async fn pass(&self, phase: &Phase, nemesis: &Nemesis) {
         let end = Instant::now() + Duration::from_secs(phase.secs.unwrap_or(0));
         let faults = plan(phase, &phase.name, &*self.rng);
-        nemesis.run(&phase.name, &faults).await;
-        sleep_until(end).await;
+        let passed = async {
+            nemesis.run(&phase.name, &faults).await;
+            sleep_until(end).await;
+        };
+        let mut stop = self.stop.clone();
+        // What it had broken is healed next.
+        tokio::select! {
+            () = passed => {}
+            Ok(_) = stop.wait_for(|stop| *stop) => {}
+        }
     }
 
     async fn heal(&self, within: Duration) -> Result<()> {
@@ -273,12 +301,26 @@ impl Run {
         let results = Results { scenario, seed, validity, harness_failure, verdicts, stats };
         let text = serde_json::to_string_pretty(&results)?;
         files::write(&self.dir.join("results.json"), &format!("{text}\n"))?;
-        if validity == Validity::Valid && !keep {
-            let cluster = Arc::into_inner(self.cluster).context("the group is still in use")?;
+        let is_of_use = keep || validity == Validity::Invalid;
+        if validity == Validity::Valid && !keep || *self.stop.borrow() && !is_of_use {
+            let cluster = alone(self.cluster).await.context("the group is still in use")?;
             cluster.finish().await?;
         }
         Ok(results)
     }
+}
+
+/// The group, once tasks that were just given up have let go of it.
+async fn alone(mut cluster: Arc<Cluster>) -> Option<Cluster> {
+    let deadline = Instant::now() + RECOVER_WITHIN;
+    while Instant::now() < deadline {
+        match Arc::try_unwrap(cluster) {
+            Ok(cluster) => return Some(cluster),
+            Err(shared) => cluster = shared,
+        }
+        tokio::task::yield_now().await;
+    }
+    None
 }
 
 fn record_start(

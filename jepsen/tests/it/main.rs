@@ -38,6 +38,7 @@ async fn a_short_run_with_kills_and_a_pause_is_valid() {
         binary: tokio::task::spawn_blocking(binary::built).await.unwrap().unwrap(),
         keep: false,
         tell: |line| println!("{line}"),
+        stop: tokio::sync::watch::channel(false).1,
     };
     let results = run(options).await.unwrap();
     println!("{}", render(&results));
@@ -51,5 +52,36 @@ async fn a_short_run_with_kills_and_a_pause_is_valid() {
     assert_eq!((&written["validity"], &written["seed"]), (&"valid".into(), &seed.into()));
     let schedule = files::read(&dir.join("schedule.jsonl")).unwrap();
     assert_eq!(schedule.matches(r#""st":"installed""#).count(), 3, "{schedule}");
+    OsDisk.remove_dir_all(&dir).unwrap();
+}
+
+/// S26: Ctrl-C left no verdict and 300 MB.
+#[tokio::test]
+async fn a_run_that_is_interrupted_is_judged_and_leaves_no_stores() {
+    let seed = seed::pick();
+    let dir = std::env::temp_dir().join(format!("trireme-chaos-interrupted-{seed}"));
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let text = SCENARIO.replace("secs = 12", "secs = 600").replace("secs = 1 }", "secs = 600 }");
+    let options = RunOptions {
+        scenario: Scenario::parse(&text, "short.toml").unwrap(),
+        scenario_text: text,
+        seed,
+        dir: dir.clone(),
+        binary: tokio::task::spawn_blocking(binary::built).await.unwrap().unwrap(),
+        keep: false,
+        tell: |line| println!("{line}"),
+        stop: stopped,
+    };
+    let running = tokio::spawn(run(options));
+    let acked = || files::read(&dir.join("history.jsonl")).is_ok_and(|text| text.lines().count() > 500);
+    cluster_tests::eventually("some history", cluster_tests::WAIT, async || acked().then_some(())).await;
+    stop.send_replace(true);
+    let results = running.await.unwrap().unwrap();
+    println!("{}", render(&results));
+    assert_eq!(results.validity, Validity::Unknown, "everything about it is in {}", dir.display());
+    assert!(results.harness_failure.unwrap().contains("interrupted"));
+    assert!(OsDisk.exists(&dir.join("results.json")) && OsDisk.exists(&dir.join("history.jsonl")));
+    let left: Vec<_> = OsDisk.list(&dir).unwrap().into_iter().filter(|path| path.is_dir()).collect();
+    assert!(left.is_empty(), "{left:?}");
     OsDisk.remove_dir_all(&dir).unwrap();
 }
