@@ -69,6 +69,11 @@ impl BrokerConfig {
         Ok(Self { identity, network, quorum, storage, messages, notices, in_force, properties, machine })
     }
 
+    /// What this machine calls itself.
+    pub fn host_name(&self) -> &str {
+        &self.machine.host_name
+    }
+
     /// Every name with its value in force.
     pub fn in_force(&self) -> &[InForce] {
         &self.in_force

@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 
 use crate::config::FlushDiskType;
 use crate::digest;
+use crate::events::{follow, peers};
 use crate::metrics;
 use crate::peer::{About, PeerRequest, PeerResponse};
 use crate::server::Broker;
@@ -39,12 +41,16 @@ pub async fn serve(
     broker: Arc<Broker>,
     shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
+    let names: web::Names =
+        Arc::new(vec![broker.config.network.advertised_host.clone(), broker.config.host_name().to_owned()]);
+    let guard = middleware::from_fn_with_state(names, web::own_pages_only);
     let views = Router::new()
         .route("/leader", get(leader))
-        .route("/leader/transfer", post(transfer))
+        .route("/leader/transfer", post(transfer).layer(guard))
         .route("/status", get(status))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/events", get(events))
         .route("/metrics", get(metrics))
         .route("/debug/digest", get(debug_digest))
         .with_state(broker);
@@ -190,7 +196,10 @@ pub fn status_of(broker: &Broker) -> Value {
         "flush": flush_name(broker),
         "quorumAckAgeMs": view.quorum_ack_age_ms(),
         "voters": view.voters.iter().copied().map(node_name).collect::<Vec<_>>(),
-        "peers": view.peers.iter().map(|peer| peer_json(&view, peer)).collect::<Vec<_>>(),
+        "members": peers::rows(&view, broker.node_id(), &broker.events.peers),
+        "alarms": follow::alarms(broker, &view),
+        "disk": disk(broker),
+        "peers": view.peers.iter().map(|peer| peer_json(broker, &view, peer)).collect::<Vec<_>>(),
         "topics": tables.get("topics"),
         "groups": tables.get("groups"),
         "diskFull": broker.is_disk_full(),
@@ -213,7 +222,21 @@ fn flush_name(broker: &Broker) -> &'static str {
     }
 }
 
-fn peer_json(view: &View, peer: &PeerView) -> Value {
+/// Room on the disk of the log; `null` where the system does not say.
+fn disk(broker: &Broker) -> Value {
+    match broker.platform.disk.space(&broker.config.storage.root) {
+        Ok(space) => json!({
+            "totalBytes": space.total_bytes,
+            "availableBytes": space.available_bytes,
+            "usedPercent": 100 - (space.available_bytes * 100 / space.total_bytes.max(1)).min(100),
+        }),
+        Err(_) => Value::Null,
+    }
+}
+
+fn peer_json(broker: &Broker, view: &View, peer: &PeerView) -> Value {
+    // What it had once is not what it has: a dead peer's lag is unknown, and not 0.
+    let lag = lag_entries(broker, view, peer);
     let about: Option<About> = codec::decode(&peer.about).ok();
     json!({
         "id": node_name(peer.id),
@@ -221,9 +244,16 @@ fn peer_json(view: &View, peer: &PeerView) -> Value {
         "remoting": about.as_ref().map(|about| &about.remoting),
         "http": about.as_ref().map(|about| &about.http),
         "matchedIndex": peer.matched_index,
-        "lagEntries": peer.matched_index.map(|matched| view.last_log_index.saturating_sub(matched)),
+        "lagEntries": lag,
         "lastContactMs": peer.last_contact_ms,
+        "error": broker.events.peers.of(peer.id).map(|trouble| trouble.cause),
     })
+}
+
+/// How many entries a peer lacks; `None` where nobody can know, because it does not answer.
+pub(crate) fn lag_entries(broker: &Broker, view: &View, peer: &PeerView) -> Option<u64> {
+    let answers = broker.events.peers.of(peer.id).is_none() && peers::answers(view, peer.id) != Some(false);
+    peer.matched_index.filter(|_| answers).map(|matched| view.last_log_index.saturating_sub(matched))
 }
 
 /// Raft's role in lower case.
@@ -260,13 +290,28 @@ fn unready(view: &View) -> Option<String> {
 
 async fn readyz(State(broker): State<Arc<Broker>>) -> Response {
     let view = broker.node.view();
-    let reason = unready(&view);
+    let reason = unready(&view)
+        .or_else(|| broker.is_disk_full().then(|| "the disk is full: sends are refused".to_owned()));
     let code = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     web::json(
         code,
-        &json!({"ready": reason.is_none(), "reason": reason, "role": role_name(view.role), "term": view.term,
+        &json!({"ready": reason.is_none(), "reason": reason, "alarms": follow::alarms(&broker, &view), "role": role_name(view.role), "term": view.term,
             "leader": view.leader.map(node_name)}),
     )
+}
+
+#[derive(Deserialize)]
+struct EventsQuery {
+    /// Number of the first event that is wanted.
+    #[serde(default)]
+    since: u64,
+    limit: Option<usize>,
+}
+
+/// What happened to this node, oldest first; also before its last start, as far as its file tells.
+async fn events(State(broker): State<Arc<Broker>>, Query(query): Query<EventsQuery>) -> Response {
+    let events = broker.events.since(query.since, query.limit.unwrap_or(usize::MAX));
+    web::json(StatusCode::OK, &json!({"node": node_name(broker.node_id()), "events": events}))
 }
 
 async fn metrics(State(broker): State<Arc<Broker>>) -> Response {

@@ -10,6 +10,7 @@ mod clients;
 pub mod config;
 mod consumer_offset;
 mod digest;
+mod events;
 mod exchange;
 mod gate;
 mod handler;

@@ -1,4 +1,4 @@
-//! Hours and days as the machine's time zone has them: `deleteWhen`, and the figures of today and yesterday.
+//! Hours, days and times as the machine's time zone has them: `deleteWhen`, the figures of today and yesterday, events.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -12,6 +12,11 @@ pub fn hour(wall_ms: u64) -> u8 {
 /// The day.
 pub fn date(wall_ms: u64) -> Date {
     zoned(wall_ms, TimeZone::system()).date()
+}
+
+/// The time with its distance from UTC: `2026-11-30T23:41:05.123+08:00`.
+pub fn written(wall_ms: u64) -> String {
+    zoned(wall_ms, TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }
 
 /// A clock beyond the year 9999 stands at its end.
@@ -31,6 +36,11 @@ mod tests {
         assert_eq!((at.hour(), at.date()), (6, jiff::civil::date(2023, 11, 15)));
         assert_eq!(zoned(1_700_000_000_123, TimeZone::UTC).hour(), 22);
         assert!(hour(u64::MAX) < 24);
+        let written = written(1_700_000_000_123);
+        assert!(
+            written.contains(":20.123") && written.len() == "2023-11-15T06:13:20.123+08:00".len(),
+            "{written}"
+        );
         assert!((1969..=1970).contains(&date(0).year()));
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use raft::Role;
 
+use crate::events::{follow, peers};
 use crate::http::node_name;
 use crate::server::Broker;
 use crate::stats::name as stat;
@@ -75,11 +76,24 @@ fn raft(broker: &Broker, text: &mut Text<'_>) {
     text.gauge("rocketmq_raft_last_log_index", "Last log index.", view.last_log_index as f64);
     text.family("rocketmq_raft_peer_lag_entries", "gauge", "Entries a follower lacks, as the leader knows.");
     for peer in &view.peers {
-        if let Some(matched) = peer.matched_index {
-            let lag = view.last_log_index.saturating_sub(matched) as f64;
-            text.value("rocketmq_raft_peer_lag_entries", &[("peer", &node_name(peer.id))], lag);
+        if let Some(lag) = crate::http::lag_entries(broker, &view, peer) {
+            text.value("rocketmq_raft_peer_lag_entries", &[("peer", &node_name(peer.id))], lag as f64);
         }
     }
+    text.family("rocketmq_raft_peer_connected", "gauge", "1 if the leader hears of this peer, 0 if not.");
+    for peer in &view.peers {
+        if let Some(is_up) = peers::answers(&view, peer.id) {
+            let is_up = f64::from(u8::from(is_up));
+            text.value("rocketmq_raft_peer_connected", &[("peer", &node_name(peer.id))], is_up);
+        }
+    }
+    if let Some(ms) = view.quorum_ack_age_ms {
+        let help = "Since a majority last answered, as the leader knows.";
+        text.gauge("rocketmq_raft_quorum_ack_age_milliseconds", help, ms as f64);
+    }
+    text.gauge("rocketmq_raft_fenced", "1 if this node has no vote yet.", f64::from(u8::from(view.fenced)));
+    let alarms = follow::alarms(broker, &view).len() as f64;
+    text.gauge("rocketmq_alarms", "What is wrong just now; /status tells it in words.", alarms);
 }
 
 fn storage(broker: &Broker, text: &mut Text<'_>) {
@@ -108,6 +122,12 @@ fn storage(broker: &Broker, text: &mut Text<'_>) {
     let name = "rocketmq_storage_repaired_total";
     text.family(name, "counter", "Stretches of log mended with another node's bytes.");
     text.value(name, &[], broker.log.repaired() as f64);
+    if let Ok(space) = broker.platform.disk.space(&broker.config.storage.root) {
+        text.gauge("rocketmq_disk_available_bytes", "Room on the log's disk.", space.available_bytes as f64);
+        text.gauge("rocketmq_disk_total_bytes", "Size of the log's disk.", space.total_bytes as f64);
+    }
+    let is_full = f64::from(u8::from(broker.is_disk_full()));
+    text.gauge("rocketmq_disk_full", "1 if sends are refused for want of room.", is_full);
 }
 
 fn topics(broker: &Broker, text: &mut Text<'_>) {

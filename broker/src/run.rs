@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 use crate::apply::{BrokerApply, Signals};
 use crate::config::{BrokerConfig, FlushDiskType, LiveConfig};
 use crate::consumer_offset::OffsetBuffer;
+use crate::events::{Events, follow};
 use crate::handler::ClientDoor;
 use crate::http::{self, node_name};
 use crate::long_poll::LongPolls;
@@ -103,6 +104,8 @@ pub async fn run(
     tasks.spawn(repair::scrub(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(maintenance::create_system_tables(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(schedule::deliver(Arc::clone(&broker), stopping.clone()));
+    broker.events.booted();
+    tasks.spawn(follow::run(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(store_offsets(Arc::clone(&broker)));
     tasks.spawn(register_on_topics(Arc::clone(&broker), topics));
     let registration =
@@ -153,6 +156,7 @@ pub async fn run(
     if let Err(error) = broker.node.shutdown().await {
         error!(%error, "the log was not closed cleanly");
     }
+    broker.events.ended(fatal.as_deref().unwrap_or("stopped as it was told to"));
     info!(group = broker.name(), node = node_name(broker.node_id()), "stopped");
     fatal.map_or(Ok(()), |reason| Err(RunError::Fatal(reason)))
 }
@@ -238,6 +242,7 @@ fn start(config: BrokerConfig, platform: &Platform) -> Result<Started, RunError>
         holds,
         offsets: OffsetBuffer::default(),
         stats: Stats::default(),
+        events: Events::open(disk, Arc::clone(&platform.clock), &storage.root),
         registrar: Registrar::new(config.network.namesrv_addrs.len()),
         unique_keys: UniqueKeys::new(config.network.store_host.ip(), std::process::id(), run),
         rng: Mutex::new(platform.rng.rng("queue-choice")),

@@ -19,6 +19,7 @@ use tracing::info;
 use crate::clients::{ConnectionId, ConsumerGroups, ProducerGroups, PullOffsets};
 use crate::config::{BrokerConfig, LiveConfig};
 use crate::consumer_offset::OffsetBuffer;
+use crate::events::Events;
 use crate::http::node_name;
 use crate::long_poll::LongPolls;
 use crate::peer::About;
@@ -58,6 +59,8 @@ pub struct Broker {
     pub offsets: OffsetBuffer,
     /// Counters.
     pub stats: Stats,
+    /// What happened to this node.
+    pub(crate) events: Events,
     /// Keeps the name servers informed.
     pub registrar: Registrar,
     /// Makes unique keys for messages that come without.

@@ -147,11 +147,17 @@ mod tests {
         let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let (hanging, working) = (runtime().unwrap(), runtime().unwrap());
         let (told, hangs) = mpsc::channel();
-        let dog = Watchdog::watch(hanging.handle(), move |silent| drop(told.send(silent))).unwrap();
+        let dog = Watchdog::watch(hanging.handle(), move |silent| {
+            let _ = told.send(silent); // the test may be over
+        })
+        .unwrap();
         let (false_alarm, alarms) = mpsc::channel();
-        let other = Watchdog::watch(working.handle(), move |silent| drop(false_alarm.send(silent))).unwrap();
+        let other = Watchdog::watch(working.handle(), move |silent| {
+            let _ = false_alarm.send(silent); // the test may be over
+        })
+        .unwrap();
         let (let_go, stuck) = mpsc::channel::<()>();
-        hanging.spawn(async move { drop(stuck.recv()) });
+        hanging.spawn(async move { stuck.recv().is_ok() });
         let silent = hangs.recv_timeout(Duration::from_secs(30)).unwrap();
         assert_eq!(silent, Duration::from_secs(1));
         drop(let_go);

@@ -1,0 +1,151 @@
+//! How long the group was without a leader, told by the one that took over, split into its parts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use raft::{NodeId, Role, View};
+use serde_json::json;
+use tracing::info;
+
+use crate::http::node_name;
+use crate::server::Broker;
+use crate::stats::name as stat;
+
+/// A part that takes longer is not waited for.
+const PART_WITHIN: Duration = Duration::from_secs(30);
+/// How often is looked for the first acknowledgement.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// What was seen on the way to the lead; times are monotonic.
+#[derive(Debug, Default)]
+pub(crate) struct Way {
+    /// Who led last, and when it was last heard.
+    heard: Option<(NodeId, Duration)>,
+    /// Since when nobody leads.
+    missed: Option<Duration>,
+    elected: Option<Duration>,
+}
+
+/// The parts of a change of leader that Raft decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Who led before; `None` where this process has not seen anybody lead.
+    pub from: Option<NodeId>,
+    /// From the last word of the old leader until it was missed.
+    pub detect: Duration,
+    /// Until this node was elected.
+    pub elect: Duration,
+    /// Until it could serve.
+    pub ready: Duration,
+    /// When that was.
+    pub at: Duration,
+}
+
+impl Way {
+    /// One look at a view; the parts, when this node has just become ready.
+    pub(crate) fn look(&mut self, me: NodeId, before: &View, view: &View, now: Duration) -> Option<Taken> {
+        match view.leader {
+            Some(leader) if leader != me => {
+                let peer = view.peers.iter().find(|peer| peer.id == leader);
+                let age = Duration::from_millis(peer.and_then(|peer| peer.last_contact_ms).unwrap_or(0));
+                *self = Self { heard: Some((leader, now.saturating_sub(age))), ..Self::default() };
+            }
+            None => {
+                self.missed.get_or_insert(now);
+                self.elected = None;
+            }
+            Some(_) => {}
+        }
+        if view.role == Role::Leader && (before.role != Role::Leader || before.term != view.term) {
+            self.elected = Some(now);
+        }
+        if !view.ready || before.ready {
+            return None;
+        }
+        let elected = self.elected.unwrap_or(now);
+        let missed = self.missed.unwrap_or(elected).min(elected);
+        let heard = self.heard.map_or(missed, |(_, heard)| heard.min(missed));
+        let from = self.heard.map(|(leader, _)| leader);
+        *self = Self::default();
+        let part = Duration::saturating_sub;
+        Some(Taken {
+            from,
+            detect: part(missed, heard),
+            elect: part(elected, missed),
+            ready: part(now, elected),
+            at: now,
+        })
+    }
+}
+
+/// Waits for the parts that follow, and tells all of them.
+pub(crate) async fn tell(broker: Arc<Broker>, term: u64, taken: Taken) {
+    let puts = broker.stats.total(stat::BROKER_PUT_NUMS);
+    let registered = async {
+        broker.registrar.refresh(PART_WITHIN).await;
+        broker.monotonic()
+    };
+    let acked = async {
+        let looked = async {
+            while broker.stats.total(stat::BROKER_PUT_NUMS) == puts {
+                tokio::time::sleep(LOOK).await;
+            }
+            broker.monotonic()
+        };
+        tokio::time::timeout(PART_WITHIN, looked).await.ok()
+    };
+    let (registered, acked) = tokio::join!(registered, acked);
+    let ms = |part: Duration| part.as_millis() as u64;
+    let registered_ms = ms(registered.saturating_sub(taken.at));
+    let first_ack_ms = acked.map(|at| ms(at.saturating_sub(taken.at)));
+    let from = taken.from.map(node_name);
+    let (detect_ms, elect_ms, ready_ms) = (ms(taken.detect), ms(taken.elect), ms(taken.ready));
+    let away_ms = detect_ms + elect_ms + ready_ms;
+    info!(
+        group = broker.name(),
+        term, from, detect_ms, elect_ms, ready_ms, registered_ms, first_ack_ms, away_ms, "lead taken over"
+    );
+    let text = format!(
+        "took the lead{} in term {term}: {detect_ms} ms to miss the last leader, {elect_ms} ms to be elected, {ready_ms} ms \
+         to be ready; registered {registered_ms} ms later{}",
+        from.as_ref().map_or_else(String::new, |from| format!(" over from {from}")),
+        first_ack_ms.map_or_else(String::new, |ms| format!(", first send acknowledged after {ms} ms")),
+    );
+    let facts = json!({
+        "term": term, "from": from, "detectMs": detect_ms, "electMs": elect_ms, "readyMs": ready_ms,
+        "registeredMs": registered_ms, "firstAckMs": first_ack_ms,
+    });
+    broker.events.note("failover", text, facts);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raft::PeerView;
+
+    fn view(role: Role, leader: Option<NodeId>, ready: bool, contact: u64) -> View {
+        let peer = PeerView { id: 2, last_contact_ms: Some(contact), ..PeerView::default() };
+        View { term: 5, role, leader, ready, peers: vec![peer], ..View::default() }
+    }
+
+    #[test]
+    fn a_failover_is_split_into_its_parts() {
+        let mut way = Way::default();
+        let at = Duration::from_millis;
+        let views = [
+            (1_000, view(Role::Follower, Some(2), false, 10)),
+            (1_300, view(Role::Follower, None, false, 310)),
+            (1_310, view(Role::Candidate, None, false, 320)),
+            (1_340, view(Role::Leader, Some(1), false, 350)),
+            (1_345, view(Role::Leader, Some(1), true, 355)),
+        ];
+        let mut before = View::default();
+        let mut taken = Vec::new();
+        for (ms, view) in views {
+            taken.extend(way.look(1, &before, &view, at(ms)));
+            before = view;
+        }
+        let expected = Taken { from: Some(2), detect: at(310), elect: at(40), ready: at(5), at: at(1_345) };
+        assert_eq!(taken, [expected]);
+    }
+}

@@ -1,0 +1,286 @@
+//! Looks at the node as it changes, and tells each change once, with its cause.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use raft::{NodeId, View};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use super::failover::{self, Way};
+use super::peers::{self, Trouble};
+use crate::http::{node_name, role_name};
+use crate::server::Broker;
+
+/// How often is looked where nothing tells of a change.
+const PERIOD: Duration = Duration::from_secs(1);
+/// A leader whose majority is silent for so long, in milliseconds, has lost it.
+const QUORUM_SILENT_MS: u64 = 1_000;
+
+/// What is told: its kind, the sentence, the facts.
+type Said = (&'static str, String, Value);
+
+/// Follows the node until `shutdown`.
+pub(crate) async fn run(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>) {
+    let mut views = broker.node.views();
+    let mut period = tokio::time::interval(PERIOD);
+    period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut before = View::default();
+    let mut way = Way::default();
+    let mut standing = Standing::default();
+    loop {
+        let view = views.borrow_and_update().clone();
+        for (kind, text, facts) in changes(&before, &view) {
+            broker.events.note(kind, text, facts);
+        }
+        if let Some(taken) = way.look(broker.node_id(), &before, &view, broker.monotonic()) {
+            tokio::spawn(failover::tell(Arc::clone(&broker), view.term, taken));
+        }
+        look_at_peers(&broker, &view);
+        standing.look(&broker, &view);
+        before = view;
+        tokio::select! {
+            changed = views.changed() => if changed.is_err() { return },
+            _ = period.tick() => {}
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// What the second view has that the first had not.
+fn changes(before: &View, after: &View) -> Vec<Said> {
+    let mut said: Vec<Said> = Vec::new();
+    let mut say = |kind, text: String, facts| said.push((kind, text, facts));
+    if before.term != after.term {
+        say("term", format!("term {}", after.term), json!({"term": after.term}));
+    }
+    if before.role != after.role {
+        let role = role_name(after.role);
+        say("role", format!("is a {role} in term {}", after.term), json!({"term": after.term, "role": role}));
+    }
+    if before.leader != after.leader {
+        let leader = after.leader.map(node_name);
+        let text = match &leader {
+            Some(leader) => format!("{leader} leads in term {}", after.term),
+            None => format!("no leader is known in term {}", after.term),
+        };
+        say("leader", text, json!({"term": after.term, "leader": leader}));
+    }
+    if before.ready != after.ready {
+        let text = if after.ready {
+            "ready: serves clients as the leader"
+        } else {
+            "does not serve as the leader any more"
+        };
+        say("ready", text.to_owned(), json!({"term": after.term, "ready": after.ready}));
+    }
+    if before.fenced != after.fenced {
+        let text = if after.fenced {
+            "fenced: may have forgotten entries, has no vote before it has caught up"
+        } else {
+            "no longer fenced: has caught up and votes"
+        };
+        say("fence", text.to_owned(), json!({"fenced": after.fenced}));
+    }
+    if after.last_log_index < before.last_log_index {
+        let (from, to) = (before.last_log_index, after.last_log_index);
+        say(
+            "truncation",
+            format!("log entries {} to {from} were cut off", to + 1),
+            json!({"from": to + 1, "upto": from}),
+        );
+    }
+    if after.purged_index > before.purged_index && before.last_log_index > 0 {
+        let purged = after.purged_index;
+        say("purge", format!("log entries up to {purged} were dropped"), json!({"purgedIndex": purged}));
+    }
+    if before.voters != after.voters && !before.voters.is_empty() {
+        let voters: Vec<_> = after.voters.iter().copied().map(node_name).collect();
+        say("members", format!("the members are {}", voters.join(", ")), json!({"voters": voters}));
+    }
+    if let (None, Some(why)) = (&before.fatal, &after.fatal) {
+        say("fatal", why.clone(), json!({}));
+    }
+    said
+}
+
+/// Peers that fell silent are looked at from another task: that takes a second.
+fn look_at_peers(broker: &Arc<Broker>, view: &View) {
+    let troubles = &broker.events.peers;
+    if !view.is_leader() {
+        // The leader knows now.
+        for peer in troubles.all().into_keys() {
+            troubles.remove(peer);
+        }
+        return;
+    }
+    for peer in view.peers.iter().map(|peer| peer.id) {
+        match (peers::answers(view, peer), troubles.of(peer)) {
+            (Some(false), None) => fell_silent(broker, view, peer),
+            (Some(true), Some(trouble)) => {
+                troubles.remove(peer);
+                let down_ms = broker.now_ms().saturating_sub(trouble.since_ms);
+                let name = node_name(peer);
+                info!(group = broker.name(), peer = name, down_ms, "peer answers again");
+                let text = format!("{name} answers again, after {:.1} s", down_ms as f64 / 1_000.0);
+                broker.events.note("peer", text, json!({"peer": name, "up": true, "downMs": down_ms}));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn fell_silent(broker: &Arc<Broker>, view: &View, peer: NodeId) {
+    let Some(known) = view.peers.iter().find(|known| known.id == peer) else { return };
+    let since_ms = broker.now_ms().saturating_sub(known.last_contact_ms.unwrap_or(0));
+    // At once, so that it is looked at once.
+    broker.events.peers.put(peer, Trouble { since_ms, cause: "does not answer".to_owned() });
+    let (broker, addr) = (Arc::clone(broker), known.addr.clone());
+    tokio::spawn(async move {
+        let cause = peers::cause(&*broker.platform.net, &addr).await;
+        if broker.events.peers.of(peer).is_none() {
+            return; // it is back already
+        }
+        broker.events.peers.put(peer, Trouble { since_ms, cause: cause.clone() });
+        let name = node_name(peer);
+        warn!(group = broker.name(), peer = name, cause, "peer does not answer");
+        broker.events.note(
+            "peer",
+            format!("{name} does not answer: {cause}"),
+            json!({"peer": name, "up": false}),
+        );
+    });
+}
+
+/// What is or is not so for a while, each told when it begins and when it ends.
+#[derive(Default)]
+struct Standing {
+    disk_full: bool,
+    quorum_lost: bool,
+    members_differ: bool,
+}
+
+impl Standing {
+    fn look(&mut self, broker: &Broker, view: &View) {
+        let is_full = broker.is_disk_full();
+        if std::mem::replace(&mut self.disk_full, is_full) != is_full {
+            let text =
+                if is_full { "the disk is full: sends are refused" } else { "the disk has room again" };
+            broker.events.note("disk", text, json!({"full": is_full}));
+        }
+        let is_lost = view.is_leader() && view.quorum_ack_age_ms.is_none_or(|ms| ms > QUORUM_SILENT_MS);
+        if std::mem::replace(&mut self.quorum_lost, is_lost) != is_lost && view.is_leader() {
+            self.tell_quorum(broker, view);
+        }
+        let differ = members_differ(broker, view);
+        if std::mem::replace(&mut self.members_differ, differ.is_some()) != differ.is_some()
+            && let Some(differ) = differ
+        {
+            warn!(group = broker.name(), "{differ}");
+            broker.events.note("configuration", differ, json!({}));
+        }
+    }
+
+    fn tell_quorum(&self, broker: &Broker, view: &View) {
+        if !self.quorum_lost {
+            info!(group = broker.name(), term = view.term, "a majority answers again");
+            return broker.events.note("quorum", "a majority answers again", json!({"lost": false}));
+        }
+        let voters = view.voters.len();
+        let silent: Vec<_> = view
+            .peers
+            .iter()
+            .filter(|peer| peers::answers(view, peer.id) != Some(true))
+            .map(|peer| node_name(peer.id))
+            .collect();
+        let text =
+            format!("no majority of {voters} answers: {} silent; nothing is acknowledged", silent.join(", "));
+        error!(group = broker.name(), term = view.term, "{text}");
+        broker.events.note("quorum", text, json!({"lost": true, "silent": silent}));
+    }
+}
+
+/// Where `dLegerPeers` of this node names other nodes than the group has.
+fn members_differ(broker: &Broker, view: &View) -> Option<String> {
+    let names = |ids: &BTreeSet<NodeId>| ids.iter().copied().map(node_name).collect::<Vec<_>>().join(", ");
+    let configured: BTreeSet<_> = broker.config.quorum.members.keys().copied().collect();
+    let members: BTreeSet<_> = view.voters.iter().copied().collect();
+    (!members.is_empty() && configured != members).then(|| {
+        format!(
+            "dLegerPeers names {}, but the group's members are {}; the group's own list counts",
+            names(&configured),
+            names(&members)
+        )
+    })
+}
+
+/// What is wrong with the node or its group just now, a sentence each; for `/status`, `/readyz` and the metrics.
+pub(crate) fn alarms(broker: &Broker, view: &View) -> Vec<String> {
+    let mut alarms: Vec<String> = view.fatal.iter().cloned().collect();
+    if view.fenced {
+        alarms.push("fenced: may have forgotten entries, has no vote before it has caught up".to_owned());
+    }
+    if view.fatal.is_none() && view.leader.is_none() {
+        alarms.push(format!("no leader is known in term {}", view.term));
+    }
+    if view.is_leader() && !view.ready {
+        alarms.push("leads, but a majority has not confirmed it".to_owned());
+    }
+    for (peer, trouble) in broker.events.peers.all() {
+        alarms.push(format!("{} does not answer: {}", node_name(peer), trouble.cause));
+    }
+    if broker.is_disk_full() {
+        alarms.push("the disk is full: sends are refused".to_owned());
+    }
+    alarms.extend(members_differ(broker, view));
+    alarms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raft::Role;
+
+    #[test]
+    fn each_change_is_told_once() {
+        let first = View {
+            term: 3,
+            role: Role::Follower,
+            leader: Some(2),
+            last_log_index: 9,
+            voters: vec![1, 2],
+            ..View::default()
+        };
+        let told = |before: &View, after: &View| {
+            changes(before, after)
+                .into_iter()
+                .map(|(kind, text, _)| format!("{kind}: {text}"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(&View::default(), &first),
+            ["term: term 3", "role: is a follower in term 3", "leader: n1 leads in term 3"]
+        );
+        assert_eq!(told(&first, &first), [""; 0]);
+        let next = View {
+            leader: None,
+            fenced: true,
+            last_log_index: 7,
+            purged_index: 2,
+            voters: vec![1, 2, 3],
+            ..first.clone()
+        };
+        assert_eq!(
+            told(&first, &next),
+            [
+                "leader: no leader is known in term 3",
+                "fence: fenced: may have forgotten entries, has no vote before it has caught up",
+                "truncation: log entries 8 to 9 were cut off",
+                "purge: log entries up to 2 were dropped",
+                "members: the members are n0, n1, n2",
+            ]
+        );
+    }
+}
