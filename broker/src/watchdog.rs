@@ -40,7 +40,7 @@ impl Watchdog {
         let (node, group) = (broker.node.clone(), broker.name().to_owned());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         Self::watch(&tokio::runtime::Handle::current(), move |silent| {
-            step_down(&runtime, &node, &group, silent)
+            step_down(&runtime, &node, &group, silent);
         })
     }
 

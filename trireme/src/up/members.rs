@@ -73,8 +73,9 @@ pub(crate) fn note(disk: &dyn Disk, dir: &Path, members: u16) -> anyhow::Result<
         return Ok(());
     }
     let path = dir.join(FILE);
-    let text: String = (0..members).map(|k| format!("n{k}\n")).collect();
-    files::replace(disk, &path, &text).with_context(|| format!("cannot write {}", path.display()))
+    let names: Vec<_> = (0..members).map(|k| format!("n{k}")).collect();
+    files::replace(disk, &path, &format!("{}\n", names.join("\n")))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn noted(disk: &dyn Disk, dir: &Path) -> anyhow::Result<Option<u16>> {
