@@ -171,3 +171,18 @@ async fn random_bytes_at_both_ports_neither_stop_it_nor_stay() {
     broker.register(&peer).await;
     assert!(peer.route("T").await.is_some());
 }
+
+#[tokio::test]
+async fn metrics_tell_who_is_registered() {
+    let story = Story::start("").await;
+    let peer = story.connect().await;
+    Broker::new("c", "g", 0, "127.0.0.1:1", &[("T", 1, 1, 6), ("U", 1, 1, 6)]).register(&peer).await;
+    let metrics = story.http("/metrics").await.1;
+    for line in [
+        "rocketmq_namesrv_groups{node_type=\"nameserver\"} 1",
+        "rocketmq_namesrv_topics{node_type=\"nameserver\"} 2",
+        "rocketmq_namesrv_leader{node_type=\"nameserver\",cluster=\"c\",node_id=\"g\"} 1",
+    ] {
+        assert!(metrics.lines().any(|told| told == line), "{line} is not in\n{metrics}");
+    }
+}
