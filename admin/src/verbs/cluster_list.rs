@@ -1,10 +1,12 @@
 //! `clusterList`: every node, with its load.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use client::ClientError;
 use serde_json::{Value, json};
 
+use super::leader::http_addr;
+use super::status;
 use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::{Report, Table};
@@ -45,7 +47,13 @@ impl ClusterList {
         let wanted = |cluster: &&String| self.cluster.as_ref().is_none_or(|wanted| wanted == *cluster);
         let mut nodes = Vec::new();
         for cluster in info.cluster_addr_table.keys().filter(wanted) {
-            for (name, id, addr) in admin.nodes_of_cluster(cluster).await? {
+            let known = admin.nodes_of_cluster(cluster).await?;
+            let addrs: BTreeSet<String> = known.iter().map(|(_, _, addr)| addr.clone()).collect();
+            let http =
+                known.iter().filter_map(|(name, _, addr)| Some((http_addr(addr, "").ok()?, name.clone())));
+            let absent = status::absent(context, &http.collect::<Vec<_>>(), &addrs).await;
+            let name_of = known.first().map(|(name, _, _)| name.clone());
+            for (name, id, addr) in known {
                 // A node that does not answer is worth a row of its own.
                 let facts = admin.runtime_info_at(&addr).await;
                 let mut node = json!({"cluster": cluster, "brokerName": name, "brokerId": id, "addr": addr});
@@ -58,6 +66,10 @@ impl ClusterList {
                     node[name] = fact.clone();
                 }
                 nodes.push(node);
+            }
+            for (addr, (node, cause)) in absent {
+                let cause = if cause.is_empty() { "not registered".to_owned() } else { cause };
+                nodes.push(json!({"cluster": cluster, "brokerName": name_of, "brokerId": null, "node": node, "addr": addr, "error": cause}));
             }
         }
         let table = if self.more { totals_table(&nodes) } else { load_table(&nodes) };

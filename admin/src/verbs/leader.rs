@@ -1,6 +1,5 @@
-//! `leader`, `status` and `transferLeader`: our own nodes' HTTP views.
+//! `leader` and `transferLeader`: our own nodes' HTTP views, and where they are.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -89,73 +88,6 @@ impl Verb for Leader {
     }
 }
 
-/// Flags of `status`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Status {
-    #[command(flatten)]
-    nodes: Nodes,
-}
-
-impl Verb for Status {
-    const NAME: &'static str = "status";
-    const ABOUT: &'static str = "Role, term, log and lag of every node";
-    const EXAMPLES: &'static [&'static str] = &["", "-a 127.0.0.1:30913", "--json"];
-
-    async fn run(self, context: &Context) -> anyhow::Result<Report> {
-        let mut table = Table::new(&[
-            ("node", "Node"),
-            ("group", "Group"),
-            ("http", "HTTP"),
-            ("role", "Role"),
-            ("term", "Term"),
-            ("ready", "Ready"),
-            ("lastLogIndex", "Last log index"),
-            ("commitIndex", "Committed"),
-            ("appliedIndex", "Applied"),
-            ("lagEntries", "Lag"),
-            ("flush", "Flush"),
-            ("error", "Error"),
-        ]);
-        let nodes = ask_all(context, self.nodes.find(context).await?, "/status").await;
-        let lags =
-            lags(nodes.iter().filter_map(|(_, _, answer)| answer.as_ref().ok().map(|(_, status)| status)));
-        for (addr, group, answer) in nodes {
-            let (status, error) = match answer {
-                Ok((_, status)) => (status, Value::Null),
-                Err(error) => (Value::Null, json!(format!("{error:#}"))),
-            };
-            let group = status.get("group").cloned().unwrap_or(json!(group));
-            let lag = status["node"].as_str().and_then(|node| lags.get(node)).cloned().unwrap_or_default();
-            let fatal = if status["fatal"].is_null() { error } else { status["fatal"].clone() };
-            let fact = |name: &str| status[name].clone();
-            table.push(vec![
-                fact("node"),
-                group,
-                json!(addr),
-                fact("role"),
-                fact("term"),
-                fact("ready"),
-                fact("lastLogIndex"),
-                fact("commitIndex"),
-                fact("appliedIndex"),
-                lag,
-                fact("flush"),
-                fatal,
-            ]);
-        }
-        Ok(Report::Table(table))
-    }
-}
-
-/// Lag by node name, as the leaders tell it.
-fn lags<'a>(statuses: impl Iterator<Item = &'a Value>) -> BTreeMap<String, Value> {
-    statuses
-        .filter(|status| status["role"] == "leader")
-        .flat_map(|status| status["peers"].as_array().into_iter().flatten())
-        .filter_map(|peer| Some((peer["id"].as_str()?.to_owned(), peer["lagEntries"].clone())))
-        .collect()
-}
-
 /// Flags of `transferLeader`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TransferLeader {
@@ -194,7 +126,7 @@ impl Verb for TransferLeader {
 
 impl Nodes {
     /// HTTP addresses with the broker group as far as it is known.
-    async fn find(&self, context: &Context) -> anyhow::Result<Vec<(String, String)>> {
+    pub(super) async fn find(&self, context: &Context) -> anyhow::Result<Vec<(String, String)>> {
         if !self.http.is_empty() {
             return Ok(self.http.iter().map(|addr| (addr.clone(), String::new())).collect());
         }
@@ -220,7 +152,7 @@ impl Nodes {
 }
 
 /// Where a node's HTTP views are, from its client address and its configuration.
-fn http_addr(addr: &str, config: &str) -> anyhow::Result<String> {
+pub(super) fn http_addr(addr: &str, config: &str) -> anyhow::Result<String> {
     let (host, port) =
         addr.rsplit_once(':').with_context(|| format!("broker address {addr:?} has no port"))?;
     let set = config
@@ -238,7 +170,7 @@ fn http_addr(addr: &str, config: &str) -> anyhow::Result<String> {
 }
 
 /// Asks all nodes at once, so that one that hangs costs its own time only. Keeps their order.
-async fn ask_all(
+pub(super) async fn ask_all(
     context: &Context,
     nodes: Vec<(String, String)>,
     path: &'static str,
@@ -279,14 +211,5 @@ mod tests {
         assert_eq!(http_addr("10.0.0.1:30911", "").unwrap(), "10.0.0.1:30913");
         assert_eq!(http_addr("10.0.0.1:30911", "brokerName=x\nhttpPort=8080\n").unwrap(), "10.0.0.1:8080");
         assert!(http_addr("nowhere", "").is_err());
-    }
-
-    #[test]
-    fn lag_comes_from_the_leaders() {
-        let statuses = [
-            json!({"role": "follower", "peers": [{"id": "n1", "lagEntries": 9}]}),
-            json!({"role": "leader", "peers": [{"id": "n1", "lagEntries": 2}]}),
-        ];
-        assert_eq!(lags(statuses.iter())["n1"], json!(2));
     }
 }

@@ -25,6 +25,7 @@ mod reset_offset;
 mod send_message;
 mod send_rt;
 mod stats_all;
+mod status;
 mod sub_group;
 mod topic_list;
 mod topic_route;
@@ -68,7 +69,8 @@ verbs! {
     "Clusters and nodes": [
         cluster_list::ClusterList,
         leader::Leader,
-        leader::Status,
+        status::Status,
+        status::Health,
         leader::TransferLeader,
         ha_status::HaStatus,
         broker::BrokerStatus,
