@@ -1,5 +1,6 @@
 //! The node's numbers in Prometheus' text form, under the names that RocketMQ 5.3 emits and a few of our own.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use raft::Role;
@@ -52,6 +53,7 @@ pub fn render(broker: &Broker) -> String {
     text.value("rocketmq_log_lines_lost_total", &[], platform::Sink::stderr().lost() as f64);
     storage(broker, &mut text);
     topics(broker, &mut text);
+    groups(broker, &mut text);
     clients(broker, &mut text);
     text.out
 }
@@ -166,6 +168,68 @@ fn topics(broker: &Broker, text: &mut Text<'_>) {
         "brokerPermission: 2 write, 4 read.",
         f64::from(broker.live().identity.permission),
     );
+}
+
+/// What consumer groups got and lack. Counters are this node's; what is waiting is the leader's to say, so that a sum over
+/// the nodes counts nothing twice.
+fn groups(broker: &Broker, text: &mut Text<'_>) {
+    for (name, statistic, help) in [
+        ("rocketmq_messages_out_total", stat::GROUP_GET_NUMS, "Messages given to consumers by this node."),
+        ("rocketmq_throughput_out_total", stat::GROUP_GET_SIZE, "Bytes given to consumers by this node."),
+    ] {
+        text.family(name, "counter", help);
+        for (key, total) in broker.stats.by_key(statistic) {
+            if let Some((topic, group)) = key.split_once('@') {
+                text.value(name, &group_labels(topic, group), total as f64);
+            }
+        }
+    }
+    let (mut waiting, mut dead) = (BTreeMap::new(), BTreeMap::new());
+    if broker.is_ready() {
+        let ends: HashMap<(String, i32), i64> = broker
+            .queues
+            .list()
+            .into_iter()
+            .map(|queue| ((queue.topic, queue.queue_id as i32), queue.max.0 as i64))
+            .collect();
+        let offsets = broker.tables().offset_table();
+        for (key, queues) in &offsets {
+            let Some((topic, group)) = key.split_once('@') else { continue };
+            let lag: i64 = queues
+                .iter()
+                .filter_map(|(queue_id, offset)| {
+                    let end = ends.get(&(topic.to_owned(), *queue_id))?;
+                    let offset = broker.offsets.get(group, topic, *queue_id).unwrap_or(*offset);
+                    Some((end - offset).max(0))
+                })
+                .sum();
+            waiting.insert((topic, group), lag);
+        }
+        for ((topic, _), end) in &ends {
+            if let Some(group) = topic.strip_prefix(protocol::names::DLQ_PREFIX) {
+                *dead.entry((topic.clone(), group.to_owned())).or_insert(0) += end;
+            }
+        }
+        text.family("rocketmq_consumer_lag_messages", "gauge", "Messages that a group has not consumed yet.");
+        for ((topic, group), lag) in waiting {
+            text.value("rocketmq_consumer_lag_messages", &group_labels(topic, group), lag as f64);
+        }
+        let help = "Messages that a group has given up, since the topic of its dead letters exists.";
+        text.family("rocketmq_send_to_dlq_messages_total", "counter", help);
+        for ((topic, group), count) in &dead {
+            text.value("rocketmq_send_to_dlq_messages_total", &group_labels(topic, group), *count as f64);
+        }
+    }
+}
+
+fn group_labels<'a>(topic: &'a str, group: &'a str) -> [(&'static str, &'a str); 4] {
+    let word = |is_so: bool| if is_so { "true" } else { "false" };
+    [
+        ("consumer_group", group),
+        ("topic", topic),
+        ("is_retry", word(topic.starts_with(protocol::names::RETRY_PREFIX))),
+        ("is_system", word(protocol::names::is_system_topic(topic))),
+    ]
 }
 
 fn clients(broker: &Broker, text: &mut Text<'_>) {

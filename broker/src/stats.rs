@@ -180,6 +180,15 @@ impl Stats {
         counters.get(name)?.get(key).map(Arc::clone)
     }
 
+    /// A statistic by its keys, sorted.
+    pub fn by_key(&self, name: &str) -> Vec<(String, u64)> {
+        let counters = self.counters.read().expect("nothing panics while it holds this lock");
+        let keys = counters.get(name).into_iter().flatten();
+        let mut keys: Vec<_> = keys.map(|(key, counter)| (key.clone(), counter.total())).collect();
+        keys.sort();
+        keys
+    }
+
     /// The sum of a statistic over all its keys.
     pub fn total(&self, name: &str) -> u64 {
         let counters = self.counters.read().expect("nothing panics while it holds this lock");
@@ -255,6 +264,7 @@ mod tests {
         assert!(stats.find(name::TOPIC_PUT_NUMS, "T").is_none());
         stats.counter(name::GROUP_GET_NUMS, "T@CG").add(3);
         assert_eq!(stats.total(name::GROUP_GET_NUMS), 3);
+        assert_eq!(stats.by_key(name::GROUP_GET_NUMS), [("T@CG".to_owned(), 3)]);
         stats.forget_topic("T");
         assert!(stats.find(name::GROUP_GET_NUMS, "T@CG").is_none());
     }
