@@ -89,7 +89,7 @@ fn raft(broker: &Broker, text: &mut Text<'_>) {
             text.value("rocketmq_raft_peer_connected", &[("peer", &node_name(peer.id))], is_up);
         }
     }
-    if let Some(ms) = view.quorum_ack_age_ms {
+    if let Some(ms) = view.quorum_ack_age_ms() {
         let help = "Since a majority last answered, as the leader knows.";
         text.gauge("rocketmq_raft_quorum_ack_age_milliseconds", help, ms as f64);
     }
@@ -193,13 +193,14 @@ fn groups(broker: &Broker, text: &mut Text<'_>) {
             .map(|queue| ((queue.topic, queue.queue_id as i32), queue.max.0 as i64))
             .collect();
         let offsets = broker.tables().offset_table();
+        let term = broker.views.borrow().term;
         for (key, queues) in &offsets {
             let Some((topic, group)) = key.split_once('@') else { continue };
             let lag: i64 = queues
                 .iter()
                 .filter_map(|(queue_id, offset)| {
                     let end = ends.get(&(topic.to_owned(), *queue_id))?;
-                    let offset = broker.offsets.get(group, topic, *queue_id).unwrap_or(*offset);
+                    let offset = broker.offsets.get(term, group, topic, *queue_id).unwrap_or(*offset);
                     Some((end - offset).max(0))
                 })
                 .sum();

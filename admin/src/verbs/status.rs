@@ -183,7 +183,7 @@ fn rows(answers: Vec<Answer>) -> Vec<Row> {
         .collect();
     let mut rows: Vec<Row> = Vec::new();
     for (http, group, answer) in answers {
-        let mut row = Row { http, group, ..Row::default() };
+        let mut row = Row { group, http, ..Row::default() };
         match answer {
             Ok((_, status)) => {
                 row.node = text(&status["node"]);

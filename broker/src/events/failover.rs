@@ -42,8 +42,16 @@ pub(crate) struct Taken {
 }
 
 impl Way {
-    /// One look at a view; the parts, when this node has just become ready.
-    pub(crate) fn look(&mut self, me: NodeId, before: &View, view: &View, now: Duration) -> Option<Taken> {
+    /// One look at a view, with whether it was ready at the look before and is now; the parts, when this node has just
+    /// become ready.
+    pub(crate) fn look(
+        &mut self,
+        me: NodeId,
+        before: &View,
+        view: &View,
+        [was_ready, is_ready]: [bool; 2],
+        now: Duration,
+    ) -> Option<Taken> {
         match view.leader {
             Some(leader) if leader != me => {
                 let peer = view.peers.iter().find(|peer| peer.id == leader);
@@ -59,7 +67,7 @@ impl Way {
         if view.role == Role::Leader && (before.role != Role::Leader || before.term != view.term) {
             self.elected = Some(now);
         }
-        if !view.ready || before.ready {
+        if !is_ready || was_ready {
             return None;
         }
         let elected = self.elected.unwrap_or(now);
@@ -123,9 +131,9 @@ mod tests {
     use super::*;
     use raft::PeerView;
 
-    fn view(role: Role, leader: Option<NodeId>, ready: bool, contact: u64) -> View {
+    fn view(role: Role, leader: Option<NodeId>, contact: u64) -> View {
         let peer = PeerView { id: 2, last_contact_ms: Some(contact), ..PeerView::default() };
-        View { term: 5, role, leader, ready, peers: vec![peer], ..View::default() }
+        View { term: 5, role, leader, peers: vec![peer], ..View::default() }
     }
 
     #[test]
@@ -133,17 +141,17 @@ mod tests {
         let mut way = Way::default();
         let at = Duration::from_millis;
         let views = [
-            (1_000, view(Role::Follower, Some(2), false, 10)),
-            (1_300, view(Role::Follower, None, false, 310)),
-            (1_310, view(Role::Candidate, None, false, 320)),
-            (1_340, view(Role::Leader, Some(1), false, 350)),
-            (1_345, view(Role::Leader, Some(1), true, 355)),
+            (1_000, view(Role::Follower, Some(2), 10), false),
+            (1_300, view(Role::Follower, None, 310), false),
+            (1_310, view(Role::Candidate, None, 320), false),
+            (1_340, view(Role::Leader, Some(1), 350), false),
+            (1_345, view(Role::Leader, Some(1), 355), true),
         ];
-        let mut before = View::default();
+        let (mut before, mut was_ready) = (View::default(), false);
         let mut taken = Vec::new();
-        for (ms, view) in views {
-            taken.extend(way.look(1, &before, &view, at(ms)));
-            before = view;
+        for (ms, view, is_ready) in views {
+            taken.extend(way.look(1, &before, &view, [was_ready, is_ready], at(ms)));
+            (before, was_ready) = (view, is_ready);
         }
         let expected = Taken { from: Some(2), detect: at(310), elect: at(40), ready: at(5), at: at(1_345) };
         assert_eq!(taken, [expected]);

@@ -27,20 +27,30 @@ pub(crate) async fn run(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>
     let mut views = broker.node.views();
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut before = View::default();
+    let (mut before, mut was_ready) = (View::default(), false);
     let mut way = Way::default();
     let mut standing = Standing::default();
     loop {
         let view = views.borrow_and_update().clone();
+        let is_ready = view.is_ready();
         for (kind, text, facts) in changes(&before, &view) {
             broker.events.note(kind, text, facts);
         }
-        if let Some(taken) = way.look(broker.node_id(), &before, &view, broker.monotonic()) {
+        if was_ready != is_ready {
+            let text = if is_ready {
+                "ready: serves clients as the leader"
+            } else {
+                "does not serve as the leader any more"
+            };
+            broker.events.note("ready", text, json!({"term": view.term, "ready": is_ready}));
+        }
+        let ready = [was_ready, is_ready];
+        if let Some(taken) = way.look(broker.node_id(), &before, &view, ready, broker.monotonic()) {
             tokio::spawn(failover::tell(Arc::clone(&broker), view.term, taken));
         }
         look_at_peers(&broker, &view);
         standing.look(&broker, &view);
-        before = view;
+        (before, was_ready) = (view, is_ready);
         tokio::select! {
             changed = views.changed() => if changed.is_err() { return },
             _ = period.tick() => {}
@@ -68,14 +78,6 @@ fn changes(before: &View, after: &View) -> Vec<Said> {
         };
         say("leader", text, json!({"term": after.term, "leader": leader}));
     }
-    if before.ready != after.ready {
-        let text = if after.ready {
-            "ready: serves clients as the leader"
-        } else {
-            "does not serve as the leader any more"
-        };
-        say("ready", text.to_owned(), json!({"term": after.term, "ready": after.ready}));
-    }
     if before.fenced != after.fenced {
         let text = if after.fenced {
             "fenced: may have forgotten entries, has no vote before it has caught up"
@@ -99,6 +101,9 @@ fn changes(before: &View, after: &View) -> Vec<Said> {
     if before.voters != after.voters && !before.voters.is_empty() {
         let voters: Vec<_> = after.voters.iter().copied().map(node_name).collect();
         say("members", format!("the members are {}", voters.join(", ")), json!({"voters": voters}));
+    }
+    if let (None, Some(why)) = (&before.halted, &after.halted) {
+        say("halted", format!("applies nothing any more: {why}"), json!({}));
     }
     if let (None, Some(why)) = (&before.fatal, &after.fatal) {
         say("fatal", why.clone(), json!({}));
@@ -170,7 +175,7 @@ impl Standing {
                 if is_full { "the disk is full: sends are refused" } else { "the disk has room again" };
             broker.events.note("disk", text, json!({"full": is_full}));
         }
-        let is_lost = view.is_leader() && view.quorum_ack_age_ms.is_none_or(|ms| ms > QUORUM_SILENT_MS);
+        let is_lost = view.is_leader() && view.quorum_ack_age_ms().is_some_and(|ms| ms > QUORUM_SILENT_MS);
         if std::mem::replace(&mut self.quorum_lost, is_lost) != is_lost && view.is_leader() {
             self.tell_quorum(broker, view);
         }
@@ -225,7 +230,8 @@ pub(crate) fn alarms(broker: &Broker, view: &View) -> Vec<String> {
     if view.fatal.is_none() && view.leader.is_none() {
         alarms.push(format!("no leader is known in term {}", view.term));
     }
-    if view.is_leader() && !view.ready {
+    alarms.extend(view.halted.clone());
+    if view.is_leader() && !view.is_ready() {
         alarms.push("leads, but a majority has not confirmed it".to_owned());
     }
     for (peer, trouble) in broker.events.peers.all() {
