@@ -133,7 +133,9 @@ mod tests {
 
     fn view(role: Role, leader: Option<NodeId>, contact: u64) -> View {
         let peer = PeerView { id: 2, last_contact_ms: Some(contact), ..PeerView::default() };
-        View { term: 5, role, leader, peers: vec![peer], ..View::default() }
+        let mut view = View::default();
+        (view.term, view.role, view.leader, view.peers) = (5, role, leader, vec![peer]);
+        view
     }
 
     #[test]

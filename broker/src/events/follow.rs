@@ -237,6 +237,11 @@ pub(crate) fn alarms(broker: &Broker, view: &View) -> Vec<String> {
     for (peer, trouble) in broker.events.peers.all() {
         alarms.push(format!("{} does not answer: {}", node_name(peer), trouble.cause));
     }
+    let damaged = broker.log.damage().len();
+    if damaged > 0 {
+        alarms
+            .push(format!("{damaged} stretches of the log are damaged here and not mended yet; see damaged"));
+    }
     if broker.is_disk_full() {
         alarms.push("the disk is full: sends are refused".to_owned());
     }
@@ -251,14 +256,9 @@ mod tests {
 
     #[test]
     fn each_change_is_told_once() {
-        let first = View {
-            term: 3,
-            role: Role::Follower,
-            leader: Some(2),
-            last_log_index: 9,
-            voters: vec![1, 2],
-            ..View::default()
-        };
+        let mut first = View::default();
+        (first.term, first.role, first.leader) = (3, Role::Follower, Some(2));
+        (first.last_log_index, first.voters) = (9, vec![1, 2]);
         let told = |before: &View, after: &View| {
             changes(before, after)
                 .into_iter()
@@ -270,14 +270,9 @@ mod tests {
             ["term: term 3", "role: is a follower in term 3", "leader: n1 leads in term 3"]
         );
         assert_eq!(told(&first, &first), [""; 0]);
-        let next = View {
-            leader: None,
-            fenced: true,
-            last_log_index: 7,
-            purged_index: 2,
-            voters: vec![1, 2, 3],
-            ..first.clone()
-        };
+        let mut next = first.clone();
+        (next.leader, next.fenced, next.voters) = (None, true, vec![1, 2, 3]);
+        (next.last_log_index, next.purged_index) = (7, 2);
         assert_eq!(
             told(&first, &next),
             [

@@ -116,7 +116,9 @@ mod tests {
 
     fn view(role: Role, contact: Option<u64>) -> View {
         let peer = PeerView { id: 2, last_contact_ms: contact, ..PeerView::default() };
-        View { role, peers: vec![peer], voters: vec![1, 2], ..View::default() }
+        let mut view = View::default();
+        (view.role, view.peers, view.voters) = (role, vec![peer], vec![1, 2]);
+        view
     }
 
     #[test]

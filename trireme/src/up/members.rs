@@ -130,7 +130,9 @@ mod tests {
     impl Dir {
         fn holding(nodes: &[u16]) -> Self {
             let dir = Self(tempfile::tempdir().unwrap());
-            nodes.iter().for_each(|k| OsDisk.create_dir_all(&store_of(dir.0.path(), *k)).unwrap());
+            for k in nodes {
+                OsDisk.create_dir_all(&store_of(dir.0.path(), *k)).unwrap();
+            }
             dir
         }
 
