@@ -290,6 +290,7 @@ fn node_config(config: &BrokerConfig) -> NodeConfig {
         election_timeout_ms_max: quorum.election_timeout_ms_max,
     };
     node.about = about.to_bytes();
+    node.peer_secret.clone_from(&quorum.peer_secret);
     // One message may fill a segment, but for the head of its entry.
     node.entry_bytes_max = node.entry_bytes_max.min(storage.segment_bytes as usize - SEGMENT_REST_BYTES);
     node

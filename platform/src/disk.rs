@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -92,6 +92,15 @@ pub trait DiskFile: Send + Sync {
     fn as_file(&self) -> Option<&File>;
 }
 
+/// What tells a file from its copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileBirth {
+    /// Its number on the file system.
+    pub inode: u64,
+    /// When it was made, nanoseconds since 1970; no copy takes this along.
+    pub made_ns: u128,
+}
+
 /// Where files live.
 pub trait Disk: Send + Sync + 'static {
     /// Opens a file.
@@ -150,6 +159,13 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// As the system says.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>>;
+
+    /// Which file this is: changes when it is copied or put back from a backup, and stays when it is written or
+    /// renamed. `None` where the system cannot tell.
+    fn birth(&self, path: &Path) -> Option<FileBirth> {
+        let _ = path;
+        None
+    }
 
     /// Changes at every boot of the machine: what the page cache held may be gone when it differs.
     fn boot_id(&self) -> String;
@@ -225,6 +241,12 @@ impl Disk for OsDisk {
             Err(Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn birth(&self, path: &Path) -> Option<FileBirth> {
+        let metadata = fs::metadata(path).ok()?;
+        let made = metadata.created().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(FileBirth { inode: metadata.ino(), made_ns: made.as_nanos() })
     }
 
     fn boot_id(&self) -> String {
@@ -330,6 +352,20 @@ mod tests {
         let mut read = vec![0; 9_000];
         file.read_exact_at(&mut read, 5).unwrap();
         assert_eq!(read, bytes.concat());
+    }
+
+    #[test]
+    fn a_copy_has_another_birth_and_a_write_or_a_new_name_has_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, moved, copy) = (dir.path().join("f"), dir.path().join("g"), dir.path().join("h"));
+        let file = OsDisk.open(&path, OpenMode::CreateNew).unwrap();
+        let Some(birth) = OsDisk.birth(&path) else { return }; // a file system that cannot tell
+        file.write_all_at(&[IoSlice::new(b"written")], 0).unwrap();
+        OsDisk.rename(&path, &moved).unwrap();
+        assert_eq!(OsDisk.birth(&moved), Some(birth));
+        OsDisk.open(&copy, OpenMode::CreateNew).unwrap();
+        OsDisk.rename(&copy, &moved).unwrap();
+        assert_ne!(OsDisk.birth(&moved), Some(birth));
     }
 
     #[test]

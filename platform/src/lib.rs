@@ -13,7 +13,7 @@ mod sink;
 use std::sync::Arc;
 
 pub use clock::{Clock, ManualClock, OsClock};
-pub use disk::{Disk, DiskFile, DiskLock, OpenMode, OsDisk, Space};
+pub use disk::{Disk, DiskFile, DiskLock, FileBirth, OpenMode, OsDisk, Space};
 pub use net::{Connection, Listener, Net, TokioNet};
 pub use ports::{BLOCK_PORTS, PortBlock};
 pub use rng::{OsRng, RngSource, SeededRng};

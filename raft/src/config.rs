@@ -26,6 +26,30 @@ impl Default for Timing {
     }
 }
 
+/// What only the members of a group know. Never shown, not even in debug output.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PeerSecret(String);
+
+impl PeerSecret {
+    /// Shortest secret: 16 random characters cannot be guessed over a network.
+    pub const CHARS_MIN: usize = 16;
+
+    /// Takes a secret.
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl std::fmt::Debug for PeerSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PeerSecret")
+    }
+}
+
 /// Everything a node needs to know before it starts.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
@@ -49,6 +73,8 @@ pub struct NodeConfig {
     pub about: Bytes,
     /// Largest payload of one entry in bytes: a bigger proposal is refused.
     pub entry_bytes_max: usize,
+    /// Peers prove that they know it before anything is said. `None`: whoever reaches the port is believed.
+    pub peer_secret: Option<PeerSecret>,
     /// Whether an empty node forms the group of `members`. `false` for a node that waits to be added.
     pub bootstrap: bool,
 }
@@ -73,6 +99,7 @@ impl NodeConfig {
             timing: Timing::default(),
             about: Bytes::new(),
             entry_bytes_max: 16 << 20,
+            peer_secret: None,
             bootstrap: true,
         }
     }
@@ -111,6 +138,14 @@ pub enum ConfigError {
         /// How many there may be.
         limit: usize,
     },
+    /// A secret that can be guessed.
+    #[error("peer secret of {chars} characters is shorter than {min} characters")]
+    PeerSecret {
+        /// How many it has.
+        chars: usize,
+        /// How many it needs.
+        min: usize,
+    },
     /// An entry of the largest size does not fit into a segment.
     #[error("entry limit of {entry_bytes_max} bytes does not fit into a segment of {segment_bytes} bytes")]
     EntryBytes {
@@ -134,6 +169,11 @@ pub(crate) fn check(config: &NodeConfig) -> Result<(), ConfigError> {
     if config.bootstrap && !config.members.contains_key(&config.node_id) {
         let members = config.members.keys().copied().collect();
         return Err(ConfigError::NotAMember { node_id: config.node_id, members });
+    }
+    if let Some(chars) = config.peer_secret.as_ref().map(|secret| secret.0.chars().count())
+        && chars < PeerSecret::CHARS_MIN
+    {
+        return Err(ConfigError::PeerSecret { chars, min: PeerSecret::CHARS_MIN });
     }
     if config.about.len() > ABOUT_BYTES_MAX {
         return Err(ConfigError::About { bytes: config.about.len(), limit: ABOUT_BYTES_MAX });
@@ -211,6 +251,9 @@ mod tests {
         assert_eq!(check(&NodeConfig { node_id: 2, bootstrap: false, ..config() }), Ok(()));
         let about = vec![0; ABOUT_BYTES_MAX + 1].into();
         assert!(matches!(check(&NodeConfig { about, ..config() }), Err(ConfigError::About { .. })));
+        let short = NodeConfig { peer_secret: Some(PeerSecret::new("oars")), ..config() };
+        assert_eq!(check(&short), Err(ConfigError::PeerSecret { chars: 4, min: 16 }));
+        assert_eq!(format!("{:?}", short.peer_secret), "Some(PeerSecret)");
         let small = NodeConfig { segment_bytes: 1 << 20, ..config() };
         assert!(matches!(check(&small), Err(ConfigError::EntryBytes { .. })));
     }

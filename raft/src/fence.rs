@@ -1,5 +1,5 @@
-//! The fence of a node that may have forgotten what it once acknowledged: it was in async mode when its
-//! machine lost power, its log ends before something it knew, or its directory is a new one.
+//! The fence of a node that may have forgotten what it once promised: its directory is new, its disk was put back to an
+//! older state, its log ends before something it knew, or it was in async mode when its machine lost power.
 //!
 //! Without the fence, such a node and one lagging follower could elect a leader that misses acknowledged
 //! entries. So a fenced node starts no election and grants no vote until one of these holds:
@@ -10,39 +10,26 @@
 //!    campaign if it has that entry itself. This is for the day on which all nodes are fenced, and the
 //!    first election needs all of them; the very first start of a group is such a day.
 //!
-//! A node with a new directory has forgotten its votes too. Another leader than the one it follows may have
+//! A node that is not [`Standing::Whole`] has forgotten its votes too. Another leader than the one it follows may have
 //! been elected with one of them, and may have committed entries that only the two of them had. So it is not
 //! let out by 1 before 2 holds as well, and it forms no group before it knows that there is none. Nor does it
 //! *acknowledge* an entry before 2 holds, and then none of a term below the highest it heard of
 //! ([`Network::may_acknowledge`]): a deposed leader and it would be a majority. `tests/it/model.rs` searches these
 //! rules in full, and shows what goes wrong without each of them.
+//!
+//! A group is founded by one member only, once all of them are there and empty, or once a majority is and the operator
+//! has said so. The others learn its id from whoever has it. The decisions are here, what follows from them is in
+//! [`crate::keeper`].
+//!
+//! [`Standing::Whole`]: crate::identity::Standing::Whole
+//! [`Network::may_acknowledge`]: crate::network::Network::may_acknowledge
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::future::join_all;
-use openraft::RaftMetrics;
-use openraft::async_runtime::watch::WatchReceiver;
 use store::LogPoint;
-use tokio::sync::oneshot;
-use tokio::time::sleep;
-use tracing::{error, info, warn};
 
 use crate::NodeId;
-use crate::files::Files;
-use crate::network::Network;
-use crate::state_machine::RaftHandle;
-use crate::types::{LogId, Types};
-
-/// Between two looks at the leader and two rounds of questions.
-const ROUND: Duration = Duration::from_millis(100);
-/// How long a member may take to answer; it may have to be connected to first.
-const ANSWER: Duration = Duration::from_secs(1);
-/// So many rounds the very first start waits for members that are late.
-const PATIENCE_ROUNDS: u32 = 20;
-/// Who is still missing is told every so many rounds.
-const ROUNDS_A_REMINDER: u32 = 25;
+use crate::identity::{GroupId, Memory, founder};
 
 /// Who may be voted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +48,19 @@ pub(crate) struct Heard {
     pub(crate) last: Option<LogPoint>,
     pub(crate) term: u64,
     pub(crate) is_newborn: bool,
+    /// The group it belongs to, if it knows of one.
+    pub(crate) group_id: Option<GroupId>,
+    /// Its operator has said that members which are not there may be left out.
+    pub(crate) is_forced: bool,
+    /// What it remembers of the node that asks.
+    pub(crate) remembers: Memory,
+}
+
+impl Heard {
+    /// Whether it never belonged to a group, or to one that has nothing in it but its membership.
+    fn is_new(&self) -> bool {
+        self.is_newborn && self.last.is_none_or(|last| last.log_index == 0)
+    }
 }
 
 impl Fence {
@@ -74,137 +74,102 @@ impl Fence {
     }
 }
 
-/// Once every other voter has told its last entry and its term: who may be voted for then.
-fn after_hearing(voters: &BTreeSet<NodeId>, this: NodeId, heard: &BTreeMap<NodeId, Heard>) -> Option<Fence> {
-    let others = voters.iter().filter(|id| **id != this);
-    let heard_all = !voters.is_empty() && others.clone().all(|id| heard.contains_key(id));
-    heard_all.then(|| {
-        let none = Fence::Above { last: None, term: 0 };
-        others.map(|id| heard[id]).fold(none, |fence, heard| match fence {
-            Fence::Above { last, term } => {
-                Fence::Above { last: last.max(heard.last), term: term.max(heard.term) }
-            }
-            Fence::Open | Fence::Closed => fence,
-        })
-    })
+/// What a closed fence is judged from.
+pub(crate) struct Inquiry<'a> {
+    /// This node.
+    pub(crate) this: NodeId,
+    /// The group it belongs to, if it knows of one.
+    pub(crate) group_id: Option<GroupId>,
+    /// Its directory is new and empty, and it is one of those who form the group.
+    pub(crate) may_form: bool,
+    /// The operator has said that members which are not there may be left out.
+    pub(crate) is_forced: bool,
+    pub(crate) voters: &'a BTreeSet<NodeId>,
+    pub(crate) heard: &'a BTreeMap<NodeId, Heard>,
 }
 
-/// At the very first start some members may be late, or wrongly configured. Once a majority is there, all of
-/// them new, they need not wait for the rest: a member that holds anything would have to be the only one ever
-/// to have done so.
-fn after_patience(voters: &BTreeSet<NodeId>, this: NodeId, heard: &BTreeMap<NodeId, Heard>) -> Option<Fence> {
-    let are_new =
-        heard.values().all(|heard| heard.is_newborn && heard.last.is_none_or(|last| last.log_index == 0));
-    let is_majority = (heard.len() + 1) * 2 > voters.len();
-    let there = heard.keys().copied().chain([this]).collect();
-    (are_new && is_majority).then(|| after_hearing(&there, this, heard)).flatten()
+/// What follows from what was heard so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Conclusion {
+    /// Nothing yet: these members were not heard.
+    Missing(Vec<NodeId>),
+    /// Nothing yet: there is no group, and it is for this member to found it.
+    AwaitFounder(NodeId),
+    /// Members belong to different groups: one of the addresses, or of the disks, is of another cluster.
+    Strangers(BTreeSet<GroupId>),
+    /// There is no group, and it is for this node to found it.
+    Found(Fence),
+    /// It belongs to this group.
+    Join(GroupId, Fence),
 }
 
-/// Whether nothing but the group's first membership was ever written anywhere.
-fn is_no_group_yet(fence: Fence) -> bool {
-    matches!(fence, Fence::Above { last, .. } if last.is_none_or(|last| last.log_index == 0))
-}
-
-/// Whether this node has everything that a leader of its term has committed; that leader may be itself.
-fn has_caught_up(metrics: &RaftMetrics<Types>) -> bool {
-    let is_led = metrics.current_leader.is_some() && metrics.vote.committed;
-    let of_this_term = |id: &LogId| id.leader_id.term == metrics.current_term;
-    is_led
-        && metrics.cluster_committed.as_ref().is_some_and(of_this_term)
-        && metrics.local_committed >= metrics.cluster_committed
-}
-
-/// Watches over a closed fence until it is lifted.
-pub(crate) async fn keep(
-    network: Arc<Network>,
-    files: Arc<Files>,
-    raft: RaftHandle,
-    members: BTreeSet<NodeId>,
-    mut may_form: bool,
-) {
-    let mut heard = BTreeMap::new();
-    let mut rounds = 0_u32;
-    let this = *raft.node_id();
-    let is_newborn = files.is_newborn();
-    loop {
-        let metrics = raft.metrics().borrow_watched().clone();
-        let may_leave = !is_newborn || matches!(network.fence(), Fence::Above { .. });
-        if may_leave && has_caught_up(&metrics) {
-            match lift(&files).await {
-                Ok(()) => {
-                    network.set_fence(Fence::Open);
-                    network.set_newborn(false);
-                    raft.runtime_config().elect(true);
-                    info!(node = this, term = metrics.current_term, "fence lifted: caught up with a leader");
-                    return;
-                }
-                Err(error) => return error!(node = this, %error, "cannot lift the fence"),
-            }
+/// What follows from what was heard so far.
+pub(crate) fn conclude(inquiry: &Inquiry<'_>) -> Conclusion {
+    let Inquiry { this, voters, heard, .. } = *inquiry;
+    let others = || voters.iter().copied().filter(|id| *id != this);
+    let missing: Vec<_> = others().filter(|id| !heard.contains_key(id)).collect();
+    if voters.is_empty() || (!missing.is_empty() && !may_leave_out(inquiry)) {
+        return Conclusion::Missing(missing);
+    }
+    let told = || others().filter_map(|id| heard.get(&id));
+    let groups: BTreeSet<_> = told().filter_map(|heard| heard.group_id).chain(inquiry.group_id).collect();
+    if groups.len() > 1 {
+        return Conclusion::Strangers(groups);
+    }
+    let none = (None, 0);
+    let (last, term) = told().fold(none, |(last, term), heard| (heard.last.max(last), heard.term.max(term)));
+    let fence = Fence::Above { last, term };
+    match (groups.first(), founder(voters.iter().copied())) {
+        (Some(group), _) => Conclusion::Join(*group, fence),
+        (None, founder) if inquiry.may_form && (inquiry.is_forced || founder == Some(this)) => {
+            Conclusion::Found(fence)
         }
-        let voters: BTreeSet<NodeId> = metrics.membership_config.voter_ids().collect();
-        let voters = if voters.is_empty() { members.clone() } else { voters };
-        // Once is enough: what this node promised before, it promised before the others answered. Later terms
-        // are none of its old votes, and a bound that rose with them would refuse every candidate.
-        if network.fence() == Fence::Closed {
-            let silent = voters.iter().filter(|id| **id != this && !heard.contains_key(*id));
-            let asked = silent.map(|id| async { (*id, network.ask_last(*id, ANSWER).await) });
-            for (id, told) in join_all(asked).await {
-                if let Ok(told) = told {
-                    heard.insert(id, told);
-                }
-            }
-        }
-        let fence = after_hearing(&voters, this, &heard).or_else(|| {
-            let is_late = may_form && rounds >= PATIENCE_ROUNDS;
-            is_late.then(|| after_patience(&voters, this, &heard)).flatten()
-        });
-        if let Some(fence) = fence
-            && network.fence() == Fence::Closed
-        {
-            network.set_fence(fence);
-            if may_form && is_no_group_yet(fence) {
-                may_form = false;
-                // The same members on every node, and only where nothing was ever written: then any number
-                // of nodes may do it.
-                if let Err(error) = raft.initialize(voters.clone()).await {
-                    error!(node = this, %error, "cannot form the group");
-                }
-            }
-            let may_campaign = fence.admits(u64::MAX, files.reader().last());
-            raft.runtime_config().elect(may_campaign);
-            info!(node = this, ?fence, may_campaign, "heard of every other voter");
-        }
-        if network.fence() == Fence::Closed && rounds.is_multiple_of(ROUNDS_A_REMINDER) && rounds > 0 {
-            let missing: Vec<_> =
-                voters.iter().filter(|id| **id != this && !heard.contains_key(id)).collect();
-            warn!(node = this, ?missing, "cannot vote before these members were heard of once: start them");
-        }
-        rounds = rounds.wrapping_add(1);
-        sleep(ROUND).await;
+        (None, founder) => Conclusion::AwaitFounder(founder.unwrap_or(this)),
     }
 }
 
-/// Takes down the mark on disk, after everything taken in is there too.
-async fn lift(files: &Files) -> std::io::Result<()> {
-    let (done, flushed) = oneshot::channel();
-    files.with_log(|log| {
-        log.flush_barrier(Box::new(move |outcome| {
-            let _ = done.send(outcome); // the receiver waits below
-        }));
-        Ok(())
-    })?;
-    flushed.await.map_err(|_| std::io::Error::other("the log's flusher is gone"))??;
-    files.set_grown()?;
-    files.with_log(store::CommitLog::fence_lifted)
+/// The operator's word stands for members that are not there, where a majority is, and none of it holds anything: what
+/// the others hold was never acknowledged by a majority that this one would contradict, unless disks were lost.
+fn may_leave_out(inquiry: &Inquiry<'_>) -> bool {
+    let Inquiry { voters, heard, .. } = *inquiry;
+    let is_forced = inquiry.is_forced || heard.values().any(|heard| heard.is_forced);
+    let is_majority = (heard.len() + 1) * 2 > voters.len();
+    is_forced && is_majority && heard.values().all(Heard::is_new)
+}
+
+/// The generation of a directory that has none: above all that its peers remember of this node.
+pub(crate) fn next_generation(heard: &BTreeMap<NodeId, Heard>) -> u64 {
+    heard.values().map(|heard| heard.remembers.incarnation.generation).max().unwrap_or(0) + 1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Incarnation;
 
     #[expect(clippy::unnecessary_wraps, reason = "every use wants an option")]
     fn point(term: u64, log_index: u64) -> Option<LogPoint> {
         Some(LogPoint { term, log_index })
+    }
+
+    fn new() -> Heard {
+        Heard {
+            last: None,
+            term: 0,
+            is_newborn: true,
+            group_id: None,
+            is_forced: false,
+            remembers: Memory::default(),
+        }
+    }
+
+    fn member(last: Option<LogPoint>, term: u64) -> Heard {
+        Heard { last, term, is_newborn: false, group_id: Some(GroupId(7)), ..new() }
+    }
+
+    fn judge(this: NodeId, may_form: bool, is_forced: bool, heard: &[(NodeId, Heard)]) -> Conclusion {
+        let (voters, heard) = (BTreeSet::from([1, 2, 3]), heard.iter().copied().collect());
+        conclude(&Inquiry { this, group_id: None, may_form, is_forced, voters: &voters, heard: &heard })
     }
 
     #[test]
@@ -219,21 +184,56 @@ mod tests {
 
     #[test]
     fn nothing_follows_before_every_other_voter_was_heard() {
-        let voters = BTreeSet::from([1, 2, 3]);
-        let mut heard = BTreeMap::from([(2, Heard { last: point(1, 5), term: 4, is_newborn: false })]);
-        assert_eq!(after_hearing(&voters, 1, &heard), None);
-        heard.insert(3, Heard { last: point(2, 1), term: 2, is_newborn: false });
+        let one = (2, member(point(1, 5), 4));
+        assert_eq!(judge(1, true, false, &[one]), Conclusion::Missing(vec![3]));
         let fence = Fence::Above { last: point(2, 1), term: 4 };
-        assert_eq!(after_hearing(&voters, 1, &heard), Some(fence));
-        let nobody = Fence::Above { last: None, term: 0 };
-        assert_eq!(after_hearing(&BTreeSet::from([1]), 1, &BTreeMap::new()), Some(nobody));
-        assert_eq!(after_hearing(&BTreeSet::new(), 1, &heard), None);
-        assert!(is_no_group_yet(nobody) && !is_no_group_yet(fence) && !is_no_group_yet(Fence::Closed));
-        let new = |last| Heard { last, term: 0, is_newborn: true };
-        assert!(after_patience(&voters, 1, &BTreeMap::from([(2, new(None))])).is_some());
-        assert!(after_patience(&voters, 1, &BTreeMap::from([(2, new(point(1, 5)))])).is_none());
-        assert!(after_patience(&voters, 1, &BTreeMap::new()).is_none(), "alone it is no majority");
-        assert!(after_patience(&voters, 1, &heard).is_none(), "the others are not new");
-        assert!(is_no_group_yet(Fence::Above { last: point(0, 0), term: 1 }));
+        let both = [one, (3, member(point(2, 1), 2))];
+        assert_eq!(judge(1, true, false, &both), Conclusion::Join(GroupId(7), fence));
+        assert_eq!(judge(1, true, true, &[one]), Conclusion::Missing(vec![3]), "it holds something");
+        let (voters, heard) = (BTreeSet::new(), BTreeMap::new());
+        let inquiry = Inquiry {
+            this: 1,
+            group_id: None,
+            may_form: true,
+            is_forced: true,
+            voters: &voters,
+            heard: &heard,
+        };
+        assert_eq!(conclude(&inquiry), Conclusion::Missing(vec![]));
+    }
+
+    /// S6: who founds a group, and when.
+    #[test]
+    fn a_group_is_founded_by_one_member_once_all_are_there_and_empty_or_the_operator_says_so() {
+        let nothing = Fence::Above { last: None, term: 0 };
+        assert_eq!(judge(1, true, false, &[(2, new())]), Conclusion::Missing(vec![3]));
+        assert_eq!(judge(1, true, false, &[(2, new()), (3, new())]), Conclusion::Found(nothing));
+        assert_eq!(judge(2, true, false, &[(1, new()), (3, new())]), Conclusion::AwaitFounder(1));
+        assert_eq!(judge(1, false, false, &[(2, new()), (3, new())]), Conclusion::AwaitFounder(1));
+        let founded = Heard { group_id: Some(GroupId(7)), last: point(0, 0), ..new() };
+        let joined = Conclusion::Join(GroupId(7), Fence::Above { last: point(0, 0), term: 0 });
+        assert_eq!(judge(2, true, false, &[(1, founded), (3, new())]), joined);
+        // By force, on any of them, and the others follow it.
+        assert_eq!(judge(3, true, true, &[(2, new())]), Conclusion::Found(nothing));
+        assert_eq!(judge(3, true, true, &[]), Conclusion::Missing(vec![1, 2]), "alone it is no majority");
+        assert_eq!(judge(2, true, false, &[(3, Heard { is_forced: true, ..founded })]), joined);
+        assert_eq!(judge(2, true, false, &[(3, founded)]), Conclusion::Missing(vec![1]));
+    }
+
+    /// S6: a node of another cluster.
+    #[test]
+    fn members_of_two_groups_are_told_apart() {
+        let other = Heard { group_id: Some(GroupId(8)), ..member(point(3, 9), 3) };
+        let ids = BTreeSet::from([GroupId(7), GroupId(8)]);
+        let both = [(2, member(point(1, 5), 4)), (3, other)];
+        assert_eq!(judge(1, true, false, &both), Conclusion::Strangers(ids));
+    }
+
+    #[test]
+    fn a_new_directory_takes_the_generation_above_all_that_are_remembered() {
+        assert_eq!(next_generation(&BTreeMap::from([(2, new())])), 1);
+        let remembers =
+            Memory { incarnation: Incarnation { generation: 4, starts: 9, directory: 1 }, holds: None };
+        assert_eq!(next_generation(&BTreeMap::from([(2, new()), (3, Heard { remembers, ..new() })])), 5);
     }
 }

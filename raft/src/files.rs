@@ -1,16 +1,19 @@
-//! What lies on a node's disk, opened together: the log, the checkpoints, and three slots beside them.
+//! What lies on a node's disk, opened together: the log, the checkpoints, and four slots beside them.
 //!
 //! ```text
 //! <dir>/commitlog/     the log's own            <dir>/raft/identity   whose directory this is
 //! <dir>/checkpoints/   states after an entry    <dir>/raft/vote       term, node, committed
 //!                                               <dir>/raft/snapshot   checkpoint that is the snapshot
+//!                                               <dir>/raft/peers      what is remembered of the peers
 //! ```
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use platform::Platform;
+use rand::Rng;
 use serde::{Deserialize, Serialize};
 use store::codec::{self, Record};
 use store::slot::{ATOMIC_BYTES_MAX, VALUE_BYTES_MAX};
@@ -22,6 +25,7 @@ use store::{
 use crate::NodeId;
 use crate::config::NodeConfig;
 use crate::error::StartError;
+use crate::identity::{GroupId, Incarnation, Memory, Said, Standing};
 use crate::types::Vote;
 
 /// The log and its neighbours, shared between openraft's log store and the state machine. Both run on
@@ -34,6 +38,9 @@ pub(crate) struct Files {
     vote: Mutex<Slot<VoteOnDisk>>,
     snapshot: Mutex<Slot<SnapshotAt>>,
     identity: Mutex<Slot<Identity>>,
+    memories: Mutex<Slot<Memories>>,
+    /// Tells a file from its copy.
+    birth: Option<(u64, u128)>,
     /// A checkpoint that came from a leader and that the log does not follow yet.
     installed: Mutex<Option<Checkpoint>>,
 }
@@ -63,14 +70,64 @@ impl Record for SnapshotAt {
 struct Identity {
     group: String,
     node: NodeId,
-    /// Made here, and not yet known to hold all that a node of this name may have promised before: the disk
-    /// may be a new one under an old node.
-    is_newborn: bool,
+    /// `None` before it is founded or joined.
+    group_id: Option<GroupId>,
+    incarnation: Incarnation,
+    standing: Standing,
+    /// Inode and time of making of this very file, if the system can tell: a copy has others.
+    birth: Option<(u64, u128)>,
 }
 
 impl Record for Identity {
     const KIND: u16 = 0x0201;
     const NAME: &'static str = "identity";
+    const BYTES_MAX: usize = VALUE_BYTES_MAX;
+}
+
+impl Identity {
+    /// Of a directory that is used for the first time.
+    fn new(config: &NodeConfig, platform: &Platform, birth: Option<(u64, u128)>) -> Self {
+        let directory = platform.rng.rng("directory").random();
+        // Alone, or to be added by a leader, it has promised nothing to anybody.
+        let is_newborn = config.bootstrap && config.members.len() > 1;
+        let (standing, generation) = if is_newborn { (Standing::Newborn, 0) } else { (Standing::Whole, 1) };
+        let incarnation = Incarnation { generation, starts: 0, directory };
+        Self {
+            group: config.group.clone(),
+            node: config.node_id,
+            group_id: None,
+            incarnation,
+            standing,
+            birth,
+        }
+    }
+
+    /// It is used once more. Nobody else would know better of a node without peers.
+    fn started(mut self, config: &NodeConfig, birth: Option<(u64, u128)>, has_lost_the_vote: bool) -> Self {
+        self.incarnation.starts += 1;
+        let is_copy = self.birth.is_some() && birth.is_some() && self.birth != birth;
+        if (is_copy || has_lost_the_vote) && config.members.len() > 1 {
+            self.step_back();
+        }
+        self
+    }
+
+    /// A newborn has nothing to step back from. Anybody else needs a new place among the members.
+    fn step_back(&mut self) {
+        if self.standing != Standing::Newborn {
+            self.standing = Standing::SteppedBack;
+        }
+        self.incarnation.generation = 0;
+    }
+}
+
+/// What is remembered of the peers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Memories(BTreeMap<NodeId, Memory>);
+
+impl Record for Memories {
+    const KIND: u16 = 0x020a;
+    const NAME: &'static str = "peers";
     const BYTES_MAX: usize = VALUE_BYTES_MAX;
 }
 
@@ -93,7 +150,12 @@ impl<T: Record> Slot<T> {
 
     /// On disk on return.
     fn write(&mut self, value: T) -> io::Result<()> {
-        self.file.write(&codec::encode(&value)?, true)?;
+        self.put(value, true)
+    }
+
+    /// On disk on return if `sync`; else it survives the process, but not the machine.
+    fn put(&mut self, value: T, sync: bool) -> io::Result<()> {
+        self.file.write(&codec::encode(&value)?, sync)?;
         self.value = Some(value);
         Ok(())
     }
@@ -117,7 +179,9 @@ impl Files {
         platform.disk.create_dir_all(&raft_dir).map_err(trouble(&raft_dir))?;
         let vote_path = raft_dir.join("vote");
         let vote_existed = platform.disk.exists(&vote_path);
-        let mut identity: Slot<Identity> = Slot::open(platform, &raft_dir.join("identity"))?;
+        let identity_path = raft_dir.join("identity");
+        let mut identity: Slot<Identity> = Slot::open(platform, &identity_path)?;
+        let birth = platform.disk.birth(&identity_path).map(|birth| (birth.inode, birth.made_ns));
         match &identity.value {
             Some(found) if found.group != config.group || found.node != config.node_id => {
                 return Err(StartError::Identity {
@@ -151,17 +215,10 @@ impl Files {
             log.raise_fence().map_err(trouble(&raft_dir))?;
             recovery.maybe_forgot = true;
         }
-        if has_lost_the_vote && let Some(owner) = identity.value.clone() {
-            // It may have voted in a later term than the one it knows: as little is known of it as of a new directory.
-            let is_newborn = config.members.len() > 1;
-            identity.write(Identity { is_newborn, ..owner }).map_err(trouble(&raft_dir))?;
-        }
-        if identity.value.is_none() {
-            // Alone, or to be added by a leader, it has promised nothing to anybody.
-            let is_newborn = config.bootstrap && config.members.len() > 1;
-            let owner = Identity { group: config.group.clone(), node: config.node_id, is_newborn };
-            identity.write(owner).map_err(trouble(&raft_dir))?;
-        }
+        let owner = identity.value.take().unwrap_or_else(|| Identity::new(config, platform, birth));
+        // Without its newest vote it may have voted in a later term than the one it knows.
+        identity.write(owner.started(config, birth, has_lost_the_vote)).map_err(trouble(&raft_dir))?;
+        let memories = Slot::open(platform, &raft_dir.join("peers"))?;
         let files = Self {
             reader: log.reader(),
             log: Mutex::new(Some(log)),
@@ -170,6 +227,8 @@ impl Files {
             vote: Mutex::new(vote),
             snapshot: Mutex::new(snapshot),
             identity: Mutex::new(identity),
+            memories: Mutex::new(memories),
+            birth,
             installed: Mutex::new(None),
         };
         Ok((Arc::new(files), recovery))
@@ -204,18 +263,84 @@ impl Files {
         lock(&self.checkpoints)
     }
 
-    /// Whether this directory was empty at its first start and has not caught up with the group since.
-    pub(crate) fn is_newborn(&self) -> bool {
-        lock(&self.identity).value.as_ref().is_some_and(|identity| identity.is_newborn)
+    /// What this directory may be trusted with.
+    pub(crate) fn standing(&self) -> Standing {
+        self.of_identity(|identity| identity.standing)
+    }
+
+    /// The group it belongs to, if it knows of one.
+    pub(crate) fn group_id(&self) -> Option<GroupId> {
+        self.of_identity(|identity| identity.group_id)
+    }
+
+    /// Which life of which directory this is.
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        self.of_identity(|identity| identity.incarnation)
+    }
+
+    fn of_identity<T>(&self, look: impl Fn(&Identity) -> T) -> T {
+        look(lock(&self.identity).value.as_ref().expect("it is written when the files are opened"))
+    }
+
+    fn change_identity(&self, change: impl FnOnce(&mut Identity)) -> io::Result<()> {
+        let mut slot = lock(&self.identity);
+        let mut identity = slot.value.clone().expect("it is written when the files are opened");
+        change(&mut identity);
+        if slot.value.as_ref() == Some(&identity) { Ok(()) } else { slot.write(identity) }
     }
 
     /// It holds all that the others hold. On disk on return.
-    pub(crate) fn set_grown(&self) -> io::Result<()> {
-        let mut identity = lock(&self.identity);
-        match identity.value.clone() {
-            Some(owner) if owner.is_newborn => identity.write(Identity { is_newborn: false, ..owner }),
-            _ => Ok(()),
-        }
+    pub(crate) fn set_whole(&self) -> io::Result<()> {
+        self.change_identity(|identity| identity.standing = Standing::Whole)
+    }
+
+    /// It belongs to this group; a directory without a generation takes this one. On disk on return.
+    pub(crate) fn place(&self, group_id: GroupId, generation: u64) -> io::Result<()> {
+        let birth = self.birth;
+        self.change_identity(|identity| {
+            (identity.group_id, identity.birth) = (Some(group_id), birth);
+            if identity.incarnation.generation == 0 {
+                identity.incarnation.generation = generation;
+            }
+        })
+    }
+
+    /// Its disk was put back to an older state. On disk on return.
+    pub(crate) fn set_stepped_back(&self) -> io::Result<()> {
+        self.change_identity(Identity::step_back)
+    }
+
+    /// What is remembered of a peer.
+    pub(crate) fn remember(&self, peer: NodeId) -> Memory {
+        let memories = lock(&self.memories);
+        memories.value.as_ref().and_then(|memories| memories.0.get(&peer)).copied().unwrap_or_default()
+    }
+
+    /// Takes in what a peer said of itself, if it is new. On disk on return.
+    pub(crate) fn learn(&self, peer: NodeId, said: &Said) -> io::Result<()> {
+        self.change_memories(true, |memories| memories.entry(peer).or_default().learn(said))
+    }
+
+    /// Peers acknowledged what is committed. Survives the process on return, and the machine some time later.
+    pub(crate) fn acknowledged(
+        &self,
+        points: impl IntoIterator<Item = (NodeId, LogPoint)>,
+    ) -> io::Result<()> {
+        self.change_memories(false, |memories| {
+            points.into_iter().fold(false, |is_new, (peer, point)| {
+                memories.entry(peer).or_default().acknowledged(point) || is_new
+            })
+        })
+    }
+
+    fn change_memories(
+        &self,
+        sync: bool,
+        change: impl FnOnce(&mut BTreeMap<NodeId, Memory>) -> bool,
+    ) -> io::Result<()> {
+        let mut slot = lock(&self.memories);
+        let mut memories = slot.value.clone().unwrap_or_default();
+        if change(&mut memories.0) { slot.put(memories, sync) } else { Ok(()) }
     }
 
     /// From memory.
@@ -257,7 +382,21 @@ mod tests {
 
     #[test]
     fn the_bytes_of_the_slots_stay_what_they_are() {
-        golden(&[Identity { group: "RaftNode00".into(), node: 2, is_newborn: true }], &[]);
+        let incarnation = Incarnation { generation: 2, starts: 5, directory: 0xd1 };
+        let group_id = Some(GroupId(0x9d));
+        golden(
+            &[Identity {
+                group: "RaftNode00".into(),
+                node: 2,
+                group_id,
+                incarnation,
+                standing: Standing::SteppedBack,
+                birth: Some((7, 8)),
+            }],
+            &[],
+        );
+        let memory = Memory { incarnation, holds: Some(LogPoint { term: 3, log_index: 700 }) };
+        golden(&[Memories(BTreeMap::from([(1, memory), (3, Memory::default())]))], &[]);
         golden(&[VoteOnDisk(3, 2, true), VoteOnDisk(4, 1, false)], &[]);
         golden(&[SnapshotAt(LogPoint { term: 3, log_index: 700 })], &[]);
     }

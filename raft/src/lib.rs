@@ -15,6 +15,8 @@ mod error;
 mod fence;
 mod files;
 mod halt;
+mod identity;
+mod keeper;
 mod log_store;
 mod network;
 mod node;
@@ -32,7 +34,8 @@ mod view;
 pub type NodeId = u64;
 
 pub use apply::{Apply, ApplyError, Halt, Reply, WriteSections};
-pub use config::{ConfigError, NodeConfig, Timing};
+pub use config::{ConfigError, NodeConfig, PeerSecret, Timing};
 pub use error::{CallError, ChangeError, ProposeError, ReadIndexError, ShutdownError, StartError};
+pub use identity::GroupId;
 pub use node::{BoxFuture, Node, PeerHandler, Proposal, ReadIndex, Receipt};
 pub use view::{PeerView, Role, View};

@@ -157,6 +157,17 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn truncate_after(&mut self, last_kept: Option<LogId>) -> io::Result<()> {
+        // The network refuses what would lead here; if it came all the same, the node ends with a sentence, and keeps
+        // its log.
+        let committed = self.0.reader().committed();
+        if committed.map(|committed| committed.log_index) > last_kept.map(|kept| kept.index) {
+            let kept = last_kept.map_or("nothing".to_string(), |kept| kept.index.to_string());
+            let committed = committed.map_or(0, |committed| committed.log_index);
+            return Err(io::Error::other(format!(
+                "a leader wants the log cut back to {kept}, but all up to {committed} is committed: two groups have \
+                 written under one name, or disks were put back"
+            )));
+        }
         self.0.with_log(|log| log.truncate_after(last_kept.map(|id| id.index)))
     }
 

@@ -323,6 +323,23 @@ impl Node {
         }
     }
 
+    /// Says that members which are not there may be left out when the group is founded. For a group that has never been:
+    /// if a member that is not there holds something, this founds a second group of the same name.
+    ///
+    /// # Errors
+    /// `Refused` if this node belongs to a group already.
+    pub fn found_without_the_missing(&self) -> Result<(), ChangeError> {
+        match self.shared.network.group_id() {
+            Some(id) => {
+                Err(ChangeError::Refused(format!("this node belongs to the group with id {id} already")))
+            }
+            None => {
+                self.shared.network.set_forced();
+                Ok(())
+            }
+        }
+    }
+
     /// Adds a node that copies the log without a vote, and returns when that is committed. The other
     /// nodes must know its address from their configuration, or be told by `set_peer_addr`.
     ///

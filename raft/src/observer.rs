@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::info;
 
 use crate::NodeId;
+use crate::fence::Fence;
 use crate::network::Network;
 use crate::state_machine::{Halted, RaftHandle};
 use crate::told::Told;
@@ -118,8 +119,11 @@ impl Observer {
         let fatal = metrics.running_state.as_ref().err().map(ToString::to_string);
         let halted = self.halted.borrow().clone();
         let leads = role == Role::Leader && metrics.current_leader == Some(self.node);
+        let is_closed = self.network.fence() == Fence::Closed;
         let serving = match metrics.last_quorum_acked {
-            _ if !leads || !applied_own_term || halted.is_some() || fatal.is_some() => Serving::No,
+            _ if !leads || !applied_own_term || is_closed || halted.is_some() || fatal.is_some() => {
+                Serving::No
+            }
             _ if voters == [self.node] => Serving::Alone,
             Some(at) => Serving::Since { quorum_acked: at.into_inner(), lease: self.lease },
             None => Serving::No,
@@ -142,6 +146,8 @@ impl Observer {
             fenced: self.network.is_fenced(),
             halted: halted.map(|halted| halted.reason),
             checkpoint_error: self.told.words().checkpoint,
+            group_id: self.network.group_id(),
+            alarms: self.network.alarms(),
             fatal,
         }
     }

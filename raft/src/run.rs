@@ -12,18 +12,21 @@ use openraft::Raft;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::storage::RaftLogStorage;
 use platform::Platform;
+use rand::Rng;
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::apply::Apply;
 use crate::checkpoints::CheckpointWriter;
 use crate::config::{NodeConfig, raft_settings};
 use crate::error::StartError;
-use crate::fence::{self, Fence};
+use crate::fence::Fence;
 use crate::files::Files;
 use crate::halt;
+use crate::identity::{GroupId, Standing};
+use crate::keeper::Keeper;
 use crate::log_store::LogStore;
-use crate::network::{self, Network};
+use crate::network::{self, Alarm, Network};
 use crate::node::{PeerHandler, Shared};
 use crate::observer::Observer;
 use crate::proposer::{self, Proposer};
@@ -130,13 +133,13 @@ async fn start(
     let (writer, checkpointer) =
         CheckpointWriter::start(Arc::clone(&files), told.clone()).map_err(StartError::Thread)?;
 
-    let network = Network::new(platform.clone(), &config);
+    let network = Network::new(platform.clone(), &config, &files);
     // An empty log beside a vote: the log was taken away, with all it had promised.
     let lost_log = recovery.last.is_none() && files.vote().is_some() && config.members.len() > 1;
-    let fenced = recovery.maybe_forgot || files.is_newborn() || lost_log;
+    let standing = files.standing();
+    let fenced = recovery.maybe_forgot || standing != Standing::Whole || lost_log;
     if fenced {
         network.set_fence(Fence::Closed);
-        network.set_newborn(files.is_newborn());
     }
     for (id, addr) in &config.members {
         network.set_addr(*id, addr.clone());
@@ -197,17 +200,31 @@ async fn start(
     tokio::spawn(halt::keep(halted.clone(), Arc::clone(&network), raft.clone()));
     let members: BTreeSet<_> = config.members.keys().copied().collect();
     let may_form = is_new && config.bootstrap;
+    let rng = platform.rng.clone();
+    let new_group_id = move || GroupId(rng.rng("group").random());
     if fenced {
-        if recovery.maybe_forgot || lost_log {
-            warn!(%group, node, "may have forgotten entries: neither votes nor campaigns before it has caught up");
+        if let Some(reason) = why_fenced(standing, recovery.maybe_forgot || lost_log) {
+            network.raise_alarm(Alarm::Fence, reason.into());
         } else {
             info!(%group, node, "a new directory: hears of every other member before it votes");
         }
-        let (network, files) = (Arc::clone(&network), Arc::clone(&files));
-        tokio::spawn(fence::keep(network, files, raft.clone(), members, may_form));
     } else if may_form {
-        raft.initialize(members).await.map_err(|error| StartError::Raft(error.to_string()))?;
+        files.place(new_group_id(), 1).map_err(trouble_with_identity)?;
+        raft.initialize(members.clone()).await.map_err(|error| StartError::Raft(error.to_string()))?;
+    } else if files.group_id().is_none() && config.bootstrap && members.len() == 1 {
+        // Its identity was lost, and there is nobody else who would know.
+        files.place(new_group_id(), 1).map_err(trouble_with_identity)?;
     }
+    tokio::spawn(remember(Arc::clone(&network), Arc::clone(&files), raft.clone()));
+    let keeper = Keeper {
+        network: Arc::clone(&network),
+        files: Arc::clone(&files),
+        raft: raft.clone(),
+        members,
+        may_form: may_form && fenced,
+        new_group_id: Box::new(new_group_id),
+    };
+    tokio::spawn(keeper.run());
 
     let (stop_tx, stop) = mpsc::unbounded_channel();
     let shared = Shared {
@@ -225,6 +242,44 @@ async fn start(
         gone,
     };
     Ok((shared, Running { raft, files, stop, writer, checkpointer }))
+}
+
+fn trouble_with_identity(source: std::io::Error) -> StartError {
+    StartError::File { what: "the identity of this directory".into(), source }
+}
+
+/// What a person should know of a fence that stands at the start; a new directory is no surprise.
+fn why_fenced(standing: Standing, maybe_forgot: bool) -> Option<&'static str> {
+    match standing {
+        Standing::SteppedBack => Some(
+            "this directory was copied, put back to an older state, or lost its newest vote: it is fenced and filled again from the others, \
+             once it has heard all of them",
+        ),
+        _ if maybe_forgot => Some(
+            "this node may have forgotten entries it once acknowledged: it neither votes nor campaigns before it has \
+             caught up with a leader, or heard all others",
+        ),
+        Standing::Newborn | Standing::Whole => None,
+    }
+}
+
+/// How often it is written down what peers acknowledged. A disk that is put back to a state of less than this time ago
+/// may go unseen by a leader that was killed meanwhile.
+const REMEMBER_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Remembers what the peers acknowledged, as long as this node leads.
+async fn remember(network: Arc<Network>, files: Arc<Files>, raft: RaftHandle) {
+    let mut tick = tokio::time::interval(REMEMBER_INTERVAL);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = files.acknowledged(Network::acknowledged(&raft)) {
+            network.raise_alarm(
+                Alarm::Memory,
+                format!("cannot write down what the peers acknowledged: {error}"),
+            );
+        }
+    }
 }
 
 /// Runs until told to stop. `Some` if the stop is to be a clean one, with how it went so far.

@@ -7,6 +7,7 @@ use openraft::async_runtime::Instant as _;
 use openraft::{AsyncRuntime, RaftTypeConfig};
 
 use crate::NodeId;
+use crate::identity::GroupId;
 use crate::types::Types;
 
 /// An instant of the clock that openraft reads.
@@ -75,6 +76,10 @@ pub struct View {
     /// Why the newest checkpoint is not on disk; it is tried again. Until then a restart has more to do, and nothing
     /// behind the last one can be purged.
     pub checkpoint_error: Option<String>,
+    /// The group's random id; `None` before this node belongs to one.
+    pub group_id: Option<GroupId>,
+    /// What a person has to look at, one sentence each, until it is over.
+    pub alarms: Vec<String>,
     /// Why it stopped for good: a failed write, a broken promise. The process should end. Also set after a
     /// shutdown, which whoever asked for it knows.
     pub fatal: Option<String>,

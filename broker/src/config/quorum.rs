@@ -1,8 +1,11 @@
 //! The Raft group of a node, from RocketMQ's DLedger names.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
+use platform::{Disk, OpenMode, OsDisk};
+use raft::PeerSecret;
 use settings::Reader;
 
 use super::network::{Endpoint, HOST_AND_PORT};
@@ -24,9 +27,12 @@ pub struct Quorum {
     pub self_id: String,
     /// `dLegerPeers`: node id to `host:port` for peers, this node included.
     pub members: BTreeMap<u64, String>,
-    /// Where this node listens for its peers: the port of its own entry, on all addresses or, where the entry is an
-    /// address of the loopback, on that. Without a group a free port of the loopback.
+    /// Where this node listens for its peers: the port of its own entry, on the address of its entry; on all addresses
+    /// where that is a name, or where peers have to prove themselves. Without a group a free port of the loopback.
     pub listen: SocketAddr,
+    /// `peerSecret`, or the first line of the file `peerSecretFile`, our own names: the members of a group prove to each
+    /// other that they know it, before anything is said. At least 16 characters, the same on all nodes. Default none.
+    pub peer_secret: Option<PeerSecret>,
     /// `preferredLeaderId`: the node that leads when it can. Default none.
     pub preferred_leader: Option<u64>,
     /// `raftHeartbeatMs`, our own name: the leader shows itself this often. Default 60.
@@ -56,6 +62,7 @@ impl Quorum {
         reader.bool("enableBatchPush", false);
         reader.has_no_effect("enableBatchPush");
         let timing = read_timing(reader);
+        let peer_secret = read_secret(reader);
         if is_group {
             check_group(reader, &peers, &self_id, preferred.as_deref());
         } else {
@@ -73,7 +80,21 @@ impl Quorum {
             let alone = Peer { id: "n0".to_owned(), node_id: 1, endpoint: None };
             return Self::of(false, group, &[alone], "n0", None, timing);
         }
-        Self::of(true, group, &peers, &self_id, preferred.as_deref(), timing)
+        let mut quorum = Self::of(true, group, &peers, &self_id, preferred.as_deref(), timing);
+        match peer_secret {
+            // Whoever cannot prove himself is not heard, on whatever address.
+            Some(_) if !quorum.listen.ip().is_loopback() => {
+                quorum.listen = SocketAddr::new(everywhere(quorum.listen.ip()), quorum.listen.port());
+            }
+            Some(_) => {}
+            None if peers.len() < 2 || peers.iter().all(Peer::is_on_loopback) => {}
+            None => reader.warn(
+                "peerSecret is not set: whoever reaches the peers' ports is taken for a member of the group. Set the same \
+                 peerSecret, or peerSecretFile, on all of its nodes",
+            ),
+        }
+        quorum.peer_secret = peer_secret;
+        quorum
     }
 
     fn of(
@@ -92,6 +113,7 @@ impl Quorum {
             self_id: self_id.to_owned(),
             members: peers.iter().map(|peer| (peer.node_id, peer.addr())).collect(),
             listen: listen_addr(me.and_then(|me| me.endpoint.as_ref())),
+            peer_secret: None,
             preferred_leader: peers
                 .iter()
                 .find(|peer| Some(peer.id.as_str()) == preferred)
@@ -118,6 +140,11 @@ impl Peer {
         let (id, endpoint) = text.split_once('-')?;
         let endpoint = Some(Endpoint::parse(endpoint)?);
         Some(Self { id: id.to_owned(), node_id: node_id(id)?, endpoint })
+    }
+
+    fn is_on_loopback(&self) -> bool {
+        let ip = self.endpoint.as_ref().and_then(literal);
+        self.endpoint.is_none() || ip.is_some_and(|ip| ip.is_loopback())
     }
 
     fn addr(&self) -> String {
@@ -198,18 +225,77 @@ fn check_group(reader: &mut Reader, peers: &[Peer], self_id: &str, preferred: Op
     }
 }
 
-/// Others come by any address of this machine, except where the group lives on the loopback.
-fn listen_addr(me: Option<&Endpoint>) -> SocketAddr {
-    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    match me {
-        None => SocketAddr::new(loopback, 0),
-        Some(Endpoint { host, port }) => {
-            let literal = if host == "localhost" { Some(loopback) } else { host.parse::<IpAddr>().ok() };
-            match literal {
-                Some(ip) if ip.is_loopback() => SocketAddr::new(ip, *port),
-                Some(IpAddr::V6(_)) => SocketAddr::new(IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), *port),
-                _ => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), *port),
+/// The secret of the group, which no listing of the configuration shows.
+fn read_secret(reader: &mut Reader) -> Option<PeerSecret> {
+    let written = reader.optional_text("peerSecret");
+    let file = reader.optional_text("peerSecretFile");
+    if written.is_some() {
+        reader.derive("peerSecret", "(set)");
+    }
+    let secret = match (written, file) {
+        (Some(_), Some(_)) => {
+            reader.refuse(&["peerSecretFile"], "peerSecret and peerSecretFile exclude each other");
+            return None;
+        }
+        (Some(secret), None) => secret,
+        (None, Some(file)) => match read_secret_file(&file) {
+            Ok(secret) => secret,
+            Err(error) => {
+                reader.refuse_value("peerSecretFile", format!("a file that can be read: {error}"));
+                return None;
             }
+        },
+        (None, None) => return None,
+    };
+    let (chars, min) = (secret.chars().count(), PeerSecret::CHARS_MIN);
+    if chars < min {
+        reader.refuse(&[], format!("the peer secret has {chars} characters, and needs at least {min}"));
+        return None;
+    }
+    Some(PeerSecret::new(secret))
+}
+
+/// Far more than a secret needs.
+const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// The first line of a file.
+fn read_secret_file(path: &str) -> std::io::Result<String> {
+    let file = OsDisk.open(Path::new(path), OpenMode::Read)?;
+    let bytes = file.len()?;
+    if bytes > SECRET_FILE_BYTES_MAX {
+        return Err(std::io::Error::other(format!(
+            "{bytes} bytes exceed the limit of {SECRET_FILE_BYTES_MAX} bytes"
+        )));
+    }
+    let mut content = vec![0; bytes as usize];
+    file.read_exact_at(&mut content, 0)?;
+    let content = String::from_utf8(content).map_err(std::io::Error::other)?;
+    Ok(content.lines().next().unwrap_or_default().trim().to_owned())
+}
+
+/// The address that a host is, if it is no name.
+fn literal(endpoint: &Endpoint) -> Option<IpAddr> {
+    if endpoint.host == "localhost" {
+        Some(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    } else {
+        endpoint.host.parse().ok()
+    }
+}
+
+fn everywhere(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    }
+}
+
+/// On the address that the others know; a name may stand for any address of this machine.
+fn listen_addr(me: Option<&Endpoint>) -> SocketAddr {
+    match me {
+        None => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+        Some(endpoint) => {
+            let ip = literal(endpoint).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            SocketAddr::new(ip, endpoint.port)
         }
     }
 }

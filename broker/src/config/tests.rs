@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use platform::Disk;
+
 use super::*;
 
 fn read(text: &str) -> Result<BrokerConfig, Refusals> {
@@ -13,11 +15,14 @@ fn warnings(config: &BrokerConfig) -> Vec<String> {
     config.notices.iter().filter(|notice| notice.is_warning()).map(ToString::to_string).collect()
 }
 
+const SECRET: &str = "three banks of oars";
+
 /// A sound group node; the test's own lines follow and win.
 fn group(more: &str) -> String {
     format!(
         "brokerName=g\nnamesrvAddr=h:9876\nenableDLegerCommitLog=true\n\
-         dLegerPeers=n0-a:40911;n1-b:40911;n2-c:40911\ndLegerSelfId=n1\n{more}"
+         dLegerPeers=n0-a:40911;n1-b:40911;n2-c:40911\ndLegerSelfId=n1\n\
+         peerSecret={SECRET}\n{more}"
     )
 }
 
@@ -61,7 +66,7 @@ fn the_fast_try_files_of_rocketmq_are_accepted_as_they_are() {
 }
 
 #[test]
-fn our_own_samples_are_accepted_without_a_notice() {
+fn our_own_samples_are_accepted_and_want_a_secret_at_most() {
     for (number, file) in [
         &include_bytes!("../../../conf/broker-a-n0.conf")[..],
         include_bytes!("../../../conf/broker-a-n1.conf"),
@@ -73,7 +78,9 @@ fn our_own_samples_are_accepted_without_a_notice() {
     {
         let properties = Properties::parse(file, "sample.conf").unwrap();
         let config = BrokerConfig::read(properties, &Machine::loopback("/root")).unwrap();
-        assert_eq!(config.notices, []);
+        // A secret in a sample would be everybody's.
+        let notices: Vec<_> = config.notices.iter().map(ToString::to_string).collect();
+        assert!(notices.iter().all(|notice| notice.contains("peerSecret is not set")), "{notices:?}");
         assert_eq!(config.quorum.is_group, number < 3);
         assert_eq!(config.identity.broker_name, "broker-a");
     }
@@ -206,10 +213,10 @@ fn what_is_odd_but_possible_is_a_warning() {
 fn hosts_may_hold_dashes_and_be_names_or_addresses() {
     for (peer, member, listen) in [
         ("n0-broker-0.broker-svc:40911", "broker-0.broker-svc:40911", "0.0.0.0:40911"),
-        ("n0-10.0.0.7:40911", "10.0.0.7:40911", "0.0.0.0:40911"),
+        ("n0-10.0.0.7:40911", "10.0.0.7:40911", "10.0.0.7:40911"),
         ("n0-localhost:40911", "localhost:40911", "127.0.0.1:40911"),
         ("n0-[::1]:40911", "[::1]:40911", "[::1]:40911"),
-        ("n0-[fd00::7]:40911", "[fd00::7]:40911", "[::]:40911"),
+        ("n0-[fd00::7]:40911", "[fd00::7]:40911", "[fd00::7]:40911"),
     ] {
         let text =
             format!("namesrvAddr=h:1\nenableDLegerCommitLog=true\ndLegerSelfId=n0\ndLegerPeers={peer}");
@@ -249,4 +256,28 @@ fn the_listing_is_a_property_file_that_says_the_same() {
     let important = config.important_listing();
     assert!(important.lines().count() < listing.lines().count() / 2);
     assert!(important.lines().all(|line| listing.contains(line)));
+}
+
+/// S19: the secret is read, kept to itself, and wanted where strangers can come.
+#[test]
+fn the_peer_secret_is_never_shown_and_its_absence_is_told() {
+    let unset = group("").replace(&format!("peerSecret={SECRET}\n"), "");
+    let told =
+        |config: &BrokerConfig| warnings(config).iter().any(|said| said.contains("peerSecret is not set"));
+    assert!(told(&read(&unset).unwrap()));
+    let config = read(&group("")).unwrap();
+    assert!(config.quorum.peer_secret.is_some() && !told(&config));
+    assert!(!format!("{config:?}").contains(SECRET), "{config:?}");
+    let refused = read(&format!("{unset}peerSecret=oars")).unwrap_err().to_string();
+    assert!(refused.contains("4 characters") && refused.contains("at least 16"), "{refused}");
+    let refused = read(&format!("{unset}peerSecretFile=/nowhere/secret")).unwrap_err().to_string();
+    assert!(refused.contains("a file that can be read"), "{refused}");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("secret");
+    let file = platform::OsDisk.open(&path, platform::OpenMode::CreateNew).unwrap();
+    file.write_all_at(&[std::io::IoSlice::new(b"three banks of oars\n")], 0).unwrap();
+    let by_file = read(&format!("{unset}peerSecretFile={}", path.display())).unwrap();
+    assert_eq!(by_file.quorum.peer_secret, config.quorum.peer_secret);
+    let both = group(&format!("peerSecretFile={}", path.display()));
+    assert!(read(&both).unwrap_err().to_string().contains("exclude each other"));
 }

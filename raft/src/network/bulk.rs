@@ -174,7 +174,7 @@ async fn pipeline(
             }
         }
     };
-    let moved = peer.moved(addr);
+    let moved = peer.moved(network, addr);
     tokio::pin!(write, read, watch, moved);
     let mut writing = true;
     loop {

@@ -11,6 +11,7 @@ use store::{EntryKind, LogPoint, StoredEntry};
 
 use super::frame::{FrameError, Kind};
 use crate::NodeId;
+use crate::identity::{GroupId, Incarnation, Memory, Said};
 use crate::types::{
     AppendRequest, AppendResult, CommittedLeaderId, Entry, LeaderId, LogId, Types, Vote, decode_membership,
 };
@@ -43,6 +44,13 @@ pub(crate) struct Hello {
     pub(crate) lane: Lane,
     /// The speaker may have forgotten entries, and its log may be shorter than it was.
     pub(crate) fenced: bool,
+    /// `None` before the speaker belongs to a group.
+    pub(crate) group_id: Option<GroupId>,
+    pub(crate) incarnation: Incarnation,
+    /// Last entry of the speaker's log.
+    pub(crate) last: Option<LogPoint>,
+    /// What the speaker remembers of the other side.
+    pub(crate) remembers: Memory,
     pub(crate) about: Vec<u8>,
 }
 
@@ -63,6 +71,11 @@ pub(crate) enum Mismatch {
     Segment { theirs: u64, ours: u64 },
     #[error("group {theirs}, this is group {ours}")]
     Group { theirs: String, ours: String },
+    #[error(
+        "the group has id {theirs}, here it has id {ours}: two groups of the same name; one address or one disk is of \
+         another cluster"
+    )]
+    GroupId { theirs: GroupId, ours: GroupId },
     #[error("node {asked} was asked for, this is node {ours}")]
     Node { asked: NodeId, ours: NodeId },
     #[error("the caller has the id of this node, {0}")]
@@ -70,6 +83,11 @@ pub(crate) enum Mismatch {
 }
 
 impl Hello {
+    /// What the speaker says of itself.
+    pub(crate) fn said(&self) -> Said {
+        Said { incarnation: self.incarnation, last: self.last, is_fenced: self.fenced }
+    }
+
     /// Whether `self`, as said by a caller, suits `ours`.
     pub(crate) fn check(&self, ours: &Self) -> Result<(), Mismatch> {
         if self.protocol_version != ours.protocol_version {
@@ -77,6 +95,11 @@ impl Hello {
         }
         if self.group != ours.group {
             return Err(Mismatch::Group { theirs: self.group.clone(), ours: ours.group.clone() });
+        }
+        if let (Some(theirs), Some(ours)) = (self.group_id, ours.group_id)
+            && theirs != ours
+        {
+            return Err(Mismatch::GroupId { theirs, ours });
         }
         if self.to != ours.from {
             return Err(Mismatch::Node { asked: self.to, ours: ours.from });
@@ -151,7 +174,7 @@ pub(crate) enum Request {
         last: Option<LogIdForm>,
         transfer: bool,
     },
-    /// What is the last entry of your log, your term, and are you new? Asked by a node that may have forgotten.
+    /// What is the last entry of your log, your term, and are you new, of which group, and what do you remember of me? Asked by a node that may have forgotten.
     LastLog,
     Transfer {
         from: VoteForm,
@@ -177,6 +200,10 @@ pub(crate) enum Response {
         last: Option<LogPoint>,
         term: u64,
         is_newborn: bool,
+        group_id: Option<GroupId>,
+        is_forced: bool,
+        /// What the node that answers remembers of the one that asks.
+        remembers: Memory,
     },
     Transferred,
     VoteChanged {
@@ -208,6 +235,17 @@ impl Record for Response {
 }
 
 impl Request {
+    /// The term that it asks this node to take in, if any.
+    pub(crate) fn term(&self) -> Option<u64> {
+        match self {
+            Self::Heartbeat { vote, .. }
+            | Self::Vote { vote, .. }
+            | Self::PreVote { vote, .. }
+            | Self::Transfer { from: vote, .. } => Some(vote.term()),
+            Self::LastLog | Self::MayLead => None,
+        }
+    }
+
     pub(crate) fn heartbeat(request: &AppendRequest) -> Self {
         Self::Heartbeat {
             vote: VoteForm::from(&request.vote),
@@ -382,6 +420,10 @@ mod tests {
             to: 2,
             lane: Lane::Snapshot,
             fenced: true,
+            group_id: Some(GroupId(0x9d)),
+            incarnation: Incarnation { generation: 2, starts: 5, directory: 0xd1 },
+            last: Some(LogPoint { term: 3, log_index: 700 }),
+            remembers: Memory::default(),
             about: vec![1, 2, 3],
         };
         golden(&[hello], &[]);
@@ -407,6 +449,9 @@ mod tests {
                     last: Some(LogPoint { term: 3, log_index: 700 }),
                     term: 4,
                     is_newborn: true,
+                    group_id: Some(GroupId(0x9d)),
+                    is_forced: false,
+                    remembers: Memory::default(),
                 },
                 Response::Transferred,
                 Response::VoteChanged { expected: vote, actual: vote },

@@ -46,11 +46,15 @@ pub(crate) enum Kind {
     AppAnswer = 9,
     /// A piece of a snapshot.
     Snapshot = 10,
+    /// Before the hello, where a secret is wanted.
+    Challenge = 11,
+    /// That the secret is known.
+    Proof = 12,
 }
 
 impl Kind {
     fn parse(byte: u8) -> Option<Self> {
-        const ALL: [Kind; 10] = [
+        const ALL: [Kind; 12] = [
             Kind::Hello,
             Kind::Welcome,
             Kind::Refusal,
@@ -61,6 +65,8 @@ impl Kind {
             Kind::AppCall,
             Kind::AppAnswer,
             Kind::Snapshot,
+            Kind::Challenge,
+            Kind::Proof,
         ];
         ALL.into_iter().find(|kind| *kind as u8 == byte)
     }
@@ -68,6 +74,7 @@ impl Kind {
     /// Largest body of a frame of this kind.
     pub(crate) const fn body_bytes_max(self) -> usize {
         match self {
+            Self::Challenge | Self::Proof => 128,
             Self::Hello | Self::Welcome | Self::Refusal => 128 << 10,
             Self::Call | Self::Answer | Self::Ack => 1 << 20,
             Self::Append => 64 << 20,

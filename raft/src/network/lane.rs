@@ -170,7 +170,7 @@ async fn converse(
         outcome = write => outcome,
         outcome = read => outcome,
         outcome = watch => outcome,
-        reason = peer.moved(&addr) => Err(reason),
+        reason = peer.moved(network, &addr) => Err(reason),
     };
     let reason = reason.err().unwrap_or_default();
     let waiting = std::mem::take(&mut lock().waiting);

@@ -9,27 +9,31 @@ mod client;
 pub(crate) mod forms;
 pub(crate) mod frame;
 mod lane;
+mod proof;
 mod server;
 mod snapshot;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use openraft::async_runtime::watch::WatchReceiver;
 use platform::{Connection, Platform};
-use store::codec;
+use store::{LogPoint, codec};
 use tokio::io::AsyncWrite;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::NodeId;
-use crate::config::NodeConfig;
+use crate::config::{NodeConfig, PeerSecret};
 use crate::fence::{Fence, Heard};
+use crate::files::Files;
+use crate::identity::{GroupId, Memory, Standing, StepBack};
 use crate::state_machine::RaftHandle;
-use crate::types::Vote;
+use crate::types::{Vote, log_point};
 use forms::{Hello, Lane, PROTOCOL_VERSION, Request, Response};
 use frame::{FrameError, Kind, Parts, Reader};
 use lane::LaneCall;
@@ -55,17 +59,42 @@ pub(crate) struct Network {
     node: NodeId,
     segment_bytes: u64,
     about: Bytes,
+    secret: Option<PeerSecret>,
     /// Closed while this node may have forgotten entries; told to peers.
     fence: Mutex<Fence>,
     /// Who last sent something as a leader.
     led_by: Mutex<Option<LedBy>>,
-    is_newborn: AtomicBool,
     /// It cannot apply what is committed, and must not lead.
     is_halted: AtomicBool,
+    /// Who this node is, and what it remembers of its peers. Gone when the node is.
+    files: Weak<Files>,
+    /// Something raised the fence.
+    fence_raised: Notify,
+    /// The operator has said that members which are not there may be left out when the group is founded.
+    is_forced: AtomicBool,
+    /// What a person has to look at, until it is over.
+    alarms: Mutex<BTreeMap<Alarm, String>>,
+    /// Raised when this node has something new to say of itself in its greetings.
+    greetings: watch::Sender<u64>,
     /// Set once raft is built; a leader has to be told of a peer that may have forgotten entries.
     raft: OnceLock<RaftHandle>,
     peers: RwLock<BTreeMap<NodeId, Arc<Peer>>>,
     complaints: Mutex<BTreeMap<String, Duration>>,
+}
+
+/// What an alarm is about; there is one of each at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Alarm {
+    /// This node is fenced for a reason that a person should know.
+    Fence,
+    /// The members belong to different groups.
+    Group,
+    /// A leader contradicts what this node knows to be committed.
+    Contradiction,
+    /// It cannot be written down what the peers acknowledged.
+    Memory,
+    /// A peer says less of itself than is remembered of it.
+    Peer(NodeId),
 }
 
 /// Why a node with a new directory does not acknowledge a leader's entries.
@@ -103,7 +132,7 @@ pub(crate) struct Peer {
 
 impl Network {
     /// Must be called inside the node's runtime.
-    pub(crate) fn new(platform: Platform, config: &NodeConfig) -> Arc<Self> {
+    pub(crate) fn new(platform: Platform, config: &NodeConfig, files: &Arc<Files>) -> Arc<Self> {
         Arc::new(Self {
             platform,
             runtime: tokio::runtime::Handle::current(),
@@ -111,10 +140,15 @@ impl Network {
             node: config.node_id,
             segment_bytes: config.segment_bytes,
             about: config.about.clone(),
+            secret: config.peer_secret.clone(),
             fence: Mutex::new(Fence::Open),
             led_by: Mutex::new(None),
-            is_newborn: AtomicBool::new(false),
             is_halted: AtomicBool::new(false),
+            files: Arc::downgrade(files),
+            fence_raised: Notify::new(),
+            is_forced: AtomicBool::new(false),
+            alarms: Mutex::default(),
+            greetings: watch::Sender::new(0),
             raft: OnceLock::new(),
             peers: RwLock::new(BTreeMap::new()),
             complaints: Mutex::new(BTreeMap::new()),
@@ -152,14 +186,57 @@ impl Network {
         })
     }
 
-    /// Whether this node's directory is a new one that has not caught up with its group yet.
-    pub(crate) fn is_newborn(&self) -> bool {
-        self.is_newborn.load(Ordering::Relaxed)
+    /// What this node's directory may be trusted with.
+    pub(crate) fn standing(&self) -> Standing {
+        self.files.upgrade().map_or(Standing::Whole, |files| files.standing())
     }
 
-    /// Tells the network so.
-    pub(crate) fn set_newborn(&self, is_newborn: bool) {
-        self.is_newborn.store(is_newborn, Ordering::Relaxed);
+    /// The group this node belongs to, if it knows of one.
+    pub(crate) fn group_id(&self) -> Option<GroupId> {
+        self.files.upgrade()?.group_id()
+    }
+
+    /// What this node remembers of a peer.
+    pub(crate) fn remembers(&self, peer: NodeId) -> Memory {
+        self.files.upgrade().map(|files| files.remember(peer)).unwrap_or_default()
+    }
+
+    /// Whether members that are not there may be left out when the group is founded.
+    pub(crate) fn is_forced(&self) -> bool {
+        self.is_forced.load(Ordering::Relaxed)
+    }
+
+    /// The operator says so.
+    pub(crate) fn set_forced(&self) {
+        self.is_forced.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns when the fence was raised since the last call.
+    pub(crate) async fn fence_is_raised(&self) {
+        self.fence_raised.notified().await;
+    }
+
+    /// Connections are made anew, because this node has something new to say of itself.
+    pub(crate) fn greet_again(&self) {
+        self.greetings.send_modify(|count| *count += 1);
+    }
+
+    /// Tells a person, in the log and in every view, until it is over.
+    pub(crate) fn raise_alarm(&self, alarm: Alarm, text: String) {
+        let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        if alarms.get(&alarm) != Some(&text) {
+            error!(group = %self.group, node = self.node, "{text}");
+            alarms.insert(alarm, text);
+        }
+    }
+
+    pub(crate) fn clear_alarm(&self, alarm: Alarm) {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner).remove(&alarm);
+    }
+
+    /// What a person has to look at.
+    pub(crate) fn alarms(&self) -> Vec<String> {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Whether this node may acknowledge, and follow, what a leader of `term` sends.
@@ -171,7 +248,7 @@ impl Network {
     /// # Errors
     /// With the reason, if it may not.
     pub(crate) fn may_acknowledge(&self, term: u64) -> Result<(), AckRefusal> {
-        if !self.is_newborn() {
+        if self.standing() == Standing::Whole {
             return Ok(());
         }
         match self.fence() {
@@ -203,7 +280,9 @@ impl Network {
         let question = codec::encode(&Request::LastLog).map_err(|error| no_answer(error.to_string()))?;
         let answer = lane::call(&peer.control, Kind::Call, vec![Bytes::from(question)], within).await?;
         match codec::decode(&answer).map_err(|error| no_answer(error.to_string()))? {
-            Response::LastLog { last, term, is_newborn } => Ok(Heard { last, term, is_newborn }),
+            Response::LastLog { last, term, is_newborn, group_id, is_forced, remembers } => {
+                Ok(Heard { last, term, is_newborn, group_id, is_forced, remembers })
+            }
             other => Err(no_answer(other.into_surprise())),
         }
     }
@@ -267,6 +346,12 @@ impl Network {
     }
 
     fn hello(&self, to: NodeId, lane: Lane) -> Hello {
+        let files = self.files.upgrade();
+        let files = files.as_deref();
+        if let (Some(files), Some(raft)) = (files, self.raft.get()) {
+            // The newest there is; `run::remember` does this now and then, and tells of errors.
+            let _ = files.acknowledged(Self::acknowledged(raft));
+        }
         Hello {
             protocol_version: PROTOCOL_VERSION,
             layout_version: u32::from(store::LAYOUT_VERSION),
@@ -276,8 +361,72 @@ impl Network {
             to,
             lane,
             fenced: self.is_fenced(),
+            group_id: files.and_then(Files::group_id),
+            incarnation: files.map(Files::incarnation).unwrap_or_default(),
+            last: files.and_then(|files| files.reader().last()),
+            remembers: files.map(|files| files.remember(to)).unwrap_or_default(),
             about: self.about.to_vec(),
         }
+    }
+
+    /// What the peers have acknowledged and is committed, if this node leads. Whatever is both can never be cut again;
+    /// what is only acknowledged can.
+    pub(crate) fn acknowledged(raft: &RaftHandle) -> Vec<(NodeId, LogPoint)> {
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let matched = metrics.replication.iter().flatten();
+        matched
+            .filter_map(|(id, matched)| Some((*id, log_point(&(*matched).min(metrics.local_committed)?))))
+            .collect()
+    }
+
+    /// Holds what both sides said of themselves against what the other one remembers. Each side finds out for itself
+    /// that it has stepped back, since what the other remembers is in its greeting.
+    ///
+    /// # Errors
+    /// If one of them has stepped back. Nothing more is said on this connection then.
+    fn compare(&self, peer: &Peer, theirs: &Hello, ours: &Hello) -> Result<(), String> {
+        if let Err(step_back) = theirs.remembers.check(&ours.said()) {
+            self.step_back(peer.id, step_back);
+            return Err(format!("node {} remembers more of this node: {step_back}", peer.id));
+        }
+        let Some(files) = self.files.upgrade() else { return Err("the node is stopped".into()) };
+        if let Err(step_back) = files.remember(peer.id).check(&theirs.said()) {
+            let text = format!("node {}: {step_back}; it is to be fenced and filled again", peer.id);
+            self.raise_alarm(Alarm::Peer(peer.id), text.clone());
+            return Err(text);
+        }
+        self.clear_alarm(Alarm::Peer(peer.id));
+        files
+            .learn(peer.id, &theirs.said())
+            .map_err(|error| format!("cannot remember node {}: {error}", peer.id))?;
+        match (files.group_id(), theirs.group_id) {
+            // A node that waits to be added learns from whoever adds it where it belongs.
+            (None, Some(group_id)) if files.standing() == Standing::Whole => {
+                files.place(group_id, 1).map_err(|error| format!("cannot join the group: {error}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// This node's disk was put back to an older state: it has forgotten entries and votes, and knows now.
+    fn step_back(&self, by: NodeId, step_back: StepBack) {
+        let text = format!(
+            "node {by} remembers more of this node than this node does: {step_back}. It is fenced and filled again \
+             from the others, once it has heard all of them"
+        );
+        self.raise_alarm(Alarm::Fence, text);
+        // Before the mark is on disk, so that nothing is promised meanwhile.
+        self.set_fence(Fence::Closed);
+        if let Some(raft) = self.raft.get() {
+            raft.runtime_config().elect(false);
+        }
+        if let Some(files) = self.files.upgrade()
+            && let Err(error) = files.set_stepped_back()
+        {
+            self.complain(format!("cannot write down that this node is fenced: {error}"));
+        }
+        self.fence_raised.notify_one();
     }
 
     /// Takes in what a peer said of itself.
@@ -302,31 +451,44 @@ impl Network {
         let attempt = async {
             let Connection { reader, mut writer, .. } =
                 self.platform.net.connect(&addr).await.map_err(|error| error.to_string())?;
-            let hello = codec::encode(&self.hello(peer.id, lane)).map_err(|error| error.to_string())?;
+            let mut reader = Reader::new(reader);
+            if let Some(secret) = &self.secret {
+                let ids = (self.node, peer.id);
+                let proved =
+                    proof::prove_as_caller(&self.platform, secret, ids, &mut reader, &mut *writer).await;
+                if let Err(reason) = proved {
+                    self.raise_alarm(Alarm::Peer(peer.id), format!("node {} at {addr}: {reason}", peer.id));
+                    return Err(reason);
+                }
+            }
+            let ours = self.hello(peer.id, lane);
+            let hello = codec::encode(&ours).map_err(|error| error.to_string())?;
             Parts::new(Kind::Hello, 0, [Bytes::from(hello)])
                 .write_to(&mut *writer)
                 .await
                 .map_err(|error| error.to_string())?;
-            let mut reader = Reader::new(reader);
             let frame = reader
                 .next(&[Kind::Welcome, Kind::Refusal])
                 .await
                 .map_err(|error| format!("no welcome: {error}"))?;
             if frame.kind == Kind::Refusal {
                 let reason = String::from_utf8_lossy(&frame.body).into_owned();
-                self.complain(format!("node {} at {addr} refused us: {reason}", peer.id));
+                let text = format!("node {} at {addr} refused this node: {reason}", peer.id);
+                self.raise_alarm(Alarm::Peer(peer.id), text);
                 return Err(reason);
             }
             let theirs: Hello = codec::decode(&frame.body).map_err(|error| error.to_string())?;
-            theirs.check(&self.hello(self.node, lane)).map_err(|mismatch| mismatch.to_string()).and_then(
-                |()| {
+            theirs
+                .check(&Hello { from: self.node, ..ours.clone() })
+                .map_err(|mismatch| mismatch.to_string())
+                .and_then(|()| {
                     if theirs.from == peer.id {
                         Ok(())
                     } else {
                         Err(format!("node {} answered", theirs.from))
                     }
-                },
-            )?;
+                })?;
+            self.compare(peer, &theirs, &ours)?;
             self.met(peer, &theirs).await;
             Ok(Link { reader, writer, addr: addr.clone() })
         };
@@ -360,8 +522,15 @@ impl Peer {
         self.addr.borrow().clone()
     }
 
-    /// Returns when it no longer listens at `addr`.
-    async fn moved(&self, addr: &str) -> String {
+    /// Returns when it no longer listens at `addr`, or has to be greeted again.
+    async fn moved(&self, network: &Network, addr: &str) -> String {
+        tokio::select! {
+            reason = self.moved_from(addr) => reason,
+            () = greeted_again(network) => format!("node {} is to be greeted again", self.id),
+        }
+    }
+
+    async fn moved_from(&self, addr: &str) -> String {
         match self.addr.subscribe().wait_for(|current| current != addr).await {
             Ok(now) => format!("node {} moved to {}", self.id, *now),
             Err(_) => "no longer needed".into(),
@@ -377,6 +546,12 @@ impl Peer {
     pub(crate) async fn call_app(&self, request: Bytes, within: Duration) -> Result<Bytes, LaneError> {
         lane::call(&self.app, Kind::AppCall, vec![request], within).await
     }
+}
+
+/// Returns when this node has something new to say of itself.
+async fn greeted_again(network: &Network) {
+    let mut greetings = network.greetings.subscribe();
+    let _ = greetings.changed().await; // the network outlives its connections
 }
 
 /// A connection after its handshake.

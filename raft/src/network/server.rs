@@ -1,24 +1,28 @@
 //! The listening side: handshakes, and what each lane's frames are handed to.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use openraft::async_runtime::watch::WatchReceiver;
+use openraft::entry::RaftEntry;
 use openraft::raft::{AppendEntriesResponse, StreamAppendError};
 use platform::{Connection, Listener};
 use store::codec;
-use store::{CheckpointDir, LogReader};
+use store::{CheckpointDir, LogPoint, LogReader};
 use tokio::io::AsyncWrite;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error};
 
-use super::forms::{Hello, Lane, Request, Response, decode_append, vote_request};
+use super::forms::{Hello, Lane, Mismatch, Request, Response, decode_append, vote_request};
 use super::frame::{FrameError, Kind, Parts, Reader};
 use super::snapshot::{self, Incoming};
-use super::{Network, Peer, ended};
+use super::{Alarm, Network, Peer, ended, proof};
+use crate::NodeId;
+use crate::identity::Standing;
 use crate::node::PeerHandler;
 use crate::state_machine::RaftHandle;
 use crate::types::{AppendRequest, AppendResult, log_point};
@@ -75,11 +79,38 @@ pub(crate) async fn serve(
 }
 
 impl Server {
+    /// Lets nobody in who does not know the secret, if there is one. `Some` with who proved itself, if proof is wanted.
+    async fn prove(
+        &self,
+        reader: &mut Reader,
+        writer: &mut (dyn AsyncWrite + Send + Unpin),
+        from: &SocketAddr,
+    ) -> Option<Option<NodeId>> {
+        let network = &self.network;
+        let Some(secret) = &network.secret else { return Some(None) };
+        let proving = proof::prove_as_listener(&network.platform, secret, network.node, reader, writer);
+        let reason = match timeout(HELLO_TIMEOUT, proving).await {
+            Ok(Ok(node)) => return Some(Some(node)),
+            Ok(Err(reason)) => reason,
+            Err(_) => format!("no proof within {HELLO_TIMEOUT:?}"),
+        };
+        network.complain(format!("dropped {}: no proof of membership: {reason}", from.ip()));
+        // A stranger learns nothing but this; a member without its secret learns what to do.
+        refuse(writer, &"the members of this group prove that they know its peerSecret").await;
+        None
+    }
+
     async fn connection(&self, connection: Connection) {
         let Connection { reader, mut writer, peer: from, .. } = connection;
         let mut reader = Reader::new(reader);
         let network = &self.network;
-        let hello: Hello = match timeout(HELLO_TIMEOUT, reader.next(&[Kind::Hello])).await {
+        let Some(proved) = self.prove(&mut reader, &mut *writer, &from).await else { return };
+        let hello: Hello = match timeout(HELLO_TIMEOUT, reader.next(&[Kind::Hello, Kind::Challenge])).await {
+            Ok(Ok(frame)) if frame.kind == Kind::Challenge => {
+                let reason = "this node has no peerSecret, and the caller wants proof of it";
+                network.complain(format!("refused {}: {reason}", from.ip()));
+                return refuse(&mut *writer, &reason).await;
+            }
             Ok(Ok(frame)) => match codec::decode::<Hello>(&frame.body) {
                 Ok(hello) => hello,
                 Err(error) => {
@@ -96,9 +127,16 @@ impl Server {
                 return network.complain(format!("dropped {}: no hello within {HELLO_TIMEOUT:?}", from.ip()));
             }
         };
+        if proved.is_some_and(|proved| proved != hello.from) {
+            return network.complain(format!("dropped {}: it proved another name than it has", from.ip()));
+        }
         let ours = network.hello(hello.from, hello.lane);
         if let Err(mismatch) = hello.check(&ours) {
-            network.complain(format!("refused node {} from {}: {mismatch}", hello.from, from.ip()));
+            let text = format!("refused node {} from {}: {mismatch}", hello.from, from.ip());
+            match mismatch {
+                Mismatch::GroupId { .. } => network.raise_alarm(Alarm::Peer(hello.from), text),
+                _ => network.complain(text),
+            }
             return refuse(&mut *writer, &mismatch).await;
         }
         let Some(peer) = network.peer(hello.from) else {
@@ -106,13 +144,18 @@ impl Server {
             network.complain(format!("refused {}: {reason}", from.ip()));
             return refuse(&mut *writer, &reason).await;
         };
-        network.met(&peer, &hello).await;
+        // The welcome goes out even to a node that has stepped back: it learns from it that it has.
+        let compared = network.compare(&peer, &hello, &ours);
+        if compared.is_ok() {
+            network.met(&peer, &hello).await;
+        }
         let welcome = match codec::encode(&ours) {
             Ok(welcome) => Parts::new(Kind::Welcome, 0, [Bytes::from(welcome)]),
             Err(error) => return network.complain(format!("cannot greet node {}: {error}", peer.id)),
         };
         let outcome = match welcome.write_to(&mut *writer).await {
             Err(error) => Err(error.into()),
+            Ok(()) if compared.is_err() => return,
             Ok(()) if hello.lane == Lane::Bulk => self.bulk(&peer, reader, writer).await,
             Ok(()) => self.calls(&peer, reader, writer).await,
         };
@@ -149,8 +192,7 @@ impl Server {
                 self.network.note_contact(peer);
                 let bytes = frame.body.len();
                 let request = decode_append(frame.body)?;
-                let refusal = self.network.may_acknowledge(request.vote.leader_id.term);
-                refusal.map_err(|refusal| FrameError::Body(refusal.to_string()))?;
+                check_append(&self.raft, &self.network, &self.reader, &request).map_err(FrameError::Body)?;
                 self.network.note_leader(&request.vote);
                 if let Some(left) = self.reader.room_left()
                     && request.entries.len() > 0
@@ -222,10 +264,14 @@ impl Server {
                         let (piece, bytes) = snapshot::decode_piece(frame.body)?;
                         let (raft, dir) = (self.raft.clone(), self.checkpoints.clone());
                         let incoming = Arc::clone(&incoming);
-                        let allowed = self.network.may_acknowledge(piece.term());
+                        let term = piece.term();
+                        let allowed = check_term(&self.raft, term).map_err(|absurd| absurd.to_string());
+                        let allowed = allowed.and_then(|()| {
+                            self.network.may_acknowledge(term).map_err(|refusal| refusal.to_string())
+                        });
                         Box::pin(async move {
                             let response = match allowed {
-                                Err(refusal) => Response::Refused(refusal.to_string()),
+                                Err(refusal) => Response::Refused(refusal),
                                 Ok(()) => incoming.take(&raft, &dir, piece, bytes).await,
                             };
                             answer(id, &response)
@@ -233,9 +279,12 @@ impl Server {
                     }
                     _ => {
                         let request: Request = codec::decode(&frame.body)?;
+                        let from = peer.id;
                         let (raft, network, reader) =
                             (self.raft.clone(), Arc::clone(&self.network), self.reader.clone());
-                        Box::pin(async move { answer(id, &respond(&raft, &network, &reader, request).await) })
+                        Box::pin(async move {
+                            answer(id, &respond(&raft, &network, &reader, from, request).await)
+                        })
                     }
                 };
                 tasks.spawn(async move {
@@ -259,6 +308,63 @@ impl Server {
             outcome = read => outcome,
             outcome = write => outcome,
         }
+    }
+}
+
+/// Whether entries, or a heartbeat, may be handed to raft.
+fn check_append(
+    raft: &RaftHandle,
+    network: &Network,
+    reader: &LogReader,
+    request: &AppendRequest,
+) -> Result<(), String> {
+    let term = request.vote.leader_id.term;
+    check_term(raft, term).map_err(|absurd| absurd.to_string())?;
+    network.may_acknowledge(term).map_err(|refusal| refusal.to_string())?;
+    let Some(committed) = reader.committed() else { return Ok(()) };
+    let before = request.prev_log_id.map(|id| log_point(&id));
+    let entries = request.entries.iter().map(|entry| log_point(&entry.log_id()));
+    let mut known =
+        before.into_iter().chain(entries).take_while(|point| point.log_index <= committed.log_index);
+    let Some(point) = known.find(|point| is_another(reader, *point)) else { return Ok(()) };
+    // Two leaders have committed different entries: a promise was broken somewhere, by a disk or by a person.
+    let text = format!(
+        "the leader of term {term} has another entry at log index {} than the one this node knows to be committed (up \
+         to {committed}): the group was founded twice, or disks were put back. Nothing is taken from that leader; keep \
+         both logs, and decide which one counts",
+        point.log_index
+    );
+    network.raise_alarm(Alarm::Contradiction, text.clone());
+    Err(text)
+}
+
+/// Whether the log has an entry of another term there.
+fn is_another(reader: &LogReader, point: LogPoint) -> bool {
+    let starts = reader.term_starts();
+    let is_held = reader.last().is_some_and(|last| point.log_index <= last.log_index);
+    let term = starts.iter().rev().find(|start| start.log_index <= point.log_index).map(|start| start.term);
+    is_held && term.is_some_and(|term| term != point.term)
+}
+
+/// So much higher than the own term is no term that elections lead to: they raise it by one each.
+const TERM_STEP_MAX: u64 = 1 << 20;
+
+/// A term that no election can have led to: a stranger, or a damaged peer. Taken in, it would be the last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("term {term} is more than {TERM_STEP_MAX} above term {ours} of this node: no election leads there")]
+struct AbsurdTerm {
+    term: u64,
+    ours: u64,
+}
+
+fn check_term(raft: &RaftHandle, term: u64) -> Result<(), AbsurdTerm> {
+    let ours = raft.metrics().borrow_watched().current_term;
+    AbsurdTerm::check(term, ours)
+}
+
+impl AbsurdTerm {
+    fn check(term: u64, ours: u64) -> Result<(), Self> {
+        if term > ours.saturating_add(TERM_STEP_MAX) { Err(Self { term, ours }) } else { Ok(()) }
     }
 }
 
@@ -292,15 +398,25 @@ fn ack<E: ToString>(id: u64, outcome: Result<AppendResult, E>, ends: &mut bool) 
     Parts::new(Kind::Ack, id, [response.to_bytes()])
 }
 
-async fn respond(raft: &RaftHandle, network: &Network, reader: &LogReader, request: Request) -> Response {
+async fn respond(
+    raft: &RaftHandle,
+    network: &Network,
+    reader: &LogReader,
+    from: NodeId,
+    request: Request,
+) -> Response {
     let refused = |error: &dyn std::fmt::Display| Response::Refused(error.to_string());
+    if let Some(Err(absurd)) = request.term().map(|term| check_term(raft, term)) {
+        network.complain(format!("refused a call of node {from}: {absurd}"));
+        return refused(&absurd);
+    }
     match request {
         Request::Heartbeat { vote, prev, commit } => {
             let prev_log_id = prev.map(Into::into);
             let leader_commit = commit.map(Into::into);
             let request =
                 AppendRequest { vote: vote.into(), prev_log_id, entries: Vec::new(), leader_commit };
-            if let Err(refusal) = network.may_acknowledge(request.vote.leader_id.term) {
+            if let Err(refusal) = check_append(raft, network, reader, &request) {
                 return refused(&refusal);
             }
             network.note_leader(&request.vote);
@@ -317,7 +433,14 @@ async fn respond(raft: &RaftHandle, network: &Network, reader: &LogReader, reque
         }
         Request::LastLog => {
             let term = raft.metrics().borrow_watched().current_term;
-            Response::LastLog { last: reader.last(), term, is_newborn: network.is_newborn() }
+            Response::LastLog {
+                last: reader.last(),
+                term,
+                is_newborn: network.standing() == Standing::Newborn,
+                group_id: network.group_id(),
+                is_forced: network.is_forced(),
+                remembers: network.remembers(from),
+            }
         }
         Request::Vote { last, vote, .. } | Request::PreVote { last, vote, .. }
             if !network.fence().admits(vote.term(), last.map(|last| log_point(&last.into()))) =>
@@ -348,5 +471,20 @@ async fn respond(raft: &RaftHandle, network: &Network, reader: &LogReader, reque
                 Err(fatal) => refused(&fatal),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// S19: six small frames of a stranger, and no leader ever again.
+    #[test]
+    fn a_term_that_no_election_leads_to_is_refused() {
+        assert_eq!(AbsurdTerm::check(8, 7), Ok(()));
+        assert_eq!(AbsurdTerm::check(7 + TERM_STEP_MAX, 7), Ok(()));
+        let absurd = AbsurdTerm::check(u64::MAX - 1, 7).unwrap_err();
+        assert!(absurd.to_string().contains("above term 7"), "{absurd}");
+        assert_eq!(AbsurdTerm::check(u64::MAX, u64::MAX), Ok(()));
     }
 }

@@ -10,7 +10,7 @@ use store::FlushMode;
 use crate::disk::TestDisk;
 use crate::group::{Group, wait_for};
 
-fn copy_dir(from: &Path, to: &Path) {
+pub fn copy_dir(from: &Path, to: &Path) {
     OsDisk.create_dir_all(to).unwrap();
     for path in OsDisk.list(from).unwrap() {
         let target = to.join(path.file_name().unwrap());

@@ -8,6 +8,7 @@ mod election;
 mod fence;
 mod group;
 mod halt;
+mod identity;
 mod model;
 mod network;
 mod one_node;

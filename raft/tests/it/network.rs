@@ -1,5 +1,7 @@
 //! Strangers, nodes of other groups, and nodes that do not fit.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -7,6 +9,7 @@ use rand::{Rng, RngCore, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::group::{Group, wait_for};
+use crate::identity::wipe;
 
 #[tokio::test]
 async fn random_bytes_on_the_peer_port_change_nothing() {
@@ -30,30 +33,75 @@ async fn random_bytes_on_the_peer_port_change_nothing() {
     assert_eq!(group.settle().await.commands.len(), 2);
 }
 
-#[tokio::test]
-async fn a_node_with_other_segments_is_refused() {
-    let group = Group::start_with(3, |config| {
-        if config.node_id == 3 {
-            config.segment_bytes = 2 << 20;
+/// A group whose node 3 comes back, with an empty directory and another configuration.
+async fn group_with_an_odd_one(adjust: impl Fn(&mut raft::NodeConfig) + Send + Sync + 'static) -> Group {
+    let is_odd = Arc::new(AtomicBool::new(false));
+    let odd = Arc::clone(&is_odd);
+    let mut group = Group::start_with(3, move |config| {
+        if config.node_id == 3 && odd.load(Ordering::Relaxed) {
+            adjust(config);
         }
     });
+    group.command("with it").await;
+    group.crash(3).await;
+    wipe(&group, 3);
+    is_odd.store(true, Ordering::Relaxed);
+    group.run(3);
     group.command("without it").await;
+    wait_for("the odd one to be refused in words", || {
+        let view = group.view(3);
+        if view.alarms.iter().any(|alarm| alarm.contains("refused this node")) { Ok(()) } else { Err(view) }
+    })
+    .await;
     let stranger = group.view(3);
     assert!(stranger.leader.is_none() && stranger.applied_index == 0, "{stranger:?}");
     assert!(stranger.peers.iter().all(|peer| peer.last_contact_ms.is_none()), "{stranger:?}");
+    group
+}
+
+#[tokio::test]
+async fn a_node_with_other_segments_is_refused() {
+    let group = group_with_an_odd_one(|config| config.segment_bytes = 2 << 20).await;
+    let alarms = group.view(3).alarms;
+    assert!(alarms.iter().all(|alarm| alarm.contains("segments of 2097152 bytes")), "{alarms:?}");
 }
 
 #[tokio::test]
 async fn a_node_of_another_group_is_refused() {
-    let group = Group::start_with(3, |config| {
-        if config.node_id == 2 {
-            config.group = "another".into();
-        }
+    let group = group_with_an_odd_one(|config| config.group = "another".into()).await;
+    let alarms = group.view(3).alarms;
+    assert!(alarms.iter().all(|alarm| alarm.contains("group another, this is group group")), "{alarms:?}");
+}
+
+/// S19: with a secret, nobody is heard who does not know it.
+#[tokio::test]
+async fn a_node_without_the_groups_secret_is_not_heard_and_told_why() {
+    const SECRET: &str = "three banks of oars, pulling together";
+    let knows = Arc::new(AtomicBool::new(true));
+    let known = Arc::clone(&knows);
+    let mut group = Group::start_with(3, move |config| {
+        let secret = if config.node_id == 3 && !known.load(Ordering::Relaxed) {
+            "a guess of a stranger"
+        } else {
+            SECRET
+        };
+        config.peer_secret = Some(raft::PeerSecret::new(secret));
     });
-    group.command("without it").await;
-    wait_for("the others to have no contact", || {
-        let view = group.view(2);
-        if view.peers.iter().all(|peer| peer.last_contact_ms.is_none()) { Ok(()) } else { Err(view) }
+    group.command("all know it").await;
+    group.settle().await;
+    group.crash(3).await;
+    knows.store(false, Ordering::Relaxed);
+    group.run(3);
+    group.command("two know it").await;
+    wait_for("words about the secret", || {
+        let view = group.view(3);
+        let is_told = view.alarms.iter().filter(|alarm| alarm.contains("peerSecret")).count() == 2;
+        if is_told && view.leader.is_none() { Ok(()) } else { Err(view) }
     })
     .await;
+    assert_eq!(group.recorder(3).commands().len(), 1);
+    group.crash(3).await;
+    knows.store(true, Ordering::Relaxed);
+    group.run(3);
+    assert_eq!(group.settle().await.commands.len(), 2);
 }
