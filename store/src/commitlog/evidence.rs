@@ -10,10 +10,10 @@
 //! one counts, by its sequence number, whichever segment it is in: a truncation takes the proved end back.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::segment::Segment;
+use crate::sync;
 
 const MAGIC_AT: usize = 0;
 const CRC_AT: usize = MAGIC_AT + size_of::<u32>(); // crc32c of what is behind it
@@ -35,19 +35,22 @@ pub(super) struct Evidence {
     pub(super) flushed: u64,
 }
 
-/// Gives records their numbers.
+/// Gives records their numbers. Held while one is written, so that a later one never says what was true before.
 #[derive(Debug, Default)]
-pub(super) struct Evidences(AtomicU64);
+pub(super) struct Evidences(Mutex<u64>);
 
 impl Evidences {
     /// Goes on behind the newest record that was found.
     pub(super) fn behind(newest: Option<Evidence>) -> Self {
-        Self(AtomicU64::new(newest.map_or(0, |newest| newest.sequence)))
+        Self(Mutex::new(newest.map_or(0, |newest| newest.sequence)))
     }
 
     /// Writes a record to `segment`; on disk after the segment's next sync. A segment of an older build has no room.
-    pub(super) fn write(&self, segment: &Segment, flushed: u64) -> io::Result<()> {
-        let sequence = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+    /// `flushed` is read when the record has its number: a truncation lowers it first, and writes its own behind.
+    pub(super) fn write(&self, segment: &Segment, flushed: impl FnOnce() -> u64) -> io::Result<()> {
+        let mut newest = sync::lock(&self.0);
+        *newest += 1;
+        let (sequence, flushed) = (*newest, flushed());
         segment.write_trailer(sequence % 2 * SECTOR_BYTES, &Evidence { sequence, flushed }.to_bytes())
     }
 }

@@ -215,7 +215,7 @@ impl Flush {
         if self.shared.failure().is_some() {
             return;
         }
-        if let Err(error) = self.shared.evidences.write(segment, self.shared.flushed()) {
+        if let Err(error) = self.shared.evidences.write(segment, || self.shared.flushed()) {
             self.shared.fail(&format!("write to {}: {error}", segment.path().display()));
         }
     }

@@ -119,7 +119,7 @@ pub(super) fn open(
     let flushed = state.appended;
     if evidence.is_some_and(|evidence| evidence.flushed > flushed) {
         let segment = &state.tail().segment;
-        evidences.write(segment, flushed).and_then(|()| segment.sync()).map_err(io_at(segment.path()))?;
+        evidences.write(segment, || flushed).and_then(|()| segment.sync()).map_err(io_at(segment.path()))?;
     }
     let record = EndsRecord { committed: state.committed, flushed };
     records::write(&mut ends_slot, &record, true).map_err(io_at(ends_slot.path()))?;

@@ -61,7 +61,7 @@ impl CommitLog {
         let (cuts, removed) = self.cut_state(first_dropped, end)?;
         self.shared.flushed.store(end, Ordering::Release);
         if let Some(tail) = cuts.first() {
-            self.shared.evidences.write(&tail.segment, end)?;
+            self.shared.evidences.write(&tail.segment, || end)?;
             tail.segment.sync()?;
         }
         self.sealer.undo_from(first_dropped);
