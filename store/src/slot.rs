@@ -101,9 +101,12 @@ impl SlotFile {
         if has_lost_a_slot {
             tracing::error!(path = %path.display(), sequence, "a slot is damaged: what is left may be older than what was last written");
         }
-        // A process that was killed before its sync may have left this in the page cache only. Whoever reads it acts
-        // on it, so it must not be gone after a loss of power.
+        // A process that was killed before its sync, or whose sync failed, may have left this in the page cache only,
+        // in the second case as if it had been written. Whoever reads it acts on it, so it must not be gone after a
+        // loss of power: it is written once more.
         let parent = path.parent().unwrap_or(Path::new("."));
+        let slot = slot_bytes(sequence, &value);
+        file.write_all_at(&[IoSlice::new(&slot)], sequence % 2 * SLOT_BYTES as u64).map_err(io_error)?;
         file.sync_data().and_then(|()| disk.sync_dir(parent)).map_err(io_error)?;
         Ok(Self { path, file, sequence, value, has_lost_a_slot })
     }

@@ -142,3 +142,32 @@ async fn after_a_failed_flush_the_node_stops_and_the_others_go_on() {
     let commands = group.settle().await.commands;
     assert_eq!(commands.last().unwrap().1, b"after");
 }
+
+/// S18: the newer slot of the vote has rotted, and nobody knows in which term the node voted last.
+#[tokio::test]
+async fn a_damaged_vote_fences_the_node_until_it_has_heard_of_the_others() {
+    let mut group = Group::start(3);
+    for n in 0..5 {
+        group.command(&format!("command {n}")).await;
+    }
+    group.settle().await;
+    for id in 1..=3 {
+        group.crash(id).await;
+    }
+    let vote = OsDisk.open(&group.dir(1).join("raft/vote"), OpenMode::ReadWrite).unwrap();
+    let mut slots = [0; 8192];
+    vote.read_exact_at(&mut slots, 0).unwrap();
+    let newest = (0..2).max_by_key(|slot| slots[slot * 4096 + 8..][..8].to_vec()).unwrap() * 4096;
+    vote.write_all_at(&[std::io::IoSlice::new(&[slots[newest + 22] ^ 1])], newest as u64 + 22).unwrap();
+    group.run(1);
+    assert!(group.view(1).fenced, "{:?}", group.view(1));
+    group.run(2);
+    group.run(3);
+    group.command("with all of them").await;
+    wait_for("the fence to be lifted", || {
+        let view = group.view(1);
+        if view.fenced { Err(view) } else { Ok(()) }
+    })
+    .await;
+    group.settle().await;
+}

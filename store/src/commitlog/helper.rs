@@ -91,13 +91,22 @@ impl Helper {
         while matches!(*slot, Slot::Awaited) {
             slot = self.next.changed.wait(slot).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
-        match std::mem::replace(&mut *slot, Slot::Empty) {
+        let before = std::mem::replace(&mut *slot, Slot::Empty);
+        let was_missing = matches!(before, Slot::Failed);
+        match before {
             Slot::Ready(segment) if segment.base() == base => Ok(segment),
-            _ => {
-                let made = make(&self.shared, base)?;
-                self.shared.note_room(true);
-                Ok(made)
-            }
+            _ => match make(&self.shared, base) {
+                Ok(made) => {
+                    self.shared.note_room(true);
+                    Ok(made)
+                }
+                Err(error) => {
+                    if was_missing {
+                        *slot = Slot::Failed; // the helper goes on trying
+                    }
+                    Err(error)
+                }
+            },
         }
     }
 

@@ -487,7 +487,8 @@ impl Known {
 
     /// Makes the log that was found the log that is, with everything in it on disk.
     fn state(&self, scanned: Scanned) -> Result<State, OpenError> {
-        let Scanned { mut parts, last, end, behind, .. } = scanned;
+        let Scanned { mut parts, last, end, behind, evidence, .. } = scanned;
+        let flushed = evidence.map_or(0, |evidence| evidence.flushed).max(self.ends.flushed);
         for path in self.disk.list(&self.dir).map_err(io_at(&self.dir))? {
             let base = segment_base(&path).or_else(|| segment_base(&path.with_extension("")));
             if base.is_some_and(|base| parts.iter().all(|part| part.segment.base() != base)) {
@@ -501,6 +502,10 @@ impl Known {
             let segment = Segment::create(&*self.disk, &self.dir, base, self.segment_bytes)
                 .map_err(io_at(&Segment::path_in(&self.dir, base)))?;
             parts.push(Part { segment: Arc::new(segment), index: SegmentIndex::new(end) });
+        }
+        for part in &parts {
+            let from = flushed.max(part.segment.base());
+            rewrite(&part.segment, from, part.index.end()).map_err(io_at(part.segment.path()))?;
         }
         self.secure(&mut parts)?;
         let mut state = State {
@@ -568,6 +573,20 @@ fn end_of(state: &State, log_index: u64) -> io::Result<u64> {
         }
         start.offset = head.end().0;
     }
+}
+
+/// Writes the bytes of `from..until` once more, to be synced by the caller. A sync that failed leaves pages that look
+/// written and are not on disk, and another sync would not write them.
+fn rewrite(segment: &Segment, from: u64, until: u64) -> io::Result<()> {
+    let mut bytes = vec![0; 1 << 20];
+    let mut at = from;
+    while at < until {
+        let piece = (until - at).min(bytes.len() as u64) as usize;
+        segment.read(at, &mut bytes[..piece])?;
+        segment.write(at, &[io::IoSlice::new(&bytes[..piece])])?;
+        at += piece as u64;
+    }
+    Ok(())
 }
 
 /// Zeroes `from..until`, and the place of a header at `from` in any case, so that nothing there is taken up again.

@@ -823,3 +823,21 @@ fn a_full_disk_is_told_before_an_append_needs_it_and_forgotten_when_there_is_roo
     log.close().unwrap();
     assert_eq!(reopen(&disk.kill(0), SYNC).unwrap().1.last, Some(last));
 }
+
+/// Issue 8, part 4: after a failed sync the page cache holds what the disk does not.
+#[test]
+fn what_a_failed_sync_left_in_the_cache_is_written_again_at_the_next_start() {
+    let disk = SimDisk::new();
+    let (platform, _) = platform(Arc::new(disk.clone()));
+    let (mut log, ..) = open(&platform, SYNC).unwrap();
+    fill(&mut log, 1, 30);
+    disk.fail_sync_after(0);
+    let (done, told) = testing::done();
+    log.append(draft(command(31, 1, b"not on disk")), done).unwrap();
+    told.recv().unwrap().unwrap_err();
+    drop(log);
+    let disk = disk.kill(0);
+    let last = reopen(&disk, SYNC).unwrap().1.last.unwrap().log_index;
+    assert_eq!(last, 31, "it is in the cache, and the node acts on it");
+    assert_eq!(reopen(&disk.crash(0), SYNC).unwrap().1.last.unwrap().log_index, 31);
+}
