@@ -266,6 +266,7 @@ pub(crate) fn read_body<R: Record>(from: impl std::io::Read, bytes: u64) -> std:
     options.deserialize_from(from).map_err(io_error::<R>)
 }
 
+#[expect(clippy::boxed_local, reason = "it is what bincode's errors are")]
 fn io_error<R: Record>(error: bincode::Error) -> std::io::Error {
     match *error {
         bincode::ErrorKind::Io(error) => error,

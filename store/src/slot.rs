@@ -172,9 +172,8 @@ fn slot_bytes(sequence: u64, value: &[u8]) -> Vec<u8> {
 fn look_at(slot: &[u8], place: u64) -> Found<'_> {
     match parse_slot(slot) {
         Some((sequence, value)) if sequence % 2 == place => Found::Intact { sequence, value },
-        Some(_) => Found::Damaged,
         None if slot.iter().all(|byte| *byte == 0) => Found::Blank,
-        None => Found::Damaged,
+        Some(_) | None => Found::Damaged,
     }
 }
 

@@ -261,7 +261,7 @@ impl Checkpoints {
     /// # Errors
     /// If the disk fails, or another build wrote it.
     pub fn load(&self, last: LogPoint) -> Result<Option<Checkpoint>, CheckpointError> {
-        self.find(last).map_or(Ok(None), |file| file.load())
+        self.find(last).map_or(Ok(None), CheckpointFile::load)
     }
 
     /// The file of the checkpoint after `last`, to be read without holding on to all of this.

@@ -279,7 +279,7 @@ impl Known {
             next += 1;
             let is_last = bases.get(next).is_none_or(|following| *following != base + self.segment_bytes);
             let segment = self.open_segment(base)?;
-            evidence = evidence.max(self.evidence_of(&segment)?);
+            evidence = evidence.max(evidence_of(&segment)?);
             let (index, segment_end) = self.scan_one(&segment, is_last, &mut before)?;
             if index.last().is_some() || parts.is_empty() {
                 end = index.end();
@@ -302,13 +302,9 @@ impl Known {
             }
         }
         for base in &bases[next..] {
-            evidence = evidence.max(self.evidence_of(&self.open_segment(*base)?)?);
+            evidence = evidence.max(evidence_of(&self.open_segment(*base)?)?);
         }
         Ok(Scanned { parts, last: before.last, end, reason, behind: bases[next..].to_vec(), evidence })
-    }
-
-    fn evidence_of(&self, segment: &Arc<Segment>) -> Result<Option<Evidence>, OpenError> {
-        Evidence::read(segment).map_err(io_at(segment.path()))
     }
 
     /// The index of one segment: from its sidecar, or by reading it.
@@ -668,4 +664,9 @@ fn count_units(reader: &LogReader, base: Option<&Checkpoint>) -> Result<Sealer, 
         sealer.settle(committed.log_index);
     }
     Ok(sealer)
+}
+
+/// What a segment tells of how far the log was synced.
+fn evidence_of(segment: &Arc<Segment>) -> Result<Option<Evidence>, OpenError> {
+    Evidence::read(segment).map_err(io_at(segment.path()))
 }
