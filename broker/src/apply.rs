@@ -156,7 +156,7 @@ impl Apply for BrokerApply {
         match entry.head.kind {
             EntryKind::Units => self.apply_units(entry),
             EntryKind::Command => self.apply_command(entry),
-            EntryKind::Blank | EntryKind::Membership => Ok(Reply::default()),
+            EntryKind::Blank | EntryKind::Membership | EntryKind::Group => Ok(Reply::default()),
         }
     }
 

@@ -14,7 +14,7 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use raft::{PeerView, Role, View};
+use raft::{Member, PeerView, Role, View};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::codec;
@@ -188,6 +188,9 @@ pub fn status_of(broker: &Broker) -> Value {
         "alarms": view.alarms,
         "fatal": view.fatal,
         "checkpointError": view.checkpoint_error,
+        "configurationDiffers": view.configuration_differs,
+        "featureLevel": {"build": view.feature_level, "group": view.group_feature_level},
+        "members": view.members.iter().map(|(id, member)| member_json(*id, member)).collect::<Vec<_>>(),
         "lastLogIndex": view.last_log_index,
         "commitIndex": view.commit_index,
         "appliedIndex": view.applied_index,
@@ -256,6 +259,17 @@ fn peer_json(broker: &Broker, view: &View, peer: &PeerView) -> Value {
 pub(crate) fn lag_entries(broker: &Broker, view: &View, peer: &PeerView) -> Option<u64> {
     let answers = broker.events.peers.of(peer.id).is_none() && peers::answers(view, peer.id) != Some(false);
     peer.matched_index.filter(|_| answers).map(|matched| view.last_log_index.saturating_sub(matched))
+}
+
+/// A member as the group's log has it; what the log does not know yet is null.
+fn member_json(id: raft::NodeId, member: &Member) -> Value {
+    let known = |text: &String| (!text.is_empty()).then(|| text.clone());
+    json!({
+        "id": node_name(id),
+        "raft": known(&member.raft),
+        "remoting": known(&member.remoting),
+        "http": known(&member.http),
+    })
 }
 
 /// Raft's role in lower case.

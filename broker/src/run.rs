@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use platform::{DiskLock, Platform};
 use protocol::message::id::UniqueKeys;
-use raft::{Node, NodeConfig, Timing};
+use raft::{Member, Node, NodeConfig, Timing};
 use rand::Rng;
 use remoting::{Client, ClientConfig, Server, ServerConfig};
 use store::{FlushMode, KeyIndex, QueueOptions, Queues};
@@ -289,8 +289,15 @@ fn node_config(config: &BrokerConfig) -> NodeConfig {
         election_timeout_ms_min: quorum.election_timeout_ms_min,
         election_timeout_ms_max: quorum.election_timeout_ms_max,
     };
+    node.member = Member {
+        name: about.name.clone(),
+        raft: String::new(),
+        remoting: about.remoting.clone(),
+        http: about.http.clone(),
+    };
     node.about = about.to_bytes();
     node.peer_secret.clone_from(&quorum.peer_secret);
+    node.hold_feature_level = quorum.hold_feature_level;
     // One message may fill a segment, but for the head of its entry.
     node.entry_bytes_max = node.entry_bytes_max.min(storage.segment_bytes as usize - SEGMENT_REST_BYTES);
     node

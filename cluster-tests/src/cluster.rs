@@ -33,6 +33,9 @@ pub const CLUSTER_NAME: &str = "RaftCluster";
 /// The group's name.
 pub const GROUP_NAME: &str = "RaftNode00";
 
+/// Makes a debug build behave as one of a lower feature level.
+const LEVEL_MAX: &str = "TRIREME_FEATURE_LEVEL_MAX";
+
 /// What to start.
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
@@ -44,6 +47,8 @@ pub struct ClusterOptions {
     pub proxied: bool,
     /// Properties of every node, beside or instead of the harness's own.
     pub properties: Vec<(String, String)>,
+    /// Nodes that are to behave as older builds, and their feature level.
+    pub old: Vec<(usize, u16)>,
     /// The program: `None` builds this workspace's.
     pub binary: Option<PathBuf>,
     /// Where the directory is made: `None` for the system's place for temporary files.
@@ -64,6 +69,7 @@ impl ClusterOptions {
             nodes: 3,
             proxied: true,
             properties: Vec::new(),
+            old: Vec::new(),
             binary: None,
             parent: None,
             disk: StoreDisk::Dir,
@@ -94,13 +100,15 @@ struct Member {
 struct MemberState {
     run: Run,
     starts: u32,
+    /// It is to behave as a build of this feature level.
+    level_max: Option<u16>,
     pid: Option<i32>,
     ending: Option<String>,
 }
 
 impl Member {
     fn new(name: String, verb: &'static str, config: PathBuf) -> Self {
-        let state = MemberState { run: Run::Down, starts: 0, pid: None, ending: None };
+        let state = MemberState { run: Run::Down, starts: 0, level_max: None, pid: None, ending: None };
         Self { name, verb, config, process: Mutex::new(None), state: StdMutex::new(state) }
     }
 
@@ -159,7 +167,11 @@ impl Cluster {
     /// # Errors
     /// If something does not start, or no leader is there in time. The directory stays then.
     pub async fn start(options: ClusterOptions) -> Result<Self> {
+        let old = options.old.clone();
         let cluster = Self::prepare(options).await?;
+        for (id, level) in old {
+            cluster.set_feature_level_max(id, Some(level));
+        }
         cluster.start_namesrv().await?;
         for id in 0..cluster.nodes.len() {
             cluster.start_node(id).await?;
@@ -253,6 +265,12 @@ impl Cluster {
         self.nodes[id].state().pid
     }
 
+    /// From its next start on the node behaves as a build of this feature level, or as what it is. Works with debug builds
+    /// only.
+    pub fn set_feature_level_max(&self, id: usize, level: Option<u16>) {
+        self.nodes[id].state().level_max = level;
+    }
+
     /// Starts a node that is down.
     ///
     /// # Errors
@@ -270,16 +288,17 @@ impl Cluster {
         self.spawn(&self.namesrv, Surroundings::default()).await
     }
 
-    async fn spawn(&self, member: &Member, surroundings: Surroundings) -> Result<()> {
+    async fn spawn(&self, member: &Member, mut surroundings: Surroundings) -> Result<()> {
         let mut process = member.process.lock().await;
         ensure!(process.is_none(), "{} runs already", member.name);
-        let starts = {
+        let (starts, level_max) = {
             let mut state = member.state();
             state.starts += 1;
-            state.starts
+            (state.starts, state.level_max)
         };
         let args: [OsString; 3] = [member.verb.into(), "-c".into(), member.config.clone().into()];
         let log = self.dir.join(format!("{}.{starts}.log", member.name));
+        surroundings.env.extend(level_max.map(|level| (LEVEL_MAX, PathBuf::from(level.to_string()))));
         let started = Process::spawn(&self.binary, &args, &log, surroundings)?;
         let mut state = member.state();
         (state.run, state.pid, state.ending) = (Run::Up, Some(started.pid()), None);

@@ -17,6 +17,7 @@ use tracing::{error, info};
 
 use crate::apply::WriteSections;
 use crate::files::Files;
+use crate::level;
 use crate::told::Told;
 use crate::types::{Snapshot, SnapshotMeta, StoredMembership, StoredMembershipForm, log_id};
 
@@ -29,6 +30,8 @@ const WAITING_MAX: usize = 4;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RaftState {
     pub(crate) membership: StoredMembershipForm,
+    /// The group's.
+    pub(crate) feature_level: u16,
 }
 
 impl Record for RaftState {
@@ -56,11 +59,12 @@ impl Captured {
     }
 }
 
-/// The membership in a checkpoint.
-pub(crate) fn membership_of(checkpoint: &Checkpoint) -> io::Result<StoredMembership> {
+/// The membership in a checkpoint, and the group's feature level, which this build must have.
+pub(crate) fn raft_state_of(checkpoint: &Checkpoint) -> io::Result<(StoredMembership, u16)> {
     let state = checkpoint.sections.read::<RaftState>()?;
     let state = state.ok_or_else(|| io::Error::other("the checkpoint has no membership"))?;
-    Ok(state.membership.try_into()?)
+    level::check(state.feature_level).map_err(io::Error::other)?;
+    Ok((state.membership.try_into()?, state.feature_level))
 }
 
 /// Every section was read by somebody.
@@ -103,7 +107,7 @@ impl SnapshotData {
 
 /// The snapshot that `checkpoint` is.
 pub(crate) fn to_snapshot(checkpoint: Checkpoint) -> io::Result<Snapshot> {
-    let last_membership = membership_of(&checkpoint)?;
+    let (last_membership, _) = raft_state_of(&checkpoint)?;
     let meta = SnapshotMeta { last_log_id: Some(log_id(checkpoint.last)), last_membership };
     Ok(Snapshot { meta, snapshot: SnapshotData::Stored(checkpoint) })
 }
@@ -219,6 +223,9 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_state_stay_what_they_are() {
-        crate::suite::golden(&[RaftState { membership: crate::types::stored_membership_sample() }], &[]);
+        crate::suite::golden(
+            &[RaftState { membership: crate::types::stored_membership_sample(), feature_level: 2 }],
+            &[],
+        );
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use store::FlushMode;
 
 use crate::NodeId;
+use crate::member::Member;
 
 /// When a silent leader is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,10 @@ pub struct NodeConfig {
     pub timing: Timing,
     /// Told to peers in the handshake; this crate does not look into it. At most 64 KiB.
     pub about: Bytes,
+    /// Told to peers in the handshake and, by the leader, in the log: where this node is to be reached.
+    pub member: Member,
+    /// Whether this node, while it leads, leaves the group's feature level as it is.
+    pub hold_feature_level: bool,
     /// Largest payload of one entry in bytes: a bigger proposal is refused.
     pub entry_bytes_max: usize,
     /// Peers prove that they know it before anything is said. `None`: whoever reaches the port is believed.
@@ -98,10 +103,20 @@ impl NodeConfig {
             flush: FlushMode::Sync,
             timing: Timing::default(),
             about: Bytes::new(),
+            member: Member::default(),
+            hold_feature_level: false,
             entry_bytes_max: 16 << 20,
             peer_secret: None,
             bootstrap: true,
         }
+    }
+}
+
+impl NodeConfig {
+    /// Where this node is, with the address for its peers that they know it by.
+    pub(crate) fn own_member(&self) -> Member {
+        let raft = self.members.get(&self.node_id).cloned().unwrap_or_else(|| self.member.raft.clone());
+        Member { raft, ..self.member.clone() }
     }
 }
 

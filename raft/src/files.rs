@@ -26,6 +26,7 @@ use crate::NodeId;
 use crate::config::NodeConfig;
 use crate::error::StartError;
 use crate::identity::{GroupId, Incarnation, Memory, Said, Standing};
+use crate::level::Level;
 use crate::types::Vote;
 
 /// The log and its neighbours, shared between openraft's log store and the state machine. Both run on
@@ -43,6 +44,8 @@ pub(crate) struct Files {
     birth: Option<(u64, u128)>,
     /// A checkpoint that came from a leader and that the log does not follow yet.
     installed: Mutex<Option<Checkpoint>>,
+    /// The group's feature level, as far as applied.
+    level: Level,
 }
 
 /// A vote as the slot holds it: term, node, committed.
@@ -230,8 +233,14 @@ impl Files {
             memories: Mutex::new(memories),
             birth,
             installed: Mutex::new(None),
+            level: Level::default(),
         };
         Ok((Arc::new(files), recovery))
+    }
+
+    /// The group's feature level.
+    pub(crate) fn level(&self) -> &Level {
+        &self.level
     }
 
     pub(crate) fn reader(&self) -> &LogReader {

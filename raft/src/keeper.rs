@@ -18,7 +18,7 @@ use crate::files::Files;
 use crate::identity::{GroupId, Standing};
 use crate::network::{Alarm, Network};
 use crate::state_machine::RaftHandle;
-use crate::types::{LogId, Types};
+use crate::types::{LogId, Types, founders};
 
 /// Between two looks at the leader and two rounds of questions.
 const ROUND: Duration = Duration::from_millis(100);
@@ -140,7 +140,7 @@ impl Keeper {
         self.network.set_fence(fence);
         // What peers know of this node is older than its place among them.
         self.network.greet_again();
-        if founds && let Err(error) = self.raft.initialize(voters.clone()).await {
+        if founds && let Err(error) = self.raft.initialize(founders(voters.clone())).await {
             error!(node = self.this(), %error, "cannot form the group");
         }
         let may_campaign = fence.admits(u64::MAX, self.files.reader().last());

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use openraft::OptionalSend;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
-use store::LogPoint;
+use store::{EntryKind, LogPoint};
 use tokio::sync::oneshot;
 
 use crate::files::Files;
-use crate::types::{Entry, LogId, Types, Vote, log_id, log_point};
+use crate::types::{Entry, LogId, Types, Vote, decode_membership, log_id, log_point};
 
 /// Bytes of entries that one request to a follower may carry; a larger entry goes alone.
 pub(crate) const REQUEST_BYTES_MAX: u64 = 1 << 20;
@@ -50,6 +50,14 @@ impl LogStore {
         }
         let reader = self.0.reader();
         let mut entries = reader.entries(range, bytes_max).map_err(io::Error::other)?;
+        for entry in entries.iter().filter(|entry| entry.head.kind == EntryKind::Membership) {
+            // raft takes it for granted that it can be read; a newer build may have written it.
+            if let Err(error) = decode_membership(&entry.payload())
+                && error.is_foreign()
+            {
+                return Err(io::Error::other(format!("entry {}: {error}", entry.head.log_index)));
+            }
+        }
         // What may have come from the disk is tested. A damaged first entry goes out all the same: an error here would
         // end this node, and whoever gets it tests it too and asks again, until it is mended.
         let sealed_end = reader.sealed_end();
@@ -151,7 +159,8 @@ impl RaftLogStorage<Types> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let entries = entries.into_iter().map(Entry::into_pending).collect();
+        let level = self.0.level().group();
+        let entries = entries.into_iter().map(|entry| entry.into_pending(level)).collect();
         let done = Box::new(move |outcome| callback.io_completed(outcome));
         self.0.with_log(|log| log.append(entries, done).map(drop).map_err(io::Error::other))
     }

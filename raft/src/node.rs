@@ -12,7 +12,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, LinearizableReadError, RaftError};
 use openraft::raft::ReadPolicy;
 use openraft::raft::linearizable_read::LinearizerOption;
-use openraft::{ChangeMembers, EmptyNode, RaftMetrics};
+use openraft::{ChangeMembers, RaftMetrics};
 use platform::Platform;
 use store::{CommitlogOffset, LogPoint, LogReader};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,6 +23,7 @@ use crate::apply::{Apply, Reply};
 use crate::config::{self, NodeConfig};
 use crate::error::{CallError, ChangeError, ProposeError, ReadIndexError, ShutdownError, StartError};
 use crate::files::Files;
+use crate::member::Member;
 use crate::network::frame::Kind;
 use crate::network::{LaneError, Network};
 use crate::proposer::Proposer;
@@ -346,8 +347,9 @@ impl Node {
     /// # Errors
     /// As [`ChangeError`] says.
     pub async fn add_learner(&self, node: NodeId, addr: impl Into<String>) -> Result<(), ChangeError> {
-        self.set_peer_addr(node, addr);
-        let change = self.shared.raft.add_learner(node, EmptyNode {}, false);
+        let member = Member { raft: addr.into(), ..Member::default() };
+        self.set_peer_addr(node, member.raft.clone());
+        let change = self.shared.raft.add_learner(node, member, false);
         changed(timeout(CHANGE_TIME_MAX, change).await)
     }
 

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{RaftMetrics, ServerState};
+use store::codec;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::info;
 
 use crate::NodeId;
 use crate::fence::Fence;
+use crate::level::Level;
 use crate::network::Network;
 use crate::state_machine::{Halted, RaftHandle};
 use crate::told::Told;
@@ -36,6 +38,7 @@ pub(crate) struct Observer {
     /// Where applying stopped, if it did.
     pub(crate) halted: watch::Receiver<Option<Halted>>,
     pub(crate) told: Told,
+    pub(crate) level: Level,
 }
 
 impl Observer {
@@ -116,6 +119,7 @@ impl Observer {
             Role::Leader => *leader == self.node,
             _ => self.network.was_led_by(*leader, metrics.current_term, silence_max),
         });
+        let words = self.told.words();
         let fatal = metrics.running_state.as_ref().err().map(ToString::to_string);
         let halted = self.halted.borrow().clone();
         let leads = role == Role::Leader && metrics.current_leader == Some(self.node);
@@ -145,9 +149,13 @@ impl Observer {
             voters,
             fenced: self.network.is_fenced(),
             halted: halted.map(|halted| halted.reason),
-            checkpoint_error: self.told.words().checkpoint,
+            checkpoint_error: words.checkpoint,
             group_id: self.network.group_id(),
             alarms: self.network.alarms(),
+            configuration_differs: words.configuration,
+            feature_level: codec::feature_level(),
+            group_feature_level: self.level.group(),
+            members: metrics.membership_config.nodes().map(|(id, member)| (*id, member.clone())).collect(),
             fatal,
         }
     }

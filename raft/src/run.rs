@@ -25,6 +25,7 @@ use crate::files::Files;
 use crate::halt;
 use crate::identity::{GroupId, Standing};
 use crate::keeper::Keeper;
+use crate::level::Caretaker;
 use crate::log_store::LogStore;
 use crate::network::{self, Alarm, Network};
 use crate::node::{PeerHandler, Shared};
@@ -32,6 +33,7 @@ use crate::observer::Observer;
 use crate::proposer::{self, Proposer};
 use crate::state_machine::{Chosen, RaftHandle, StateMachine};
 use crate::told::Told;
+use crate::types::founders;
 use crate::view::View;
 
 /// How a node is told to stop.
@@ -192,7 +194,8 @@ async fn start(
         views: views_tx,
         was_ready: AtomicBool::new(false),
         halted: halted.clone(),
-        told,
+        told: told.clone(),
+        level: files.level().clone(),
     };
     // Before anybody can look: a view without anything in it would tell of a term that went back.
     observer.look(&raft);
@@ -210,7 +213,9 @@ async fn start(
         }
     } else if may_form {
         files.place(new_group_id(), 1).map_err(trouble_with_identity)?;
-        raft.initialize(members.clone()).await.map_err(|error| StartError::Raft(error.to_string()))?;
+        raft.initialize(founders(members.clone()))
+            .await
+            .map_err(|error| StartError::Raft(error.to_string()))?;
     } else if files.group_id().is_none() && config.bootstrap && members.len() == 1 {
         // Its identity was lost, and there is nobody else who would know.
         files.place(new_group_id(), 1).map_err(trouble_with_identity)?;
@@ -225,6 +230,19 @@ async fn start(
         new_group_id: Box::new(new_group_id),
     };
     tokio::spawn(keeper.run());
+
+    let caretaker = Caretaker {
+        node,
+        own: config.own_member(),
+        configured: config.members.clone(),
+        hold_level: config.hold_feature_level,
+        network: Arc::clone(&network),
+        raft: raft.clone(),
+        level: files.level().clone(),
+        views: views.clone(),
+        told,
+    };
+    tokio::spawn(caretaker.run());
 
     let (stop_tx, stop) = mpsc::unbounded_channel();
     let shared = Shared {

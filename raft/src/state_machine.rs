@@ -11,16 +11,18 @@ use futures_util::{Stream, StreamExt};
 use openraft::entry::RaftEntry;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::{OptionalSend, Raft};
+use store::codec;
 use store::{Checkpoint, CommitlogOffset, EntryKind, Keep, LogPoint, StoredEntry};
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use crate::apply::{Apply, ApplyError, Halt, Reply};
 use crate::checkpoints::{
-    Captured, CheckpointWriter, RaftState, SnapshotData, check_all_read, membership_of, off_thread,
+    Captured, CheckpointWriter, RaftState, SnapshotData, check_all_read, off_thread, raft_state_of,
     to_snapshot,
 };
 use crate::files::Files;
+use crate::level::{self, GroupChange};
 use crate::types::{
     Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, StoredMembershipForm, Types, log_id, log_point,
 };
@@ -89,7 +91,9 @@ impl StateMachine {
         let mut membership = StoredMembership::default();
         match checkpoint {
             Some(checkpoint) => {
-                membership = membership_of(&checkpoint).map_err(ApplyError::new)?;
+                let (stored, level) = raft_state_of(&checkpoint).map_err(ApplyError::new)?;
+                files.level().raise(level);
+                membership = stored;
                 (applied, next_offset) = (Some(checkpoint.last), checkpoint.next_offset);
                 apply.restore(Some(&checkpoint), files.reader())?;
                 check_all_read(&checkpoint).map_err(ApplyError::new)?;
@@ -122,7 +126,11 @@ impl StateMachine {
         let last = self.applied?;
         let (seal, write) = self.apply().checkpoint();
         self.since_checkpoint_bytes = 0;
-        let raft = RaftState { membership: StoredMembershipForm::from(&self.membership) };
+        let feature_level = self.files.level().group();
+        let raft = RaftState {
+            membership: StoredMembershipForm::of(&self.membership, feature_level),
+            feature_level,
+        };
         Some(Captured { last, next_offset, seal, raft, write })
     }
 
@@ -186,6 +194,9 @@ impl StateMachine {
             if matches!(stored.head.kind, EntryKind::Units | EntryKind::Command) {
                 reply = self.apply().apply(stored)?;
             }
+            if stored.head.kind == EntryKind::Group {
+                self.take_group_change(stored).map_err(Halt::Entry)?;
+            }
             self.next_offset = stored.head.end();
             self.since_checkpoint_bytes += u64::from(stored.head.entry_bytes);
         }
@@ -196,6 +207,19 @@ impl StateMachine {
             self.writer.save(&self.files, checkpoint, Keep::Newest, None);
         }
         Ok(reply)
+    }
+
+    /// A change of the group's own state. One that this build does not understand must not be left out.
+    fn take_group_change(&mut self, entry: &StoredEntry) -> Result<(), String> {
+        let change = codec::decode::<GroupChange>(&entry.payload()).map_err(|error| error.to_string())?;
+        match change {
+            GroupChange::RaiseLevel(level) => {
+                level::check(level)?;
+                self.files.level().raise(level);
+                info!(log_index = entry.head.log_index, level, "the group's feature level");
+            }
+        }
+        Ok(())
     }
 
     fn tell_applied(&mut self) {
@@ -285,13 +309,14 @@ impl RaftStateMachine<Types> for StateMachine {
         let named = self.files.checkpoints().name(unnamed, Keep::Installed);
         let checkpoint = named.map_err(io::Error::other)?;
         self.files.set_snapshot(checkpoint.last)?;
-        let membership = membership_of(&checkpoint)?;
+        let (membership, level) = raft_state_of(&checkpoint)?;
         self.apply().install(&checkpoint).map_err(io::Error::other)?;
         check_all_read(&checkpoint)?;
         info!(last = %checkpoint.last, next_offset = %checkpoint.next_offset, "installed a snapshot");
         self.applied = Some(checkpoint.last);
         self.next_offset = checkpoint.next_offset;
         self.membership = membership;
+        self.files.level().raise(level);
         self.since_checkpoint_bytes = 0;
         self.apply().applied(checkpoint.last);
         self.files.set_installed(checkpoint); // openraft asks for the purge up to it next

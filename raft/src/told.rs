@@ -11,11 +11,19 @@ pub(crate) struct Told(Arc<Mutex<Words>>);
 pub(crate) struct Words {
     /// Why the newest checkpoint is not on disk; it is tried again.
     pub(crate) checkpoint: Option<String>,
+    /// How this node's configuration differs from the log.
+    pub(crate) configuration: Option<String>,
 }
 
 impl Told {
     pub(crate) fn words(&self) -> Words {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says whether that is news.
+    pub(crate) fn set_configuration(&self, differs: Option<String>) -> bool {
+        let mut words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut words.configuration, differs.clone()) != differs
     }
 
     pub(crate) fn set_checkpoint(&self, why_not: Option<String>) {

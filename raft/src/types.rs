@@ -11,13 +11,14 @@ use bytes::{Bytes, BytesMut};
 use openraft::entry::{RaftEntry, RaftPayload};
 use openraft::raft::responder::Responder;
 use openraft::vote::RaftLeaderId;
-use openraft::{EmptyNode, OptionalSend, RaftTypeConfig};
+use openraft::{OptionalSend, RaftTypeConfig};
 use serde::{Deserialize, Serialize};
 use store::codec::{self, CodecError, Record};
 use store::{Draft, EntryKind, LogPoint, Pending, StoredEntry};
 
 use crate::apply::Reply;
 use crate::checkpoints::SnapshotData;
+use crate::member::Member;
 
 /// The types of our group, for openraft.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +28,7 @@ impl RaftTypeConfig for Types {
     type D = Proposed;
     type R = Reply;
     type NodeId = u64;
-    type Node = EmptyNode;
+    type Node = Member;
     type Term = u64;
     type LeaderId = LeaderId;
     type Vote = Vote;
@@ -49,10 +50,10 @@ pub(crate) type LeaderId = openraft::impls::leader_id_std::LeaderId<u64, u64>;
 pub(crate) type Vote = openraft::impls::Vote<LeaderId>;
 pub(crate) type CommittedLeaderId = <LeaderId as RaftLeaderId>::Committed;
 pub(crate) type LogId = openraft::LogId<CommittedLeaderId>;
-pub(crate) type Membership = openraft::Membership<u64, EmptyNode>;
-pub(crate) type StoredMembership = openraft::StoredMembership<CommittedLeaderId, u64, EmptyNode>;
-pub(crate) type SnapshotMeta = openraft::SnapshotMeta<CommittedLeaderId, u64, EmptyNode>;
-pub(crate) type Snapshot = openraft::Snapshot<CommittedLeaderId, u64, EmptyNode, SnapshotData>;
+pub(crate) type Membership = openraft::Membership<u64, Member>;
+pub(crate) type StoredMembership = openraft::StoredMembership<CommittedLeaderId, u64, Member>;
+pub(crate) type SnapshotMeta = openraft::SnapshotMeta<CommittedLeaderId, u64, Member>;
+pub(crate) type Snapshot = openraft::Snapshot<CommittedLeaderId, u64, Member, SnapshotData>;
 pub(crate) type AppendRequest = openraft::raft::AppendEntriesRequest<Types>;
 pub(crate) type AppendResult = openraft::raft::StreamAppendResult<Types>;
 
@@ -85,8 +86,13 @@ impl UnitsSlot {
 /// What a caller may have agreed on.
 #[derive(Clone, Debug)]
 pub(crate) enum Proposed {
-    Units { slot: UnitsSlot, count: u32 },
+    Units {
+        slot: UnitsSlot,
+        count: u32,
+    },
     Command(Bytes),
+    /// A change of the group's own state.
+    Group(Bytes),
 }
 
 impl fmt::Display for Proposed {
@@ -94,6 +100,7 @@ impl fmt::Display for Proposed {
         match self {
             Self::Units { count, .. } => write!(f, "{count} units"),
             Self::Command(bytes) => write!(f, "command of {} bytes", bytes.len()),
+            Self::Group(_) => f.write_str("change of the group"),
         }
     }
 }
@@ -119,7 +126,7 @@ impl fmt::Display for Payload {
 impl RaftPayload for Payload {
     type D = Proposed;
     type NodeId = u64;
-    type Node = EmptyNode;
+    type Node = Member;
 
     fn blank() -> Self {
         Self::Blank
@@ -164,16 +171,19 @@ impl Entry {
         }
     }
 
-    /// What the commitlog is to append.
-    pub(crate) fn into_pending(self) -> Pending {
+    /// What the commitlog is to append, in a group of this feature level.
+    pub(crate) fn into_pending(self, level: u16) -> Pending {
         let (kind, unit_count, payload) = match self.body {
             Body::Sealed(stored) => return Pending::Sealed(stored),
             Body::Draft(Payload::Blank) => (EntryKind::Blank, 0, Vec::new()),
             Body::Draft(Payload::Membership(membership)) => {
-                (EntryKind::Membership, 0, vec![encode_membership(&membership)])
+                (EntryKind::Membership, 0, vec![encode_membership(&membership, level)])
             }
             Body::Draft(Payload::Proposed(Proposed::Command(bytes))) => {
                 (EntryKind::Command, 0, vec![BytesMut::from(bytes)])
+            }
+            Body::Draft(Payload::Proposed(Proposed::Group(bytes))) => {
+                (EntryKind::Group, 0, vec![BytesMut::from(bytes)])
             }
             Body::Draft(Payload::Proposed(Proposed::Units { slot, count })) => {
                 (EntryKind::Units, count, slot.take().expect("an entry is appended once"))
@@ -254,9 +264,21 @@ impl<T: OptionalSend + 'static> Responder<Types, T> for Answer<T> {
     }
 }
 
+/// The first membership: nobody's address, so that it has the same bytes on every node.
+pub(crate) fn founders(ids: impl IntoIterator<Item = u64>) -> BTreeMap<u64, Member> {
+    ids.into_iter().map(|id| (id, Member::default())).collect()
+}
+
 /// A membership as it stands in the log and in checkpoints.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MembershipForm {
+    configs: Vec<BTreeSet<u64>>,
+    nodes: BTreeMap<u64, Member>,
+}
+
+/// Its first version, without addresses.
+#[derive(Serialize, Deserialize)]
+struct MembershipForm1 {
     configs: Vec<BTreeSet<u64>>,
     nodes: BTreeSet<u64>,
 }
@@ -264,14 +286,29 @@ pub(crate) struct MembershipForm {
 impl Record for MembershipForm {
     const KIND: u16 = 0x0204;
     const NAME: &'static str = "membership";
+    const VERSION: u16 = 2;
+    const OLDEST: u16 = 1;
+    const SINCE: u16 = 2;
     const BYTES_MAX: usize = 1 << 20;
+
+    fn encode_old(&self, _level: u16) -> Result<(u16, Vec<u8>), CodecError> {
+        let old =
+            MembershipForm1 { configs: self.configs.clone(), nodes: self.nodes.keys().copied().collect() };
+        Ok((1, codec::encode_body(Self::NAME, &old, Self::BYTES_MAX)?))
+    }
+
+    fn decode_old(_version: u16, body: &[u8]) -> Result<Self, CodecError> {
+        let old: MembershipForm1 = codec::decode_body(Self::NAME, body, Self::BYTES_MAX)?;
+        let nodes = old.nodes.into_iter().map(|id| (id, Member::default())).collect();
+        Ok(Self { configs: old.configs, nodes })
+    }
 }
 
 impl From<&Membership> for MembershipForm {
     fn from(membership: &Membership) -> Self {
         Self {
             configs: membership.get_joint_config().clone(),
-            nodes: membership.nodes().map(|(id, _)| *id).collect(),
+            nodes: membership.nodes().map(|(id, member)| (*id, member.clone())).collect(),
         }
     }
 }
@@ -280,8 +317,7 @@ impl TryFrom<MembershipForm> for Membership {
     type Error = CodecError;
 
     fn try_from(form: MembershipForm) -> Result<Self, CodecError> {
-        let nodes: BTreeMap<u64, EmptyNode> = form.nodes.into_iter().map(|id| (id, EmptyNode {})).collect();
-        Self::new(form.configs, nodes).map_err(|error| CodecError::content::<MembershipForm>(&error))
+        Self::new(form.configs, form.nodes).map_err(|error| CodecError::content::<MembershipForm>(&error))
     }
 }
 
@@ -289,14 +325,16 @@ impl TryFrom<MembershipForm> for Membership {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredMembershipForm {
     at: Option<(u64, u64)>,
-    membership: MembershipForm,
+    /// A record of its own, of a version that all members read.
+    membership: Vec<u8>,
 }
 
-impl From<&StoredMembership> for StoredMembershipForm {
-    fn from(stored: &StoredMembership) -> Self {
+impl StoredMembershipForm {
+    /// For a group of this feature level.
+    pub(crate) fn of(stored: &StoredMembership, level: u16) -> Self {
         Self {
             at: stored.log_id().map(|id| (id.leader_id.term, id.index)),
-            membership: MembershipForm::from(stored.membership()),
+            membership: encode_membership(stored.membership(), level).to_vec(),
         }
     }
 }
@@ -306,12 +344,13 @@ impl TryFrom<StoredMembershipForm> for StoredMembership {
 
     fn try_from(form: StoredMembershipForm) -> Result<Self, CodecError> {
         let at = form.at.map(|(term, log_index)| log_id(LogPoint { term, log_index }));
-        Ok(Self::new(at, form.membership.try_into()?))
+        Ok(Self::new(at, decode_membership(&form.membership)?))
     }
 }
 
-fn encode_membership(membership: &Membership) -> BytesMut {
-    let bytes = codec::encode(&MembershipForm::from(membership)).expect("a group has less than 40,000 nodes");
+fn encode_membership(membership: &Membership, level: u16) -> BytesMut {
+    let encoded = codec::encode_at(&MembershipForm::from(membership), level);
+    let bytes = encoded.expect("a group has fewer than a thousand nodes, and their addresses are short");
     BytesMut::from(bytes.as_slice())
 }
 
@@ -324,8 +363,9 @@ pub(crate) fn decode_membership(bytes: &[u8]) -> Result<Membership, CodecError> 
 #[cfg(test)]
 pub(crate) fn stored_membership_sample() -> StoredMembershipForm {
     let configs = vec![BTreeSet::from([1, 2, 3]), BTreeSet::from([1, 2, 4])];
-    let membership = MembershipForm { configs, nodes: BTreeSet::from([1, 2, 3, 4]) };
-    StoredMembershipForm { at: Some((3, 700)), membership }
+    let nodes = [1, 2, 3, 4].map(|id| (id, Member::default())).into();
+    let form = MembershipForm { configs, nodes };
+    StoredMembershipForm { at: Some((3, 700)), membership: codec::encode_at(&form, 1).expect("it is small") }
 }
 
 #[cfg(test)]
@@ -334,6 +374,18 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_membership_stay_what_they_are() {
-        crate::suite::golden(&[stored_membership_sample().membership], &[]);
+        let configs = vec![BTreeSet::from([1, 2, 3]), BTreeSet::from([1, 2, 4])];
+        let member = |id: u64| Member {
+            name: format!("n{}", id - 1),
+            raft: format!("10.0.0.{id}:30911"),
+            remoting: format!("10.0.0.{id}:10911"),
+            http: format!("10.0.0.{id}:18080"),
+        };
+        let newest = MembershipForm {
+            configs: configs.clone(),
+            nodes: [1, 2, 3, 4].map(|id| (id, member(id))).into(),
+        };
+        let old = MembershipForm { configs, nodes: [1, 2, 3, 4].map(|id| (id, Member::default())).into() };
+        crate::suite::golden(&[newest], &[(1, &[old])]);
     }
 }

@@ -1,5 +1,6 @@
 //! What a node tells about itself and its group.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use openraft::{AsyncRuntime, RaftTypeConfig};
 
 use crate::NodeId;
 use crate::identity::GroupId;
+use crate::member::Member;
 use crate::types::Types;
 
 /// An instant of the clock that openraft reads.
@@ -80,6 +82,14 @@ pub struct View {
     pub group_id: Option<GroupId>,
     /// What a person has to look at, one sentence each, until it is over.
     pub alarms: Vec<String>,
+    /// How this node's configuration differs from the group's membership, which counts.
+    pub configuration_differs: Option<String>,
+    /// What this build can write and read.
+    pub feature_level: u16,
+    /// What all members can, and the group therefore writes.
+    pub group_feature_level: u16,
+    /// The members as the log has them.
+    pub members: BTreeMap<NodeId, Member>,
     /// Why it stopped for good: a failed write, a broken promise. The process should end. Also set after a
     /// shutdown, which whoever asked for it knows.
     pub fatal: Option<String>,

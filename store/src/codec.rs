@@ -10,6 +10,8 @@
 #[cfg(any(test, feature = "golden"))]
 pub mod golden;
 
+use std::sync::OnceLock;
+
 use bincode::Options;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +22,24 @@ const BODY_BYTES_AT: usize = VERSION_AT + size_of::<u16>();
 const CRC_AT: usize = BODY_BYTES_AT + size_of::<u32>(); // crc32c of what stands before it and of the body
 const BODY_AT: usize = CRC_AT + size_of::<u32>();
 const _: () = assert!(BODY_AT == 12);
+
+/// What this build can write and read. Raised with the first new kind, or version of one, after a release; the group writes
+/// it once all of its members can read it.
+///
+/// | level | new |
+/// |---:|---|
+/// | 1 | everything before there were levels |
+/// | 2 | `membership` 2: names and addresses of the members |
+pub const FEATURE_LEVEL: u16 = 2;
+
+/// The level of this process: [`FEATURE_LEVEL`], or less in a test of a group of mixed builds.
+pub fn feature_level() -> u16 {
+    static LEVEL: OnceLock<u16> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        let max = std::env::var("TRIREME_FEATURE_LEVEL_MAX").ok().filter(|_| cfg!(debug_assertions));
+        max.and_then(|max| max.parse().ok()).map_or(FEATURE_LEVEL, |max: u16| max.min(FEATURE_LEVEL))
+    })
+}
 
 /// Bytes of a record before its body.
 pub const RECORD_HEAD_BYTES: usize = BODY_AT;
@@ -34,8 +54,18 @@ pub trait Record: Serialize + DeserializeOwned {
     const VERSION: u16 = 1;
     /// The oldest version that can be read.
     const OLDEST: u16 = Self::VERSION;
+    /// The feature level of a group in which the newest version may be written.
+    const SINCE: u16 = 1;
     /// Most bytes of one record, head included; nothing larger is ever written or allocated.
     const BYTES_MAX: usize;
+
+    /// The version for a group of a level below `SINCE`, and its body.
+    ///
+    /// # Errors
+    /// If there is none, or the value cannot be said in it.
+    fn encode_old(&self, level: u16) -> Result<(u16, Vec<u8>), CodecError> {
+        Err(CodecError::Level { name: Self::NAME, version: Self::VERSION, since: Self::SINCE, level })
+    }
 
     /// Reads the body of a version from `OLDEST` on that is not the newest. Without a reader of its own it is read
     /// as the newest: right for a form that has only got more variants behind its last one.
@@ -110,6 +140,18 @@ pub enum CodecError {
         /// The most it may have.
         limit: usize,
     },
+    /// The group's members cannot all read it yet.
+    #[error("{name} version {version} is of feature level {since}, the group has {level}")]
+    Level {
+        /// What it is.
+        name: &'static str,
+        /// The version.
+        version: u16,
+        /// The level it needs.
+        since: u16,
+        /// The group's.
+        level: u16,
+    },
     /// Something stands behind it.
     #[error("{name}: {bytes} bytes behind its end")]
     Rest {
@@ -177,13 +219,46 @@ pub fn encode_into<R: Record>(record: &R, bytes: &mut Vec<u8>) -> Result<(), Cod
             _ => CodecError::content::<R>(&error),
         });
     }
-    let (head, body) = bytes[start..].split_at_mut(BODY_AT);
-    head[KIND_AT..VERSION_AT].copy_from_slice(&R::KIND.to_be_bytes());
-    head[VERSION_AT..BODY_BYTES_AT].copy_from_slice(&R::VERSION.to_be_bytes());
+    put_head(&mut bytes[start..], R::KIND, R::VERSION);
+    Ok(())
+}
+
+/// Puts the head before a body that is in its place already.
+fn put_head(record: &mut [u8], kind: u16, version: u16) {
+    let (head, body) = record.split_at_mut(BODY_AT);
+    head[KIND_AT..VERSION_AT].copy_from_slice(&kind.to_be_bytes());
+    head[VERSION_AT..BODY_BYTES_AT].copy_from_slice(&version.to_be_bytes());
     head[BODY_BYTES_AT..CRC_AT].copy_from_slice(&(body.len() as u32).to_be_bytes());
     let crc = crc32c::crc32c_append(crc32c::crc32c(&head[..CRC_AT]), body);
     head[CRC_AT..].copy_from_slice(&crc.to_be_bytes());
-    Ok(())
+}
+
+/// The bytes of `record` for a group of this feature level, which all of its members can read.
+///
+/// # Errors
+/// As for [`encode`], or if the record cannot be said at that level.
+pub fn encode_at<R: Record>(record: &R, level: u16) -> Result<Vec<u8>, CodecError> {
+    if R::SINCE <= level {
+        return encode(record);
+    }
+    let (version, body) = record.encode_old(level)?;
+    let mut bytes = vec![0; BODY_AT];
+    bytes.extend_from_slice(&body);
+    put_head(&mut bytes, R::KIND, version);
+    Ok(bytes)
+}
+
+/// A body alone, for writers of old versions.
+///
+/// # Errors
+/// If it is too large.
+pub fn encode_body<T: Serialize>(
+    name: &'static str,
+    value: &T,
+    bytes_max: usize,
+) -> Result<Vec<u8>, CodecError> {
+    let encoded = options(bytes_max).serialize(value);
+    encoded.map_err(|error| CodecError::Content { name, reason: error.to_string() })
 }
 
 /// The record whose bytes these are, all of them.
@@ -223,11 +298,12 @@ pub fn decode_first<R: Record>(bytes: &mut &[u8]) -> Result<R, CodecError> {
     if total > R::BYTES_MAX {
         return Err(too_large);
     }
+    let newest = if R::SINCE > feature_level() { R::VERSION - 1 } else { R::VERSION };
     let record = match version {
-        version if version == R::VERSION => decode_body(name, body, R::BYTES_MAX)?,
+        version if version == R::VERSION && version == newest => decode_body(name, body, R::BYTES_MAX)?,
         version if (R::OLDEST..R::VERSION).contains(&version) => R::decode_old(version, body)?,
         found => {
-            let (oldest, newest) = (R::OLDEST, R::VERSION);
+            let oldest = R::OLDEST;
             return Err(CodecError::Version { name, kind, found, oldest, newest });
         }
     };
@@ -296,7 +372,12 @@ mod tests {
         const NAME: &'static str = "crew";
         const VERSION: u16 = 3;
         const OLDEST: u16 = 2;
+        const SINCE: u16 = 2;
         const BYTES_MAX: usize = 100;
+
+        fn encode_old(&self, _level: u16) -> Result<(u16, Vec<u8>), CodecError> {
+            Ok((2, encode_body(Self::NAME, &self.name, Self::BYTES_MAX)?))
+        }
 
         fn decode_old(_version: u16, body: &[u8]) -> Result<Self, CodecError> {
             Ok(Self { name: decode_body(Self::NAME, body, Self::BYTES_MAX)?, oars: Vec::new() })
@@ -357,6 +438,12 @@ mod tests {
         );
         let told = decode::<OldCrew>(&encode(&crew()).unwrap()).unwrap_err();
         assert!(told.is_foreign() && told.to_string().contains("has version 3, this build reads 2 to 2"));
+    }
+
+    #[test]
+    fn a_group_of_an_old_level_is_written_what_all_of_its_members_read() {
+        assert_eq!(encode_at(&crew(), 1).unwrap(), encode(&OldCrew("thranites".into())).unwrap());
+        assert_eq!(encode_at(&crew(), 2).unwrap(), encode(&crew()).unwrap());
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub struct Quorum {
     pub peer_secret: Option<PeerSecret>,
     /// `preferredLeaderId`: the node that leads when it can. Default none.
     pub preferred_leader: Option<u64>,
+    /// `holdFeatureLevel`, our own name: while this node leads, the group goes on writing what its older builds read, so
+    /// that they can be gone back to. Default false.
+    pub hold_feature_level: bool,
     /// `raftHeartbeatMs`, our own name: the leader shows itself this often. Default 60.
     pub heartbeat_ms: u64,
     /// `raftElectionTimeoutMsMin`, our own name: lower end of a follower's random patience, at least two
@@ -63,6 +66,7 @@ impl Quorum {
         reader.has_no_effect("enableBatchPush");
         let timing = read_timing(reader);
         let peer_secret = read_secret(reader);
+        let hold_feature_level = reader.bool("holdFeatureLevel", false);
         if is_group {
             check_group(reader, &peers, &self_id, preferred.as_deref());
         } else {
@@ -94,6 +98,7 @@ impl Quorum {
             ),
         }
         quorum.peer_secret = peer_secret;
+        quorum.hold_feature_level = hold_feature_level;
         quorum
     }
 
@@ -118,6 +123,7 @@ impl Quorum {
                 .iter()
                 .find(|peer| Some(peer.id.as_str()) == preferred)
                 .map(|peer| peer.node_id),
+            hold_feature_level: false,
             heartbeat_ms: timing[0],
             election_timeout_ms_min: timing[1],
             election_timeout_ms_max: timing[2],

@@ -8,6 +8,7 @@
 
 mod election;
 mod kill;
+mod mixed;
 mod namesrv;
 mod offsets;
 mod partition;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use openraft::OptionalSend;
 use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential};
@@ -13,7 +14,6 @@ use openraft::raft::{
     AppendEntriesResponse, SnapshotResponse, StreamAppendError, TransferLeaderError, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
-use openraft::{EmptyNode, OptionalSend};
 use store::codec;
 
 use super::bulk::{self, BulkLink};
@@ -23,6 +23,7 @@ use super::lane::{self, LaneError};
 use super::{Network, Peer, snapshot};
 use crate::NodeId;
 use crate::checkpoints::SnapshotData;
+use crate::member::Member;
 use crate::types::{AppendRequest, AppendResult, Snapshot, Types, Vote};
 
 /// Makes clients for openraft.
@@ -41,15 +42,15 @@ pub(crate) struct Client {
 impl RaftNetworkFactory<Types> for Factory {
     type Network = Client;
 
-    async fn new_client(&mut self, target: NodeId, _node: &EmptyNode) -> Client {
+    async fn new_client(&mut self, target: NodeId, _member: &Member) -> Client {
         Client::new(&self.0, target, true)
     }
 
-    async fn new_heartbeat_client(&mut self, target: NodeId, _node: &EmptyNode) -> Client {
+    async fn new_heartbeat_client(&mut self, target: NodeId, _member: &Member) -> Client {
         Client::new(&self.0, target, false)
     }
 
-    async fn new_snapshot_client(&mut self, target: NodeId, _node: &EmptyNode) -> Client {
+    async fn new_snapshot_client(&mut self, target: NodeId, _member: &Member) -> Client {
         Client::new(&self.0, target, false)
     }
 }
@@ -160,8 +161,9 @@ impl RaftNetworkV2<Types> for Client {
         option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
         let peer = self.peer().map_err(unreachable_because)?;
+        let level = self.network.level.group();
         tokio::select! {
-            vote = snapshot::send(&peer, &vote, snapshot, option.soft_ttl()) => Ok(SnapshotResponse::new(vote?)),
+            vote = snapshot::send(&peer, &vote, snapshot, level, option.soft_ttl()) => Ok(SnapshotResponse::new(vote?)),
             closed = cancel => Err(closed.into()),
         }
     }

@@ -12,6 +12,7 @@ use store::{EntryKind, LogPoint, StoredEntry};
 use super::frame::{FrameError, Kind};
 use crate::NodeId;
 use crate::identity::{GroupId, Incarnation, Memory, Said};
+use crate::member::Member;
 use crate::types::{
     AppendRequest, AppendResult, CommittedLeaderId, Entry, LeaderId, LogId, Types, Vote, decode_membership,
 };
@@ -51,6 +52,12 @@ pub(crate) struct Hello {
     pub(crate) last: Option<LogPoint>,
     /// What the speaker remembers of the other side.
     pub(crate) remembers: Memory,
+    /// What the speaker's build can write and read.
+    pub(crate) feature_level: u16,
+    /// What the group's members all can, as far as the speaker has applied its log.
+    pub(crate) group_level: u16,
+    /// Where the speaker is.
+    pub(crate) member: Member,
     pub(crate) about: Vec<u8>,
 }
 
@@ -76,6 +83,8 @@ pub(crate) enum Mismatch {
          another cluster"
     )]
     GroupId { theirs: GroupId, ours: GroupId },
+    #[error("a build of feature level {build}, the group has {group}: node {node} takes a newer build")]
+    Level { build: u16, group: u16, node: NodeId },
     #[error("node {asked} was asked for, this is node {ours}")]
     Node { asked: NodeId, ours: NodeId },
     #[error("the caller has the id of this node, {0}")]
@@ -106,6 +115,12 @@ impl Hello {
         }
         if self.from == ours.from {
             return Err(Mismatch::Self_(ours.from));
+        }
+        for (one, other) in [(self, ours), (ours, self)] {
+            if one.feature_level < other.group_level {
+                let (build, group) = (one.feature_level, other.group_level);
+                return Err(Mismatch::Level { build, group, node: one.from });
+            }
         }
         if self.layout_version != ours.layout_version {
             return Err(Mismatch::Layout { theirs: self.layout_version, ours: ours.layout_version });
@@ -424,9 +439,16 @@ mod tests {
             incarnation: Incarnation { generation: 2, starts: 5, directory: 0xd1 },
             last: Some(LogPoint { term: 3, log_index: 700 }),
             remembers: Memory::default(),
+            feature_level: 2,
+            group_level: 1,
+            member: Member { name: "n0".into(), raft: "10.0.0.1:30911".into(), ..Member::default() },
             about: vec![1, 2, 3],
         };
-        golden(&[hello], &[]);
+        golden(std::slice::from_ref(&hello), &[]);
+        let old = Hello { from: 3, feature_level: 1, ..hello.clone() };
+        let ours = Hello { from: 2, group_level: 2, ..hello };
+        let told = old.check(&ours).unwrap_err().to_string();
+        assert_eq!(told, "a build of feature level 1, the group has 2: node 3 takes a newer build");
         let (vote, id) = (VoteForm(3, 2, true), LogIdForm(3, 700));
         golden(
             &[

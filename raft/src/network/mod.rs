@@ -14,7 +14,7 @@ mod server;
 mod snapshot;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ use crate::config::{NodeConfig, PeerSecret};
 use crate::fence::{Fence, Heard};
 use crate::files::Files;
 use crate::identity::{GroupId, Memory, Standing, StepBack};
+use crate::level::Level;
+use crate::member::Member;
 use crate::state_machine::RaftHandle;
 use crate::types::{Vote, log_point};
 use forms::{Hello, Lane, PROTOCOL_VERSION, Request, Response};
@@ -60,6 +62,8 @@ pub(crate) struct Network {
     segment_bytes: u64,
     about: Bytes,
     secret: Option<PeerSecret>,
+    member: Member,
+    level: Level,
     /// Closed while this node may have forgotten entries; told to peers.
     fence: Mutex<Fence>,
     /// Who last sent something as a leader.
@@ -121,6 +125,10 @@ pub(crate) struct Peer {
     pub(crate) id: NodeId,
     addr: watch::Sender<String>,
     about: Mutex<Option<Bytes>>,
+    /// Where it says it is.
+    member: Mutex<Option<Member>>,
+    /// What its build can, as it said last; 0 before.
+    feature_level: AtomicU16,
     /// Monotonic milliseconds, plus one, of the last valid frame from it; 0 for never.
     last_contact: AtomicU64,
     /// It said that it may have forgotten entries.
@@ -141,6 +149,8 @@ impl Network {
             segment_bytes: config.segment_bytes,
             about: config.about.clone(),
             secret: config.peer_secret.clone(),
+            member: config.own_member(),
+            level: files.level().clone(),
             fence: Mutex::new(Fence::Open),
             led_by: Mutex::new(None),
             is_halted: AtomicBool::new(false),
@@ -314,6 +324,8 @@ impl Network {
             id,
             addr: watch::Sender::new(addr),
             about: Mutex::new(None),
+            member: Mutex::new(None),
+            feature_level: AtomicU16::new(0),
             last_contact: AtomicU64::new(0),
             fenced: AtomicBool::new(false),
             control,
@@ -365,6 +377,9 @@ impl Network {
             incarnation: files.map(Files::incarnation).unwrap_or_default(),
             last: files.and_then(|files| files.reader().last()),
             remembers: files.map(|files| files.remember(to)).unwrap_or_default(),
+            feature_level: codec::feature_level(),
+            group_level: self.level.group(),
+            member: self.member.clone(),
             about: self.about.to_vec(),
         }
     }
@@ -434,6 +449,8 @@ impl Network {
         self.note_contact(peer);
         *peer.about.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Bytes::copy_from_slice(&hello.about));
+        *peer.member.lock().unwrap_or_else(PoisonError::into_inner) = Some(hello.member.clone());
+        peer.feature_level.store(hello.feature_level, Ordering::Relaxed);
         let was_fenced = peer.fenced.swap(hello.fenced, Ordering::Relaxed);
         if let Some(raft) = self.raft.get()
             && (hello.fenced || was_fenced)
@@ -535,6 +552,16 @@ impl Peer {
             Ok(now) => format!("node {} moved to {}", self.id, *now),
             Err(_) => "no longer needed".into(),
         }
+    }
+
+    /// Where it says it is.
+    pub(crate) fn member(&self) -> Option<Member> {
+        self.member.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What its build can, as it said last; 0 before.
+    pub(crate) fn feature_level(&self) -> u16 {
+        self.feature_level.load(Ordering::Relaxed)
     }
 
     /// What it told about itself.

@@ -68,6 +68,7 @@ pub(super) async fn send(
     peer: &Peer,
     vote: &Vote,
     snapshot: Snapshot,
+    level: u16,
     within: Duration,
 ) -> Result<Vote, RPCError<Types>> {
     let SnapshotData::Stored(checkpoint) = snapshot.snapshot else {
@@ -82,7 +83,7 @@ pub(super) async fn send(
         let head = SnapshotPiece {
             vote: VoteForm::from(vote),
             last: snapshot.meta.last_log_id.map(Into::into),
-            membership: StoredMembershipForm::from(&snapshot.meta.last_membership),
+            membership: StoredMembershipForm::of(&snapshot.meta.last_membership, level),
             at,
             total,
             crc32c: crc32c::crc32c(&bytes),

@@ -51,11 +51,13 @@ pub enum EntryKind {
     Command = 3,
     /// A membership of the Raft group.
     Membership = 4,
+    /// A change of the Raft group's own state, such as its feature level.
+    Group = 5,
 }
 
 impl EntryKind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Blank, Self::Units, Self::Command, Self::Membership]
+        [Self::Blank, Self::Units, Self::Command, Self::Membership, Self::Group]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }
