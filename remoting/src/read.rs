@@ -87,7 +87,7 @@ async fn read_all(reader: &mut Reader, connection: &Arc<Connection>, handler: &d
     let mut large = Large { shared: &connection.limits.shared, bytes: 0 };
     loop {
         loop {
-            if let Err(end) = wait_for_room(connection, &mut idle).await {
+            if let Err(end) = wait_for_room(connection, &large, &mut idle).await {
                 return end;
             }
             let before = buf.len();
@@ -129,18 +129,19 @@ async fn read_all(reader: &mut Reader, connection: &Arc<Connection>, handler: &d
 }
 
 /// Returns when the next request may be read, or with the reason why none will be.
-async fn wait_for_room(connection: &Connection, idle: &mut Idle<'_>) -> Result<(), End> {
-    let shared = &connection.limits.shared;
+async fn wait_for_room(connection: &Connection, large: &Large<'_>, idle: &mut Idle<'_>) -> Result<(), End> {
+    // Whoever has taken the memory for a frame already finishes it: others wait for that.
+    let has_room = || !connection.budget.is_full() && (large.bytes > 0 || !large.shared.is_full());
     loop {
         if !connection.is_open() {
             return Err(End::Stopped);
         }
-        if !connection.budget.is_full() && !shared.is_full() {
+        if has_room() {
             return Ok(());
         }
         // It is not the peer that keeps its frame from coming in.
         let was_begun = idle.frame_since.take().is_some();
-        wait_for_change(connection, || !connection.budget.is_full() && !shared.is_full(), idle).await?;
+        wait_for_change(connection, has_room, idle).await?;
         idle.frame_since = was_begun.then(Instant::now);
     }
 }

@@ -21,6 +21,8 @@ pub struct Shared {
     sockets: Arc<Semaphore>,
     bytes: AtomicUsize,
     bytes_max: usize,
+    /// What frames on their way in may take: less, so that they never keep out what is small.
+    large_bytes_max: usize,
     /// Told when bytes came back that somebody may wait for.
     freed: Notify,
 }
@@ -39,6 +41,7 @@ impl Shared {
             sockets: Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))),
             bytes: AtomicUsize::new(0),
             bytes_max,
+            large_bytes_max: bytes_max - bytes_max / 4,
             freed: Notify::new(),
         }
     }
@@ -66,9 +69,10 @@ impl Shared {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Takes `bytes` if they are there; one that is larger than all there is goes alone.
+    /// Takes `bytes` for a frame on its way in, if they are there; one that is larger than all there is goes alone.
     pub(crate) fn try_take(&self, bytes: usize) -> bool {
-        let fits = |taken: usize| (taken == 0 || taken + bytes <= self.bytes_max).then_some(taken + bytes);
+        let fits =
+            |taken: usize| (taken == 0 || taken + bytes <= self.large_bytes_max).then_some(taken + bytes);
         self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
     }
 
@@ -94,7 +98,9 @@ mod tests {
     #[test]
     fn what_is_taken_is_bounded_and_comes_back() {
         let shared = Shared::new(1, 100);
-        assert!(shared.try_take(60) && !shared.try_take(41) && shared.try_take(40) && shared.is_full());
+        assert!(shared.try_take(60) && !shared.try_take(16) && shared.try_take(15) && !shared.is_full());
+        shared.take(25);
+        assert!(shared.is_full());
         shared.give_back(100);
         assert!(shared.try_take(1_000), "a frame larger than all there is goes alone");
         assert!(!shared.try_take(1));
