@@ -318,7 +318,10 @@ impl Node {
                 return Ok(());
             };
             if Instant::now() + MAY_LEAD_AGAIN >= deadline {
-                return Err(ChangeError::Refused(format!("node {to} cannot take the lead: {error}")));
+                return Err(ChangeError::Refused(format!(
+                    "n{} cannot take the lead: {error}",
+                    to.saturating_sub(1)
+                )));
             }
             sleep(MAY_LEAD_AGAIN).await;
         }
