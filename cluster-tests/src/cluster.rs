@@ -33,9 +33,6 @@ pub const CLUSTER_NAME: &str = "RaftCluster";
 /// The group's name.
 pub const GROUP_NAME: &str = "RaftNode00";
 
-/// Makes a debug build behave as one of a lower feature level.
-const LEVEL_MAX: &str = "TRIREME_FEATURE_LEVEL_MAX";
-
 /// What to start.
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
@@ -100,7 +97,6 @@ struct Member {
 struct MemberState {
     run: Run,
     starts: u32,
-    /// It is to behave as a build of this feature level.
     level_max: Option<u16>,
     pid: Option<i32>,
     ending: Option<String>,
@@ -167,11 +163,7 @@ impl Cluster {
     /// # Errors
     /// If something does not start, or no leader is there in time. The directory stays then.
     pub async fn start(options: ClusterOptions) -> Result<Self> {
-        let old = options.old.clone();
         let cluster = Self::prepare(options).await?;
-        for (id, level) in old {
-            cluster.set_feature_level_max(id, Some(level));
-        }
         cluster.start_namesrv().await?;
         for id in 0..cluster.nodes.len() {
             cluster.start_node(id).await?;
@@ -210,6 +202,8 @@ impl Cluster {
             let config = dir.join(format!("broker-{name}.conf"));
             files::write(&config, &node_properties(&options, &dir, &ports, id))?;
             nodes.push(Member::new(name, "broker", config));
+            nodes[id].state().level_max =
+                options.old.iter().find(|(old, _)| *old == id).map(|(_, level)| *level);
         }
         let stores: Vec<_> = (0..options.nodes).map(|id| store_dir(&dir, id)).collect();
         let rig = Rig::new(&dir, &stores, options.disk, options.clocks).await;
@@ -264,13 +258,10 @@ impl Cluster {
     pub fn pid(&self, id: usize) -> Option<i32> {
         self.nodes[id].state().pid
     }
-
-    /// From its next start on the node behaves as a build of this feature level, or as what it is. Works with debug builds
-    /// only.
+    /// From its next start on the node, a debug build, behaves as one of this feature level.
     pub fn set_feature_level_max(&self, id: usize, level: Option<u16>) {
         self.nodes[id].state().level_max = level;
     }
-
     /// Starts a node that is down.
     ///
     /// # Errors
@@ -291,14 +282,14 @@ impl Cluster {
     async fn spawn(&self, member: &Member, mut surroundings: Surroundings) -> Result<()> {
         let mut process = member.process.lock().await;
         ensure!(process.is_none(), "{} runs already", member.name);
-        let (starts, level_max) = {
-            let mut state = member.state();
-            state.starts += 1;
-            (state.starts, state.level_max)
-        };
+        member.state().starts += 1;
+        let starts = member.state().starts;
+        let level_max = member.state().level_max;
         let args: [OsString; 3] = [member.verb.into(), "-c".into(), member.config.clone().into()];
         let log = self.dir.join(format!("{}.{starts}.log", member.name));
-        surroundings.env.extend(level_max.map(|level| (LEVEL_MAX, PathBuf::from(level.to_string()))));
+        surroundings
+            .env
+            .extend(level_max.map(|level| ("TRIREME_FEATURE_LEVEL_MAX", PathBuf::from(level.to_string()))));
         let started = Process::spawn(&self.binary, &args, &log, surroundings)?;
         let mut state = member.state();
         (state.run, state.pid, state.ending) = (Run::Up, Some(started.pid()), None);

@@ -23,7 +23,9 @@ impl Told {
     /// Says whether that is news.
     pub(crate) fn set_configuration(&self, differs: Option<String>) -> bool {
         let mut words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut words.configuration, differs.clone()) != differs
+        let is_news = words.configuration != differs;
+        words.configuration = differs;
+        is_news
     }
 
     pub(crate) fn set_checkpoint(&self, why_not: Option<String>) {

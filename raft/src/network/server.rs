@@ -195,7 +195,7 @@ impl Server {
                 check_append(&self.raft, &self.network, &self.reader, &request).map_err(FrameError::Body)?;
                 self.network.note_leader(&request.vote);
                 if let Some(left) = self.reader.room_left()
-                    && request.entries.len() > 0
+                    && !request.entries.is_empty()
                     && bytes as u64 + ROOM_KEPT_BYTES > left
                 {
                     // Refused before a write fails, which would end this node; the leader tries again.
