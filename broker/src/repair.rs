@@ -162,7 +162,7 @@ async fn give_up_the_lead(broker: &Broker) {
     match broker.hand_over(target, HAND_OVER_WITHIN).await {
         Ok(()) => info!(to = node_name(target), "lead handed over: a stretch of this node's log is damaged"),
         Err(error) => {
-            warn!(to = node_name(target), %error, "lead not handed over, though the log is damaged")
+            warn!(to = node_name(target), %error, "lead not handed over, though the log is damaged");
         }
     }
 }

@@ -134,7 +134,7 @@ fn look(broker: &Broker, led_at: &mut Option<Duration>, arrivals: &mut [Arrivals
         if view.leader.is_some() {
             *led_at = Some(now.monotonic);
         }
-        led_at.is_some_and(|at| now.monotonic - at < LEADERLESS_MAX)
+        led_at.is_some_and(|at| now.monotonic.saturating_sub(at) < LEADERLESS_MAX)
             && view.halted.is_none()
             && view.applied_index + LEVEL_ENTRIES_MAX >= view.known_commit_index
     };
@@ -147,7 +147,7 @@ fn look(broker: &Broker, led_at: &mut Option<Duration>, arrivals: &mut [Arrivals
 
 /// One delay level, as this node delivers it.
 struct Level {
-    level: i32,
+    number: i32,
     /// In this term a proposal's outcome is unknown, so that what is next is unknown too: the next leader knows,
     /// which may be this node again.
     unsure_in: Option<u64>,
@@ -167,7 +167,7 @@ enum Due {
 
 impl Level {
     fn new(level: i32) -> Self {
-        Self { level, unsure_in: None, not_before: Duration::ZERO, one_by_one: false }
+        Self { number: level, unsure_in: None, not_before: Duration::ZERO, one_by_one: false }
     }
 
     async fn deliver(&mut self, broker: &Arc<Broker>, arrivals: &Arc<Mutex<Vec<Arrivals>>>) {
@@ -175,30 +175,29 @@ impl Level {
             let Some(term) = broker.serving_term().filter(|term| self.unsure_in != Some(*term)) else {
                 return;
             };
-            if !has_more(broker, self.level) {
+            if !has_more(broker, self.number) {
                 return;
             }
             // Everything is read after the term was: nothing older than it can be decided on.
             let reading = {
-                let (broker, arrivals, level) = (Arc::clone(broker), Arc::clone(arrivals), self.level);
+                let (broker, arrivals, level) = (Arc::clone(broker), Arc::clone(arrivals), self.number);
                 let count_max = if self.one_by_one { 1 } else { BATCH_MESSAGES };
                 tokio::task::spawn_blocking(move || due(&broker, &arrivals, level, count_max))
             };
             match reading.await {
-                Ok(Ok(None)) => return,
+                // Nothing is due, or the runtime goes down.
+                Ok(Ok(None)) | Err(_) => return,
                 Ok(Ok(Some(due))) => self.propose(broker, term, due).await,
                 Ok(Err(error)) => {
-                    warn!(level = self.level, error, "delayed messages not read; trying again");
+                    warn!(level = self.number, error, "delayed messages not read; trying again");
                     self.not_before = broker.monotonic() + AGAIN;
                 }
-                // The runtime goes down.
-                Err(_) => return,
             }
         }
     }
 
     async fn propose(&mut self, broker: &Broker, term: u64, due: Due) {
-        let level = self.level;
+        let level = self.number;
         let (proposal, count) = match due {
             Due::Messages { units, count } => (Proposal::Units { payload: units, count }, count),
             Due::Undeliverable { offset, reason } => {

@@ -54,12 +54,12 @@ impl Arrivals {
     /// The level's queue ends at `end` now, and everything below `next` is delivered. `is_level`: this node has
     /// applied what its group has committed.
     pub fn look(&mut self, now: Moment, end: u64, next: u64, is_level: bool) {
-        let was_away = self.last_look.is_none_or(|last| now.monotonic - last > LOOKS_APART_MAX);
+        let was_away = self.last_look.is_none_or(|last| now.monotonic.saturating_sub(last) > LOOKS_APART_MAX);
         self.last_look = Some(now.monotonic);
         if !is_level || was_away {
             self.level_since = None;
         }
-        let is_fresh = self.level_since.is_some_and(|since| now.monotonic - since >= LEVEL_FOR);
+        let is_fresh = self.level_since.is_some_and(|since| now.monotonic.saturating_sub(since) >= LEVEL_FOR);
         if is_level {
             self.level_since.get_or_insert(now.monotonic);
         }
@@ -86,7 +86,7 @@ impl Arrivals {
         let Some(mark) = self.marks.get(at) else { return false };
         let age_ms = if mark.is_fresh { 0 } else { (mark.at.wall_ms as i64).saturating_sub(store_ms).max(0) };
         let age = Duration::from_millis(age_ms as u64).min(self.delay);
-        now >= mark.at.monotonic + self.delay - age
+        now >= (mark.at.monotonic + self.delay).saturating_sub(age)
     }
 }
 

@@ -36,7 +36,9 @@ impl Locks {
         locks.retain(|_, lock| now_ms < lock.expires_ms);
         let expires_ms = now_ms.saturating_add(lease_ms);
         // S8: taken under a clock that was ahead, it would hold for longer than any lease.
-        locks.values_mut().for_each(|lock| lock.expires_ms = lock.expires_ms.min(expires_ms));
+        for lock in locks.values_mut() {
+            lock.expires_ms = lock.expires_ms.min(expires_ms);
+        }
         let mut held = Vec::new();
         for queue in queues {
             if locks.get(queue).is_some_and(|lock| lock.client_id != client_id) {

@@ -27,7 +27,8 @@ impl Sink for SectionWriter {
 
 /// A table's form in a checkpoint: its kind, its name, and what it consists of.
 macro_rules! section {
-    ($table:ident, $kind:literal, $name:literal, { $($field:ident: $type:ty),+ }) => {
+    ($(#[$attribute:meta])* $table:ident, $kind:literal, $name:literal, { $($field:ident: $type:ty),+ }) => {
+        $(#[$attribute])*
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub(super) struct $table {
             $(pub(super) $field: $type,)+
@@ -58,7 +59,7 @@ section!(Resets, 0x0309, "pending-resets", { resets: Shared<QueueOffsets> });
 section!(QueueLocks, 0x030a, "queue-locks", { locks: Shared<Locks> });
 section!(DelayProgress, 0x030b, "delay-progress", { delay_progress: Shared<BTreeMap<i32, i64>> });
 section!(Forbidden, 0x030c, "forbidden", { forbidden: Shared<BTreeMap<String, BTreeSet<String>>> });
-section!(RequestModes, 0x030d, "request-modes", {
+section!(#[expect(clippy::zero_sized_map_values, reason = "there is one mode; pop brings the second")] RequestModes, 0x030d, "request-modes", {
     request_modes: Shared<BTreeMap<String, BTreeMap<String, RequestMode>>>
 });
 section!(Properties, 0x030e, "properties", { properties: Shared<BTreeMap<String, String>> });
