@@ -8,6 +8,8 @@ mod append;
 #[cfg(test)]
 mod crash_tests;
 mod damage;
+#[cfg(test)]
+mod damage_tests;
 mod entry;
 mod error;
 mod evidence;

@@ -1,0 +1,272 @@
+//! Stories of one log whose disk rots, fills up, or failed a sync: what it knows to have been durable, and what it does
+//! about the rest. The findings' rows are named where each story begins.
+
+use std::io::IoSlice;
+use std::path::Path;
+use std::sync::Arc;
+
+use platform::{Disk, OpenMode, OsDisk};
+
+use super::tests::{SYNC, draft, fill, overwrite, reopen, segment_path, stored, written};
+use super::*;
+use crate::sim::SimDisk;
+use crate::sync;
+use crate::testing::{self, command, ignore, open, platform, unit, units};
+
+/// S2: messages, then more commands than retention ever looked at, until the segment is sealed.
+#[test]
+fn the_age_of_a_segment_is_that_of_its_last_message_however_far_back_it_is() {
+    let disk = SimDisk::new();
+    let (platform, clock) = platform(Arc::new(disk.clone()));
+    let mut options = testing::options("/log", SYNC);
+    options.segment_bytes = 256 << 10;
+    let mut checkpoints = Checkpoints::open(Arc::clone(&platform.disk), "/log/checkpoints").unwrap();
+    let (mut log, _) = CommitLog::open(&platform, options, &mut checkpoints).unwrap();
+    for n in 1..=3 {
+        clock.advance(std::time::Duration::from_secs(1));
+        log.append(draft(units(n, 1, vec![unit("T", 0, b"b", "", 0)])), ignore()).unwrap();
+    }
+    while log.reader().segments().len() < 3 {
+        fill(&mut log, 1, 100);
+    }
+    let segments = log.reader().segments();
+    assert!(segments[0].last.log_index > 1_100, "more than one stretch: {}", segments[0].last);
+    assert_eq!(log.reader().last_stored_ms(&segments[0]).unwrap(), Some(testing::START_MS + 3_000));
+    assert_eq!(log.reader().last_stored_ms(&segments[1]).unwrap(), None);
+    log.set_committed(u64::MAX).unwrap();
+    assert_eq!(log.reader().first_stored_ms(10).unwrap(), Some(testing::START_MS + 1_000));
+
+    let (at, _) = stored(&log, 3);
+    sync::lock(&log.shared.last_stored_ms).clear();
+    overwrite(&disk, 0, at + ENTRY_HEAD_BYTES as u64 + 60, b"rot");
+    let unknown = log.reader().last_stored_ms(&segments[0]);
+    assert!(matches!(unknown, Err(ReadError::Damaged { log_index: 3, .. })), "{unknown:?}");
+}
+
+fn reopen_with_peers(disk: &SimDisk) -> Result<(CommitLog, Recovery), OpenError> {
+    let (platform, _) = platform(Arc::new(disk.clone()));
+    let mut checkpoints = Checkpoints::open(Arc::clone(&platform.disk), "/log/checkpoints")?;
+    CommitLog::open(
+        &platform,
+        LogOptions { has_peers: true, ..testing::options("/log", SYNC) },
+        &mut checkpoints,
+    )
+}
+
+/// S3: `ends` is written without a sync, so after a loss of power it may be as old as it likes.
+#[test]
+fn a_bad_entry_below_what_was_reported_durable_is_a_hole_and_never_a_torn_tail() {
+    let disk = SimDisk::new();
+    let (platform, _) = platform(Arc::new(disk.clone()));
+    let (mut log, ..) = open(&platform, SYNC).unwrap();
+    let ends = disk.open(Path::new("/log/ends"), OpenMode::ReadWrite).unwrap();
+    let mut old_ends = vec![0; ends.len().unwrap() as usize];
+    ends.read_exact_at(&mut old_ends, 0).unwrap();
+    fill(&mut log, 1, 100);
+    log.set_committed(99).unwrap();
+    let places: Vec<(u64, Bytes)> = (1..=100).map(|n| stored(&log, n)).collect();
+    drop(log);
+    let crashed = || {
+        let disk = disk.crash(7);
+        let ends = disk.open(Path::new("/log/ends"), OpenMode::ReadWrite).unwrap();
+        ends.write_all_at(&[IoSlice::new(&old_ends)], 0).unwrap();
+        ends.sync_data().unwrap();
+        disk
+    };
+    let (_, recovery) = reopen_with_peers(&crashed()).unwrap();
+    assert_eq!((recovery.last.unwrap().log_index, recovery.maybe_forgot), (100, false));
+    for n in [1, 40, 98, 99] {
+        for at in [2, 30, 60] {
+            let disk = crashed();
+            let offset = places[n - 1].0;
+            disk.rot(&segment_path(offset / 4096 * 4096), (offset % 4096) as usize + at);
+            let alone = reopen(&disk.kill(0), SYNC).err().unwrap();
+            assert!(matches!(alone, OpenError::DamagedBelowFlushed { .. }), "{alone}");
+            let mended = disk.kill(0);
+            let (mut log, recovery) = reopen_with_peers(&mended).unwrap();
+            assert_eq!(recovery.last.map_or(0, |last| last.log_index), n as u64 - 1);
+            assert!(recovery.maybe_forgot && recovery.cut_bytes > 0, "entry {n}, byte {at}");
+            // Fetched again, and the fence is lifted: the next start has nothing to say.
+            fill(&mut log, 1, 100 - (n as u64 - 1));
+            log.fence_lifted().unwrap();
+            assert_eq!(stored(&log, 100).1, places[99].1);
+            drop(log);
+            let (_, recovery) = reopen_with_peers(&mended.crash(1)).unwrap();
+            assert_eq!((recovery.last.unwrap().log_index, recovery.maybe_forgot), (100, false));
+        }
+    }
+    // The last one is proved by nothing yet: it may have been torn.
+    let disk = crashed();
+    let offset = places[99].0;
+    disk.rot(&segment_path(offset / 4096 * 4096), (offset % 4096) as usize + 60);
+    let (_, recovery) = reopen_with_peers(&disk).unwrap();
+    assert_eq!((recovery.last.unwrap().log_index, recovery.maybe_forgot), (99, false));
+}
+
+/// S3: what is proved follows a truncation, and is proved without another append once the log is idle.
+#[test]
+fn what_is_proved_goes_back_with_a_truncation_and_forward_when_the_log_is_idle() {
+    let disk = SimDisk::new();
+    let (platform, _) = platform(Arc::new(disk.clone()));
+    let (mut log, ..) = open(&platform, SYNC).unwrap();
+    fill(&mut log, 1, 100);
+    log.truncate_after(Some(30)).unwrap();
+    drop(log);
+    let (_, recovery) = reopen_with_peers(&disk.crash(0)).unwrap();
+    assert_eq!((recovery.last.unwrap().log_index, recovery.maybe_forgot), (30, false));
+
+    let dir = tempfile::tempdir().unwrap();
+    let platform = Platform { disk: Arc::new(OsDisk), ..Platform::os() };
+    let mut checkpoints = Checkpoints::open(Arc::new(OsDisk), dir.path().join("checkpoints")).unwrap();
+    let options = LogOptions { segment_bytes: 1 << 20, ..LogOptions::new(dir.path()) };
+    let (mut log, _) = CommitLog::open(&platform, options, &mut checkpoints).unwrap();
+    let (done, told) = testing::done();
+    log.append(draft(command(1, 1, b"alone")), done).unwrap();
+    told.recv().unwrap().unwrap();
+    let segment = Arc::clone(&sync::read(&log.shared.state).tail().segment);
+    let end = log.reader().ends().appended.0;
+    let deadline = platform.clock.monotonic() + std::time::Duration::from_secs(20);
+    while evidence::Evidence::read(&segment).unwrap().is_none_or(|proved| proved.flushed < end) {
+        assert!(platform.clock.monotonic() < deadline, "not proved up to {end}");
+        std::thread::yield_now();
+    }
+}
+
+/// S18: a damaged slot beside the log.
+#[test]
+fn a_damaged_slot_fences_and_the_fence_outlives_the_slot() {
+    for name in ["ends", "purge", "run"] {
+        let disk = written(SYNC, 3).kill(0);
+        let (mut log, ..) = reopen(&disk, SYNC).unwrap();
+        log.set_committed(2).unwrap();
+        log.purge_to(log.reader().point(1).unwrap()).unwrap();
+        log.close().unwrap();
+        let path = Path::new("/log").join(name);
+        for slot in [0, 4096] {
+            let damaged = disk.kill(0);
+            damaged.rot(&path, slot + 5);
+            let fenced = |disk: &SimDisk| reopen(disk, SYNC).map(|(_, recovery, _)| recovery.maybe_forgot);
+            let whole = !fenced(&disk.kill(0)).unwrap();
+            assert!(whole, "{name} as it was");
+            match fenced(&damaged) {
+                Ok(is_fenced) => assert!(is_fenced, "{name}, slot at {slot}"),
+                // An old purge point names entries that are gone: refused, in words.
+                Err(error) => assert!(name == "purge", "{name}: {error}"),
+            }
+            if let Ok(is_fenced) = fenced(&damaged.kill(0)) {
+                assert!(is_fenced, "{name}, slot at {slot}: after another start");
+            }
+        }
+    }
+}
+
+/// S17: every byte of a sealed segment's entries, headers included, is mended with what another node has.
+#[test]
+fn a_damaged_stretch_is_found_by_the_scrub_and_written_anew_with_another_nodes_bytes() {
+    let make = || {
+        let disk = SimDisk::new();
+        let (platform, _) = platform(Arc::new(disk.clone()));
+        let (mut log, ..) = open(&platform, SYNC).unwrap();
+        for n in 1..=60 {
+            log.append(draft(units(n, 1 + n / 20, vec![unit("T", 0, &[n as u8; 150], "", 0)])), ignore())
+                .unwrap();
+        }
+        log.set_committed(55).unwrap();
+        (disk, log)
+    };
+    let (_, other) = make();
+    let (disk, log) = make();
+    let reader = log.reader();
+    let scrub = || {
+        let mut next = Some(CommitlogOffset(0));
+        while let Some(from) = next {
+            next = reader.scrub(from, 1000);
+        }
+        reader.damage()
+    };
+    assert_eq!(scrub(), []);
+    let whole = reader.digest(1, 60).unwrap();
+    let sealed = reader.segments().iter().filter(|segment| segment.is_sealed).count();
+    assert!(sealed >= 3);
+    let (offset, bytes) = stored(&log, 5);
+    for at in [0, 5, 9, 14, 20, 29, 37, 45, 60, bytes.len() as u64 - 10] {
+        disk.rot(&segment_path(0), (offset + at) as usize);
+        let damage = scrub();
+        assert_eq!(damage.len(), 1, "byte {at}: {damage:?}");
+        let stretch = damage[0].stretch;
+        assert!(stretch.start.0 <= offset && offset < stretch.end.0);
+        reader.stretch(&stretch).unwrap_err();
+        let mut fetched = other.reader().stretch(&stretch).unwrap().to_vec();
+        fetched[70] ^= 1;
+        assert!(matches!(reader.repair(&stretch, &fetched), Err(RepairError::Unfit { .. })));
+        fetched[70] ^= 1;
+        reader.repair(&stretch, &fetched).unwrap();
+        assert_eq!((scrub(), reader.digest(1, 60).unwrap()), (Vec::new(), whole), "byte {at}");
+    }
+    // Damaged on every copy: nobody gives it, and nothing is written over it.
+    disk.rot(&segment_path(0), offset as usize + 60);
+    assert!(matches!(reader.digest(1, 60), Err(ReadError::Damaged { log_index: 5, .. })));
+    assert_eq!(reader.damage().len(), 1, "a reader that tests a checksum tells of it as well");
+    reader.note_damage(CommitlogOffset(log.reader().ends().appended.0 - 8), "not committed");
+    assert_eq!(reader.damage().len(), 1);
+}
+
+/// S24: the next segment is made ahead, so a full disk is known while the log still takes what is on its way.
+#[test]
+fn a_full_disk_is_told_before_an_append_needs_it_and_forgotten_when_there_is_room() {
+    let disk = SimDisk::new();
+    let platform = Platform { disk: Arc::new(disk.clone()), ..Platform::os() };
+    let mut checkpoints = Checkpoints::open(Arc::clone(&platform.disk), "/log/checkpoints").unwrap();
+    let options = LogOptions { helpers: Helpers::Threads, ..testing::options("/log", SYNC) };
+    let (mut log, _) = CommitLog::open(&platform, options, &mut checkpoints).unwrap();
+    let reader = log.reader();
+    let deadline = platform.clock.monotonic() + std::time::Duration::from_secs(30);
+    let wait = |what: &str, is_met: &dyn Fn() -> bool| {
+        while !is_met() {
+            assert!(platform.clock.monotonic() < deadline, "{what}");
+            std::thread::yield_now();
+        }
+    };
+    wait("the next segment is there", &|| disk.exists(&segment_path(4096)));
+    disk.set_capacity(Some(46_000)); // what is there, and no further segment
+    let roll = |log: &mut CommitLog| {
+        let sealed = reader.segments().len();
+        while reader.segments().len() <= sealed {
+            fill(log, 1, 1);
+        }
+    };
+    fill(&mut log, 1, 1);
+    roll(&mut log);
+    wait("no room", &|| reader.room_left().is_some());
+    let left = reader.room_left().unwrap();
+    assert!(left > 3_000, "{left} bytes are left for what is on its way");
+    fill(&mut log, 1, 10);
+    assert!(reader.room_left().unwrap() < left);
+    let next = reader.last().unwrap().log_index + 1;
+    let too_much = log.append(draft(command(next, 1, &[0; 3_500])), ignore());
+    assert!(matches!(too_much, Err(AppendError::Segment { .. })), "{too_much:?}");
+    disk.set_capacity(None);
+    wait("room again, without anybody's doing", &|| reader.room_left().is_none());
+    roll(&mut log);
+    let last = reader.last().unwrap();
+    log.close().unwrap();
+    assert_eq!(reopen(&disk.kill(0), SYNC).unwrap().1.last, Some(last));
+}
+
+/// Issue 8, part 4: after a failed sync the page cache holds what the disk does not.
+#[test]
+fn what_a_failed_sync_left_in_the_cache_is_written_again_at_the_next_start() {
+    let disk = SimDisk::new();
+    let (platform, _) = platform(Arc::new(disk.clone()));
+    let (mut log, ..) = open(&platform, SYNC).unwrap();
+    fill(&mut log, 1, 30);
+    disk.fail_sync_after(0);
+    let (done, told) = testing::done();
+    log.append(draft(command(31, 1, b"not on disk")), done).unwrap();
+    told.recv().unwrap().unwrap_err();
+    drop(log);
+    let disk = disk.kill(0);
+    let last = reopen(&disk, SYNC).unwrap().1.last.unwrap().log_index;
+    assert_eq!(last, 31, "it is in the cache, and the node acts on it");
+    assert_eq!(reopen(&disk.crash(0), SYNC).unwrap().1.last.unwrap().log_index, 31);
+}
