@@ -46,7 +46,8 @@ pub async fn serve(
     let guard = middleware::from_fn_with_state(names, web::own_pages_only);
     let views = Router::new()
         .route("/leader", get(leader))
-        .route("/leader/transfer", post(transfer).layer(guard))
+        .route("/leader/transfer", post(transfer).layer(guard.clone()))
+        .route("/group/found", post(found).layer(guard))
         .route("/status", get(status))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -161,6 +162,25 @@ async fn transfer(State(broker): State<Arc<Broker>>, Query(query): Query<Transfe
             &json!({"leader": node_name(target), "from": node_name(broker.node_id())}),
         ),
         Err(error) => web::json(StatusCode::SERVICE_UNAVAILABLE, &json!({"error": error.to_string()})),
+    }
+}
+
+#[derive(Deserialize)]
+struct FoundQuery {
+    #[serde(default)]
+    force: bool,
+}
+
+/// Lets this node found its group without the members that are missing.
+async fn found(State(broker): State<Arc<Broker>>, Query(query): Query<FoundQuery>) -> Response {
+    if !query.force {
+        let error = "a group founds itself once all members are there and empty; force=true says that the missing ones \
+                     hold nothing";
+        return web::json(StatusCode::BAD_REQUEST, &json!({"error": error}));
+    }
+    match broker.node.found_without_the_missing() {
+        Ok(()) => web::json(StatusCode::OK, &json!({"node": node_name(broker.node_id()), "forced": true})),
+        Err(error) => web::json(StatusCode::CONFLICT, &json!({"error": error.to_string()})),
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) enum Fence {
 }
 
 /// What a peer told of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Heard {
     pub(crate) last: Option<LogPoint>,
     pub(crate) term: u64,
@@ -52,6 +52,8 @@ pub(crate) struct Heard {
     pub(crate) group_id: Option<GroupId>,
     /// Its operator has said that members which are not there may be left out.
     pub(crate) is_forced: bool,
+    /// Those with a vote, as its log has it; empty before it has a group.
+    pub(crate) voters: BTreeSet<NodeId>,
     /// What it remembers of the node that asks.
     pub(crate) remembers: Memory,
 }
@@ -137,6 +139,13 @@ fn may_leave_out(inquiry: &Inquiry<'_>) -> bool {
     is_forced && is_majority && heard.values().all(Heard::is_new)
 }
 
+/// Who has to be heard: those that this node knows of, and those in the logs of the members that have a group. A
+/// configuration that was shortened does not make the group smaller: the log is the truth.
+pub(crate) fn voters_of(known: &BTreeSet<NodeId>, heard: &BTreeMap<NodeId, Heard>) -> BTreeSet<NodeId> {
+    let told = heard.values().filter(|heard| heard.group_id.is_some());
+    known.iter().chain(told.flat_map(|heard| &heard.voters)).copied().collect()
+}
+
 /// The generation of a directory that has none: above all that its peers remember of this node.
 pub(crate) fn next_generation(heard: &BTreeMap<NodeId, Heard>) -> u64 {
     heard.values().map(|heard| heard.remembers.incarnation.generation).max().unwrap_or(0) + 1
@@ -159,6 +168,7 @@ mod tests {
             is_newborn: true,
             group_id: None,
             is_forced: false,
+            voters: BTreeSet::new(),
             remembers: Memory::default(),
         }
     }
@@ -168,7 +178,7 @@ mod tests {
     }
 
     fn judge(this: NodeId, may_form: bool, is_forced: bool, heard: &[(NodeId, Heard)]) -> Conclusion {
-        let (voters, heard) = (BTreeSet::from([1, 2, 3]), heard.iter().copied().collect());
+        let (voters, heard) = (BTreeSet::from([1, 2, 3]), heard.iter().cloned().collect());
         conclude(&Inquiry { this, group_id: None, may_form, is_forced, voters: &voters, heard: &heard })
     }
 
@@ -185,9 +195,9 @@ mod tests {
     #[test]
     fn nothing_follows_before_every_other_voter_was_heard() {
         let one = (2, member(point(1, 5), 4));
-        assert_eq!(judge(1, true, false, &[one]), Conclusion::Missing(vec![3]));
+        assert_eq!(judge(1, true, false, std::slice::from_ref(&one)), Conclusion::Missing(vec![3]));
         let fence = Fence::Above { last: point(2, 1), term: 4 };
-        let both = [one, (3, member(point(2, 1), 2))];
+        let both = [one.clone(), (3, member(point(2, 1), 2))];
         assert_eq!(judge(1, true, false, &both), Conclusion::Join(GroupId(7), fence));
         assert_eq!(judge(1, true, true, &[one]), Conclusion::Missing(vec![3]), "it holds something");
         let (voters, heard) = (BTreeSet::new(), BTreeMap::new());
@@ -212,12 +222,21 @@ mod tests {
         assert_eq!(judge(1, false, false, &[(2, new()), (3, new())]), Conclusion::AwaitFounder(1));
         let founded = Heard { group_id: Some(GroupId(7)), last: point(0, 0), ..new() };
         let joined = Conclusion::Join(GroupId(7), Fence::Above { last: point(0, 0), term: 0 });
-        assert_eq!(judge(2, true, false, &[(1, founded), (3, new())]), joined);
+        assert_eq!(judge(2, true, false, &[(1, founded.clone()), (3, new())]), joined);
         // By force, on any of them, and the others follow it.
         assert_eq!(judge(3, true, true, &[(2, new())]), Conclusion::Found(nothing));
         assert_eq!(judge(3, true, true, &[]), Conclusion::Missing(vec![1, 2]), "alone it is no majority");
-        assert_eq!(judge(2, true, false, &[(3, Heard { is_forced: true, ..founded })]), joined);
+        assert_eq!(judge(2, true, false, &[(3, Heard { is_forced: true, ..founded.clone() })]), joined);
         assert_eq!(judge(2, true, false, &[(3, founded)]), Conclusion::Missing(vec![1]));
+    }
+
+    /// S7: a configuration that was shortened.
+    #[test]
+    fn a_shortened_configuration_makes_the_group_no_smaller() {
+        let known = BTreeSet::from([1, 2]);
+        let told = Heard { voters: BTreeSet::from([1, 2, 3]), ..member(point(1, 5), 4) };
+        assert_eq!(voters_of(&known, &BTreeMap::from([(2, told)])), BTreeSet::from([1, 2, 3]));
+        assert_eq!(voters_of(&known, &BTreeMap::from([(2, new())])), known);
     }
 
     /// S6: a node of another cluster.

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use crate::NodeId;
-use crate::fence::{Conclusion, Fence, Heard, Inquiry, conclude, next_generation};
+use crate::fence::{Conclusion, Fence, Heard, Inquiry, conclude, next_generation, voters_of};
 use crate::files::Files;
 use crate::identity::{GroupId, Standing};
 use crate::network::{Alarm, Network};
@@ -76,8 +76,9 @@ impl Keeper {
             }
             if !is_placed {
                 let voters: BTreeSet<NodeId> = metrics.membership_config.voter_ids().collect();
-                let voters = if voters.is_empty() { self.members.clone() } else { voters };
-                self.ask(&voters, &mut heard).await;
+                let known = if voters.is_empty() { self.members.clone() } else { voters };
+                self.ask(&voters_of(&known, &heard), &mut heard).await;
+                let voters = voters_of(&known, &heard);
                 let conclusion = self.conclude(&voters, &heard);
                 let is_news = told.as_ref() != Some(&conclusion);
                 if is_news || rounds.is_multiple_of(ROUNDS_A_REMINDER) {

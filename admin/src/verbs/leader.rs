@@ -192,7 +192,7 @@ pub(super) async fn ask_all(
     answers
 }
 
-async fn ask(
+pub(super) async fn ask(
     context: &Context,
     addr: &str,
     method: &str,

@@ -2,6 +2,7 @@
 
 mod again;
 mod allocate_mq;
+mod bootstrap;
 mod broker;
 mod broker_config;
 mod broker_consume_stats;
@@ -72,6 +73,7 @@ verbs! {
         status::Status,
         status::Health,
         leader::TransferLeader,
+        bootstrap::Bootstrap,
         ha_status::HaStatus,
         broker::BrokerStatus,
         broker_config::GetBrokerConfig,

@@ -1,6 +1,8 @@
 //! What nodes say to each other, as bytes: the small forms (records of `store::codec`) and the append
 //! frame, which carries the log's own bytes behind a fixed head.
 
+use std::collections::BTreeSet;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use openraft::raft::{
     StreamAppendError, TransferLeaderError, TransferLeaderRequest, VoteRequest, VoteResponse,
@@ -217,6 +219,8 @@ pub(crate) enum Response {
         is_newborn: bool,
         group_id: Option<GroupId>,
         is_forced: bool,
+        /// Those with a vote, as the log of the node that answers has it; empty before it has a group.
+        voters: BTreeSet<NodeId>,
         /// What the node that answers remembers of the one that asks.
         remembers: Memory,
     },
@@ -473,6 +477,7 @@ mod tests {
                     is_newborn: true,
                     group_id: Some(GroupId(0x9d)),
                     is_forced: false,
+                    voters: BTreeSet::from([1, 2, 3]),
                     remembers: Memory::default(),
                 },
                 Response::Transferred,

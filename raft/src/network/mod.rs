@@ -290,8 +290,8 @@ impl Network {
         let question = codec::encode(&Request::LastLog).map_err(|error| no_answer(error.to_string()))?;
         let answer = lane::call(&peer.control, Kind::Call, vec![Bytes::from(question)], within).await?;
         match codec::decode(&answer).map_err(|error| no_answer(error.to_string()))? {
-            Response::LastLog { last, term, is_newborn, group_id, is_forced, remembers } => {
-                Ok(Heard { last, term, is_newborn, group_id, is_forced, remembers })
+            Response::LastLog { last, term, is_newborn, group_id, is_forced, voters, remembers } => {
+                Ok(Heard { last, term, is_newborn, group_id, is_forced, voters, remembers })
             }
             other => Err(no_answer(other.into_surprise())),
         }

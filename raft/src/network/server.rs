@@ -432,13 +432,18 @@ async fn respond(
             }
         }
         Request::LastLog => {
-            let term = raft.metrics().borrow_watched().current_term;
+            let (term, voters) = {
+                let metrics = raft.metrics();
+                let metrics = metrics.borrow_watched();
+                (metrics.current_term, metrics.membership_config.voter_ids().collect())
+            };
             Response::LastLog {
                 last: reader.last(),
                 term,
                 is_newborn: network.standing() == Standing::Newborn,
                 group_id: network.group_id(),
                 is_forced: network.is_forced(),
+                voters,
                 remembers: network.remembers(from),
             }
         }

@@ -1,5 +1,7 @@
 //! Directories that are not what they were: new, of another group, or put back to an older state.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -210,4 +212,37 @@ async fn a_copied_directory_elects_nobody_with_a_node_that_lags() {
     group.command("by all").await;
     until_all_are_whole(&group).await;
     assert_eq!(group.settle().await.commands.len(), 41);
+}
+
+/// S7: by hand, with a shortened `dLegerPeers`.
+#[tokio::test]
+async fn a_new_disk_with_a_shortened_list_of_members_does_not_make_the_group_smaller() {
+    let is_short = Arc::new(AtomicBool::new(false));
+    let short = Arc::clone(&is_short);
+    let mut group = Group::start_with(3, move |config| {
+        if short.load(Ordering::Relaxed) {
+            config.members.remove(&3);
+        }
+    });
+    commands(&group, "by all", 5).await;
+    group.settle().await;
+    group.crash(2).await;
+    commands(&group, "by 1 and 3", 5).await;
+    group.crash(1).await;
+    group.crash(3).await;
+    wipe(&group, 1);
+    is_short.store(true, Ordering::Relaxed);
+    group.run(1);
+    group.run(2);
+    no_leader(&group).await;
+    assert!(group.view(1).fenced, "{:?}", group.view(1));
+    for id in [1, 2] {
+        group.crash(id).await;
+    }
+    is_short.store(false, Ordering::Relaxed);
+    for id in [1, 2, 3] {
+        group.run(id);
+    }
+    group.command("by all again").await;
+    assert_eq!(group.settle().await.commands.len(), 11);
 }
