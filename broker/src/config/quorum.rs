@@ -236,7 +236,7 @@ fn read_secret(reader: &mut Reader) -> Option<PeerSecret> {
     let written = reader.optional_text("peerSecret");
     let file = reader.optional_text("peerSecretFile");
     if written.is_some() {
-        reader.derive("peerSecret", "(set)");
+        reader.derive("peerSecret", "");
     }
     let secret = match (written, file) {
         (Some(_), Some(_)) => {
