@@ -210,7 +210,7 @@ pub fn status_of(broker: &Broker) -> Value {
         "checkpointError": view.checkpoint_error,
         "configurationDiffers": view.configuration_differs,
         "featureLevel": {"build": view.feature_level, "group": view.group_feature_level},
-        "members": view.members.iter().map(|(id, member)| member_json(*id, member)).collect::<Vec<_>>(),
+        "membership": view.members.iter().map(|(id, member)| member_json(*id, member)).collect::<Vec<_>>(),
         "lastLogIndex": view.last_log_index,
         "commitIndex": view.commit_index,
         "appliedIndex": view.applied_index,

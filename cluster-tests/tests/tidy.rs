@@ -278,6 +278,11 @@ fn records() -> Vec<(u16, String, u16, String)> {
             found.push((kind, value("NAME").unwrap(), version, in_crate));
         }
         for section in code.split("\nsection!(").skip(1) {
+            // Behind its attribute, if it has one.
+            let section = section
+                .split_once(")] ")
+                .filter(|_| section.trim_start().starts_with("#["))
+                .map_or(section, |(_, rest)| rest);
             let mut words = section.split(", ").skip(1);
             let kind = u16::from_str_radix(words.next().unwrap().trim_start_matches("0x"), 16).unwrap();
             let name = words.next().unwrap().trim_matches('"').to_owned();

@@ -56,7 +56,7 @@ async fn the_level_of_a_group_rises_with_its_last_member_and_never_falls() {
     load.wait_for_acks(50).await;
     // From now on the members' addresses are in the log.
     story.cluster.wait_for("every node to apply everything", cluster_tests::View::whole).await;
-    let members = |status: Value| status["members"][2]["raft"].as_str().map(str::to_owned);
+    let members = |status: Value| status["membership"][2]["raft"].as_str().map(str::to_owned);
     let mut tick = tokio::time::interval(std::time::Duration::from_millis(100));
     let deadline = tokio::time::Instant::now() + cluster_tests::WAIT;
     loop {
