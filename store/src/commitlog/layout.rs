@@ -243,7 +243,7 @@ mod tests {
             entry_bytes: 48,
         };
         for (at, byte) in
-            [(MAGIC_AT, 0), (ENTRY_BYTES_AT + 3, 49), (KIND_AT, 5), (VERSION_AT, 1), (PAYLOAD_BYTES_AT, 255)]
+            [(MAGIC_AT, 0), (ENTRY_BYTES_AT + 3, 49), (KIND_AT, 6), (VERSION_AT, 1), (PAYLOAD_BYTES_AT, 255)]
         {
             let mut bytes = head.to_bytes();
             bytes[at] = byte;

@@ -127,8 +127,10 @@ fn every_sample_is_accepted() {
         let (stdout, stderr) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success() && stdout.contains(line), "{name}: {stdout}{stderr}");
+        // Ours say nothing but what a secret in a sample could not mend.
         let is_ours = !name.starts_with("dledger");
-        assert!(stderr.is_empty() == is_ours, "{name}: {stderr}");
+        let says_more = stderr.lines().any(|line| !line.contains("peerSecret"));
+        assert!(says_more != is_ours, "{name}: {stderr}");
     }
 }
 
