@@ -5,7 +5,7 @@
 //! ```
 //! All big-endian. The body is bincode with numbers of fixed width. A kind is never used for anything else, and a
 //! version is never changed once it is written: a new field or variant is a new version, and the reader of the old
-//! one stays. Every version has its bytes in `testdata/<name>-v<version>.bin` of its crate, see [`golden`].
+//! one stays. Every version has its bytes in `testdata/<name>-v<version>.bin` of its crate, see `codec::golden`.
 
 #[cfg(any(test, feature = "golden"))]
 pub mod golden;
