@@ -275,7 +275,7 @@ impl CommitLog {
     }
 
     /// Makes the log agree with a checkpoint received from a leader, which must be on disk already
-    /// (`Checkpoints`). A log that holds `checkpoint.last` is purged up to it, any other one restarts
+    /// ([`Checkpoints::name`]). A log that holds `checkpoint.last` is purged up to it, any other one restarts
     /// empty behind it.
     ///
     /// # Errors
