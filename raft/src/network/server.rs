@@ -134,7 +134,10 @@ impl Server {
         if let Err(mismatch) = hello.check(&ours) {
             let text = format!("refused node {} from {}: {mismatch}", hello.from, from.ip());
             match mismatch {
-                Mismatch::GroupId { .. } => network.raise_alarm(Alarm::Peer(hello.from), text),
+                // Of members only: a stranger could make up names without end.
+                Mismatch::GroupId { .. } if network.peer(hello.from).is_some() => {
+                    network.raise_alarm(Alarm::Peer(hello.from), text);
+                }
                 _ => network.complain(text),
             }
             return refuse(&mut *writer, &mismatch).await;
