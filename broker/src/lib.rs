@@ -12,6 +12,7 @@ mod consumer_offset;
 mod digest;
 mod events;
 mod exchange;
+mod fitness;
 mod gate;
 mod handler;
 mod http;

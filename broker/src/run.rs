@@ -19,6 +19,7 @@ use crate::apply::{BrokerApply, Signals};
 use crate::config::{BrokerConfig, FlushDiskType, LiveConfig};
 use crate::consumer_offset::OffsetBuffer;
 use crate::events::{Events, follow};
+use crate::fitness;
 use crate::handler::ClientDoor;
 use crate::http::{self, node_name};
 use crate::long_poll::LongPolls;
@@ -100,6 +101,7 @@ pub async fn run(
     tasks.spawn(maintenance::housekeeping(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(maintenance::follow_the_beginning(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(maintenance::disk(Arc::clone(&broker), stopping.clone()));
+    tasks.spawn(fitness::keep(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(repair::mend(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(repair::scrub(Arc::clone(&broker), stopping.clone()));
     tasks.spawn(maintenance::create_system_tables(Arc::clone(&broker), stopping.clone()));

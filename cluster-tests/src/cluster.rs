@@ -1,5 +1,6 @@
 //! A name server and the nodes of one broker group, as real processes under one directory.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use crate::http;
 use crate::process::{Process, Surroundings};
 use crate::proxy::Links;
 use crate::rig::{self, Rig, StoreDisk};
+use crate::slow::{self, SlowReads};
 use crate::view::{NodeView, Run, View, node_name};
 use crate::wait::{self, WaitError};
 use platform::{BLOCK_PORTS, PortBlock};
@@ -135,6 +137,7 @@ pub struct Cluster {
     nodes: Vec<Member>,
     links: Option<Links>,
     rig: Rig,
+    slow: StdMutex<BTreeMap<usize, SlowReads>>,
     logs_are_read: bool,
     finished: bool,
 }
@@ -208,7 +211,8 @@ impl Cluster {
         let stores: Vec<_> = (0..options.nodes).map(|id| store_dir(&dir, id)).collect();
         let rig = Rig::new(&dir, &stores, options.disk, options.clocks).await;
         let logs_are_read = options.logs_are_read;
-        Ok(Self { dir, binary, ports, namesrv, nodes, links, rig, logs_are_read, finished: false })
+        let slow = StdMutex::default();
+        Ok(Self { dir, binary, ports, namesrv, nodes, links, rig, slow, logs_are_read, finished: false })
     }
 
     /// How many nodes it has.
@@ -468,6 +472,30 @@ impl Cluster {
     pub async fn release_log(&self, id: usize) -> Result<()> {
         let process = self.nodes[id].process.lock().await;
         process.as_ref().with_context(|| format!("{} does not run", node_name(id)))?.release_log()
+    }
+
+    /// Takes the store of a node which is down out of the page cache.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn evict_store(&self, id: usize) -> Result<()> {
+        slow::evict(&self.store_dir(id))
+    }
+
+    /// Lets a running node read `bytes_per_second` at most from its disk, until [`Cluster::end_slow_reads`].
+    ///
+    /// # Errors
+    /// If it does not run, or this machine has no such limits.
+    pub fn slow_reads(&self, id: usize, bytes_per_second: u64) -> Result<()> {
+        let pid = self.pid(id).with_context(|| format!("{} does not run", node_name(id)))?;
+        let limit = SlowReads::impose(pid, &self.store_dir(id), bytes_per_second)?;
+        self.slow.lock().expect("nothing panics under this lock").insert(id, limit);
+        Ok(())
+    }
+
+    /// Lifts that limit, if there is one.
+    pub fn end_slow_reads(&self, id: usize) {
+        self.slow.lock().expect("nothing panics under this lock").remove(&id);
     }
 
     /// Brings everything back: links healed, paused nodes woken, all processes running. Does not wait.

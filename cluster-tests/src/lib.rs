@@ -19,6 +19,7 @@ mod proxy;
 pub mod raw_client;
 mod rig;
 pub mod seed;
+mod slow;
 mod view;
 mod wait;
 

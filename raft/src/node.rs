@@ -309,6 +309,20 @@ impl Node {
         }
     }
 
+    /// Says why this node could not serve as the leader just now, or `None` that it could: while there is a reason it
+    /// refuses the lead when another node would hand it over. Whoever is elected leads all the same.
+    pub fn set_unfit(&self, why: Option<String>) {
+        self.shared.network.set_unfit(why);
+    }
+
+    /// Whether `node` would take the lead if it were handed over now.
+    ///
+    /// # Errors
+    /// Why not, or that it has not answered within `within`.
+    pub async fn may_lead(&self, node: NodeId, within: Duration) -> Result<(), String> {
+        self.shared.network.ask_may_lead(node, within).await
+    }
+
     /// openraft gives up the leader's lease before it asks the target, so the question comes first: a target that
     /// then refuses would leave the group to an election.
     async fn wait_until_it_may_lead(&self, to: NodeId, deadline: Instant) -> Result<(), ChangeError> {

@@ -14,6 +14,8 @@ use tokio::time::sleep;
 use super::Nemesis;
 use crate::history::{FaultState, Function};
 
+/// What a disk with slow reads gives a second: a segment of a test takes 17 s.
+const SLOW_BYTES_PER_SECOND: u64 = 1 << 20;
 /// How long a node may take until it holds again what the others hold.
 const EQUAL_WITHIN: Duration = Duration::from_secs(60);
 
@@ -83,6 +85,28 @@ impl Nemesis {
             self.cluster.start_node(*node).await?;
         }
         self.record(Function::PowerCut, nodes, FaultState::Healed, None);
+        Ok(())
+    }
+
+    /// Nodes that start with nothing in the page cache, on a disk that reads slowly. Only a node that starts can have that:
+    /// what a running one has mapped stays in memory.
+    pub(super) async fn slow_reads(&self, nodes: &[usize], lasts: Duration) -> Result<()> {
+        for node in nodes {
+            self.cluster.kill(*node).await?;
+            let (cluster, node) = (self.cluster.clone(), *node);
+            tokio::task::spawn_blocking(move || cluster.evict_store(node)).await??;
+            self.cluster.start_node(node).await?;
+            if let Err(why) = self.cluster.slow_reads(node, SLOW_BYTES_PER_SECOND) {
+                self.record(Function::SlowRead, nodes, FaultState::Skipped, Some(format!("{why:#}")));
+                return Ok(());
+            }
+        }
+        self.record(Function::SlowRead, nodes, FaultState::Installed, None);
+        sleep(lasts).await;
+        for node in nodes {
+            self.cluster.end_slow_reads(*node);
+        }
+        self.record(Function::SlowRead, nodes, FaultState::Healed, None);
         Ok(())
     }
 

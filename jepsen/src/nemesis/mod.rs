@@ -79,12 +79,7 @@ impl Nemesis {
             FaultKind::StuckLog => self.stick_log(&nodes, fault.lasts).await,
             FaultKind::FullDisk => self.fill_disk(&nodes, fault.lasts).await,
             FaultKind::PowerCut => self.cut_power(&nodes, fault.lasts).await,
-            FaultKind::SlowRead => {
-                let why =
-                    "stores are read through memory maps, which nothing here can slow; a FUSE store could";
-                self.record(function, &nodes, FaultState::Skipped, Some(why.to_owned()));
-                Ok(())
-            }
+            FaultKind::SlowRead => self.slow_reads(&nodes, fault.lasts).await,
         };
         if let Err(why) = done {
             self.record(function, &nodes, FaultState::Indeterminate, Some(format!("{why:#}")));

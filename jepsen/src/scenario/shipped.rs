@@ -28,5 +28,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "corrupt-log",
     "stuck-log",
     "enospc",
+    "enospc-leader",
     "power-cut-all",
+    "slow-read",
 ];

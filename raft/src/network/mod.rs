@@ -70,6 +70,8 @@ pub(crate) struct Network {
     led_by: Mutex<Option<LedBy>>,
     /// It cannot apply what is committed, and must not lead.
     is_halted: AtomicBool,
+    /// Why it could not serve as the leader just now, as its user says.
+    unfit: Mutex<Option<String>>,
     /// Who this node is, and what it remembers of its peers. Gone when the node is.
     files: Weak<Files>,
     /// Something raised the fence.
@@ -154,6 +156,7 @@ impl Network {
             fence: Mutex::new(Fence::Open),
             led_by: Mutex::new(None),
             is_halted: AtomicBool::new(false),
+            unfit: Mutex::default(),
             files: Arc::downgrade(files),
             fence_raised: Notify::new(),
             is_forced: AtomicBool::new(false),
@@ -276,6 +279,24 @@ impl Network {
     /// Tells the network so; for good.
     pub(crate) fn set_halted(&self) {
         self.is_halted.store(true, Ordering::Relaxed);
+    }
+
+    /// Why the lead must not be handed to this node now.
+    pub(crate) fn cannot_lead(&self) -> Option<String> {
+        if self.is_fenced() {
+            return Some(
+                "this node may have forgotten entries and cannot lead before it has caught up".into(),
+            );
+        }
+        if self.is_halted() {
+            return Some("this node cannot apply what is committed, and does not lead".into());
+        }
+        self.unfit.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says why this node could not serve as the leader, or that it could again.
+    pub(crate) fn set_unfit(&self, why: Option<String>) {
+        *self.unfit.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     /// Tells the network whom it works for.

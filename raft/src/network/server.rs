@@ -465,14 +465,11 @@ async fn respond(
                 Err(error) => refused(&error),
             }
         }
-        Request::Transfer { .. } | Request::MayLead if network.is_fenced() => {
-            refused(&"this node may have forgotten entries and cannot lead before it has caught up")
-        }
-        Request::Transfer { .. } | Request::MayLead if network.is_halted() => {
-            refused(&"this node cannot apply what is committed, and does not lead")
-        }
-        Request::MayLead => Response::MayLead,
+        Request::MayLead => network.cannot_lead().map_or(Response::MayLead, |why| refused(&why)),
         Request::Transfer { from, to, last } => {
+            if let Some(why) = network.cannot_lead() {
+                return refused(&why);
+            }
             let request = openraft::raft::TransferLeaderRequest::new(from.into(), to, last.map(Into::into));
             match raft.handle_transfer_leader(request).await {
                 Ok(result) => result.into(),

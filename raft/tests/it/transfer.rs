@@ -100,6 +100,30 @@ async fn a_node_that_is_not_there_is_no_reason_to_give_up_the_lead() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_not_fit_to_lead_is_not_handed_the_lead_and_says_why() {
+    let group = Group::start(3);
+    group.command("before").await;
+    let leader = group.leader().await;
+    let term = group.view(leader).term;
+    let full = leader % 3 + 1;
+    group.node(full).set_unfit(Some("its disk is full".into()));
+    let would = group.node(leader).may_lead(full, Duration::from_secs(10)).await;
+    assert!(matches!(&would, Err(why) if why.contains("its disk is full")), "{would:?}");
+    let refused = group.node(leader).transfer_leader(full, Duration::from_millis(500)).await;
+    assert!(
+        matches!(&refused, Err(ChangeError::Refused(why)) if why.contains("its disk is full")),
+        "{refused:?}"
+    );
+    assert_eq!((group.leader().await, group.view(leader).term), (leader, term));
+    group.node(full).set_unfit(None);
+    group.node(leader).transfer_leader(full, Duration::from_secs(10)).await.unwrap();
+    wait_for("the chosen node to lead", || {
+        if group.view(full).is_ready() { Ok(()) } else { Err(group.view(full)) }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_new_node_learns_and_then_votes_and_an_old_one_leaves() {
     let group = Group::start_with(4, |config| {
         if config.node_id == 4 {
