@@ -212,9 +212,8 @@ fn write(job: &Job, files: &Files) -> io::Result<()> {
     }
     let dir = files.checkpoints().dir();
     let unnamed = job.state.write(&dir).map_err(io::Error::other)?;
-    let mut checkpoints = files.checkpoints();
-    checkpoints.name(unnamed, job.keep).map_err(io::Error::other)?;
-    checkpoints.prune(files.reader().purged()).map_err(io::Error::other)
+    files.checkpoints().name(unnamed, job.keep).map_err(io::Error::other)?;
+    files.prune_checkpoints()
 }
 
 #[cfg(test)]

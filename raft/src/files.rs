@@ -35,7 +35,7 @@ pub(crate) struct Files {
     log: Mutex<Option<CommitLog>>,
     reader: LogReader,
     flush: FlushMode,
-    checkpoints: Mutex<Checkpoints>,
+    checkpoints: Checkpoints,
     vote: Mutex<Slot<VoteOnDisk>>,
     snapshot: Mutex<Slot<SnapshotAt>>,
     identity: Mutex<Slot<Identity>>,
@@ -226,7 +226,7 @@ impl Files {
             reader: log.reader(),
             log: Mutex::new(Some(log)),
             flush: config.flush,
-            checkpoints: Mutex::new(checkpoints),
+            checkpoints,
             vote: Mutex::new(vote),
             snapshot: Mutex::new(snapshot),
             identity: Mutex::new(identity),
@@ -268,8 +268,13 @@ impl Files {
         lock(&self.log).take().map_or(Ok(()), CommitLog::close)
     }
 
-    pub(crate) fn checkpoints(&self) -> MutexGuard<'_, Checkpoints> {
-        lock(&self.checkpoints)
+    pub(crate) fn checkpoints(&self) -> &Checkpoints {
+        &self.checkpoints
+    }
+
+    /// Drops the checkpoints that the purged log needs no more. May wait for the disk.
+    pub(crate) fn prune_checkpoints(&self) -> io::Result<()> {
+        self.checkpoints.prune(self.reader.purged_on_disk()).map_err(io::Error::other)
     }
 
     /// What this directory may be trusted with.

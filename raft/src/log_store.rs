@@ -10,6 +10,7 @@ use openraft::OptionalSend;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use store::{EntryKind, LogPoint};
 use tokio::sync::oneshot;
+use tracing::warn;
 
 use crate::files::Files;
 use crate::types::{Entry, LogId, Types, Vote, decode_membership, log_id, log_point};
@@ -186,7 +187,14 @@ impl RaftLogStorage<Types> for LogStore {
             Some(checkpoint) => self.0.with_log(|log| log.reset_to(&checkpoint))?,
             None => self.0.with_log(|log| log.purge_to(upto))?,
         }
-        self.0.checkpoints().prune(self.0.reader().purged()).map_err(io::Error::other)
+        let files = Arc::clone(&self.0);
+        // To remove a large file can take longer than an election. What is left is removed next time.
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = files.prune_checkpoints() {
+                warn!(%error, "cannot remove old checkpoints");
+            }
+        });
+        Ok(())
     }
 }
 

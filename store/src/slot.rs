@@ -126,6 +126,11 @@ impl SlotFile {
         &self.path
     }
 
+    /// For syncing what was written without one, from another thread.
+    pub fn file(&self) -> Arc<dyn DiskFile> {
+        Arc::clone(&self.file)
+    }
+
     /// Replaces the value; with `sync` it is on disk on return, and all earlier ones are.
     ///
     /// # Errors

@@ -4,13 +4,14 @@ mod sections;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use platform::{Disk, DiskFile, OpenMode};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{CodecError, Record};
+use crate::sync;
 use crate::{CommitlogOffset, LogPoint};
 use sections::Place;
 pub use sections::{SectionWriter, Sections};
@@ -216,11 +217,13 @@ fn read(file: Arc<dyn DiskFile>) -> io::Result<Checkpoint> {
     Ok(Checkpoint { last, next_offset, seal, sections })
 }
 
-/// The directory of checkpoints.
+/// The directory of checkpoints. Who asks what there is waits for no disk.
 pub struct Checkpoints {
     at: CheckpointDir,
     /// Oldest first.
-    known: Vec<CheckpointInfo>,
+    known: Mutex<Vec<CheckpointInfo>>,
+    /// Held while files come and go, and taken before `known`.
+    work: Mutex<()>,
 }
 
 impl Checkpoints {
@@ -243,7 +246,8 @@ impl Checkpoints {
         }
         known.sort_by_key(|info| info.last.log_index);
         disk.sync_dir(&dir).map_err(io_at(&dir))?; // of a process killed before it could
-        Ok(Self { at: CheckpointDir { disk, dir, written: Arc::default() }, known })
+        let at = CheckpointDir { disk, dir, written: Arc::default() };
+        Ok(Self { at, known: Mutex::new(known), work: Mutex::default() })
     }
 
     /// For writing and receiving them without holding on to all of this.
@@ -253,7 +257,7 @@ impl Checkpoints {
 
     /// All of them, oldest first.
     pub fn list(&self) -> Vec<CheckpointInfo> {
-        self.known.clone()
+        self.known().clone()
     }
 
     /// Reads the checkpoint after `last` through; `None` if there is none or it is damaged.
@@ -266,8 +270,12 @@ impl Checkpoints {
 
     /// The file of the checkpoint after `last`, to be read without holding on to all of this.
     pub fn find(&self, last: LogPoint) -> Option<CheckpointFile> {
-        let info = self.known.iter().find(|info| info.last == last)?;
-        Some(CheckpointFile { disk: Arc::clone(&self.at.disk), path: self.path_of(info), last })
+        let info = self.known().iter().find(|info| info.last == last).copied()?;
+        Some(CheckpointFile { disk: Arc::clone(&self.at.disk), path: self.path_of(&info), last })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Vec<CheckpointInfo>> {
+        sync::lock(&self.known)
     }
 
     /// Gives one its name; on disk on return. The log must be on disk through its last entry before, unless it was
@@ -275,10 +283,11 @@ impl Checkpoints {
     ///
     /// # Errors
     /// If the disk fails; what was there before still is.
-    pub fn name(&mut self, unnamed: Unnamed, keep: Keep) -> Result<Checkpoint, CheckpointError> {
+    pub fn name(&self, unnamed: Unnamed, keep: Keep) -> Result<Checkpoint, CheckpointError> {
         let Unnamed { checkpoint, mut file } = unnamed;
         let Checkpoint { last, next_offset, .. } = checkpoint;
-        let before = self.known.iter().find(|info| info.last == last).copied();
+        let _work = sync::lock(&self.work);
+        let before = self.known().iter().find(|info| info.last == last).copied();
         let keep = match before {
             Some(before) if keep == Keep::Newest => before.keep,
             _ => keep,
@@ -293,10 +302,11 @@ impl Checkpoints {
             if old != path {
                 self.at.disk.remove_file(&old).map_err(io_at(&old))?;
             }
-            self.known.retain(|info| info.last != last);
         }
-        self.known.push(info);
-        self.known.sort_by_key(|info| info.last.log_index);
+        let mut known = self.known();
+        known.retain(|info| info.last != last);
+        known.push(info);
+        known.sort_by_key(|info| info.last.log_index);
         Ok(checkpoint)
     }
 
@@ -304,34 +314,44 @@ impl Checkpoints {
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn remove(&mut self, last: LogPoint) -> Result<(), CheckpointError> {
-        let Some(at) = self.known.iter().position(|info| info.last == last) else { return Ok(()) };
-        let path = self.path_of(&self.known[at]);
-        self.at.disk.remove_file(&path).map_err(io_at(&path))?;
-        self.at.disk.sync_dir(&self.at.dir).map_err(io_at(&self.at.dir))?;
-        self.known.remove(at);
-        Ok(())
+    pub fn remove(&self, last: LogPoint) -> Result<(), CheckpointError> {
+        let _work = sync::lock(&self.work);
+        self.remove_all(|info| info.last == last)
     }
 
-    /// Drops what is no longer needed once the log is purged up to `purged`: all but the newest two, the
+    /// Drops what is no longer needed once the log is purged up to `purged`, for good: all but the newest two, the
     /// boundaries above it, and the one it stands at.
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn prune(&mut self, purged: Option<LogPoint>) -> Result<(), CheckpointError> {
-        let newest = self.known.len().saturating_sub(NEWEST_KEPT);
+    pub fn prune(&self, purged: Option<LogPoint>) -> Result<(), CheckpointError> {
+        let _work = sync::lock(&self.work);
+        let newest: Vec<_> = self.known().iter().rev().take(NEWEST_KEPT).map(|info| info.last).collect();
         let needed = |info: &CheckpointInfo| match (purged, info.keep) {
             (Some(purged), _) if info.last == purged => true,
             (Some(purged), Keep::Boundary) => info.last.log_index > purged.log_index,
             (None, Keep::Boundary) => true,
             (_, Keep::Newest | Keep::Installed) => false,
         };
-        let dropped: Vec<_> =
-            self.known[..newest].iter().filter(|info| !needed(info)).map(|info| info.last).collect();
-        for last in dropped {
-            self.remove(last)?;
+        self.remove_all(|info| !newest.contains(&info.last) && !needed(info))
+    }
+
+    /// Nobody finds them from here on; a file that cannot be removed is removed at the next try.
+    fn remove_all(&self, is_garbage: impl Fn(&CheckpointInfo) -> bool) -> Result<(), CheckpointError> {
+        let garbage: Vec<_> = self.known().extract_if(.., |info| is_garbage(info)).collect();
+        for (at, info) in garbage.iter().enumerate() {
+            let path = self.path_of(info);
+            if let Err(error) = self.at.disk.remove_file(&path) {
+                let mut known = self.known();
+                known.extend_from_slice(&garbage[at..]);
+                known.sort_by_key(|info| info.last.log_index);
+                return Err(io_at(&path)(error));
+            }
         }
-        Ok(())
+        if garbage.is_empty() {
+            return Ok(());
+        }
+        self.at.disk.sync_dir(&self.at.dir).map_err(io_at(&self.at.dir))
     }
 
     /// The index, the term and the offset in the name, so that a directory tells what is there.

@@ -9,8 +9,11 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use platform::DiskFile;
+
 use super::Helpers;
 use super::shared::Shared;
+use crate::LogPoint;
 use crate::segment::{REGION_BYTES, Segment};
 use crate::sync;
 
@@ -27,7 +30,16 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 enum Task {
     Prepare { base: u64 },
     Written { segment: Arc<Segment>, region: u64 },
-    Remove { bases: Vec<u64> },
+    Purged(Purged),
+}
+
+/// The log was purged: that it was goes to the disk, and then the segments go.
+pub(super) struct Purged {
+    pub(super) upto: LogPoint,
+    /// The file that says so, written and not synced.
+    pub(super) record: Arc<dyn DiskFile>,
+    /// Segments without an entry that is left.
+    pub(super) bases: Vec<u64>,
 }
 
 /// The helper, if there is one: see [`Helpers`].
@@ -135,15 +147,12 @@ impl Helper {
         }
     }
 
-    /// Removes the files of purged segments.
-    pub(super) fn remove(&self, bases: Vec<u64>) {
-        if bases.is_empty() {
-            return;
-        }
+    /// Makes a purge last, and removes the files that nobody needs after it.
+    pub(super) fn purged(&self, purged: Purged) {
         match &self.tasks {
-            None => self.shared.remove_segments(&bases),
-            // If the helper is gone the next start removes them.
-            Some(tasks) => drop(tasks.send(Task::Remove { bases })),
+            None => finish_purge(&self.shared, &purged),
+            // If the helper is gone, the next start does it.
+            Some(tasks) => drop(tasks.send(Task::Purged(purged))),
         }
     }
 }
@@ -173,9 +182,19 @@ fn run(shared: &Shared, next: &Next, queue: &Receiver<Task>) {
                 missing = base.and_then(|base| prepare(shared, next, base).err());
             }
             Ok(Task::Written { segment, region }) => write_behind(shared, &segment, region),
-            Ok(Task::Remove { bases }) => shared.remove_segments(&bases),
+            Ok(Task::Purged(purged)) => finish_purge(shared, &purged),
             Err(RecvTimeoutError::Disconnected) => return,
         }
+    }
+}
+
+fn finish_purge(shared: &Shared, purged: &Purged) {
+    if let Err(error) = purged.record.sync_data() {
+        return shared.fail(&format!("cannot write down what is purged: {error}"));
+    }
+    *sync::lock(&shared.purged_on_disk) = Some(purged.upto);
+    if !purged.bases.is_empty() {
+        shared.remove_segments(&purged.bases);
     }
 }
 

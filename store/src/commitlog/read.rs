@@ -86,6 +86,11 @@ impl LogReader {
         sync::read(&self.shared.state).purged
     }
 
+    /// Everything up to here was purged, and stays so whatever happens to the machine.
+    pub fn purged_on_disk(&self) -> Option<LogPoint> {
+        *sync::lock(&self.shared.purged_on_disk)
+    }
+
     /// The last entry, or the last purged one if none is left.
     pub fn last(&self) -> Option<LogPoint> {
         sync::read(&self.shared.state).last

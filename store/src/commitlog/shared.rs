@@ -22,6 +22,8 @@ pub(super) struct Shared {
     pub(super) dir: PathBuf,
     pub(super) segment_bytes: u64,
     pub(super) state: RwLock<State>,
+    /// What is purged for good: that it is purged is on disk, and no crash brings it back.
+    pub(super) purged_on_disk: Mutex<Option<LogPoint>>,
     /// Below it everything is on disk. Moved forward by the flusher; back by a truncation, when the flusher rests.
     pub(super) flushed: AtomicU64,
     pub(super) evidences: Evidences,
@@ -74,6 +76,7 @@ impl Shared {
             disk,
             dir,
             segment_bytes,
+            purged_on_disk: Mutex::new(state.purged),
             state: RwLock::new(state),
             flushed: AtomicU64::new(flushed),
             evidences,

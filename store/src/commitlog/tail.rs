@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use platform::Disk;
 
+use super::helper::Purged;
 use super::layout::ENTRY_HEAD_BYTES;
 use super::records::{self, EndsRecord, PurgeRecord};
 use super::seal::Sealer;
@@ -131,7 +132,8 @@ impl CommitLog {
         let next = reader.position(upto.log_index + 1).map_err(io::Error::other)?;
         let min = next.map_or_else(|| self.appended(), |place| place.offset.0);
         let record = PurgeRecord { purged: Some(upto), min, is_resetting: false };
-        records::write(&mut self.purge_slot, &record, true)?;
+        // The helper syncs it before it removes anything.
+        records::write(&mut self.purge_slot, &record, false)?;
         let mut removed = Vec::new();
         {
             let mut state = sync::write(&self.shared.state);
@@ -158,7 +160,7 @@ impl CommitLog {
         }
         self.sealer.settle(upto.log_index);
         tracing::info!(%upto, min, segments = removed.len(), "purged");
-        self.helper.remove(removed);
+        self.helper.purged(Purged { upto, record: self.purge_slot.file(), bases: removed });
         Ok(())
     }
 
@@ -189,11 +191,12 @@ impl CommitLog {
             return self.purge(checkpoint.last);
         }
         if let Some(committed) = reader.committed() {
-            assert!(
-                committed.log_index < checkpoint.last.log_index,
-                "a checkpoint after {} contradicts the log, which is committed to {committed}",
-                checkpoint.last
-            );
+            if committed.log_index >= checkpoint.last.log_index {
+                return Err(io::Error::other(format!(
+                    "a checkpoint after {} contradicts the log, which is committed to {committed}",
+                    checkpoint.last
+                )));
+            }
         }
         tracing::info!(last = %checkpoint.last, min = %checkpoint.next_offset, "restarting the log behind a checkpoint");
         let appended = self.appended();
@@ -223,6 +226,7 @@ impl CommitLog {
         record.is_resetting = false;
         records::write(&mut self.purge_slot, &record, true)?;
         *sync::write(&self.shared.state) = fresh;
+        *sync::lock(&self.shared.purged_on_disk) = Some(checkpoint.last);
         sync::lock(&self.shared.last_stored_ms).clear();
         sync::lock(&self.shared.damage).clear();
         self.shared.flushed.store(min, Ordering::Release);

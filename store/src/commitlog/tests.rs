@@ -273,7 +273,7 @@ fn a_bad_entry_before_a_good_one_is_refused_unless_the_power_went_off() {
 #[test]
 fn a_checkpoint_that_the_log_does_not_reach_is_dropped_and_fences_the_node() {
     let disk = written(SYNC, 3).kill(0);
-    let (log, _, mut checkpoints) = reopen(&disk, SYNC).unwrap();
+    let (log, _, checkpoints) = reopen(&disk, SYNC).unwrap();
     let (offset, bytes) = stored(&log, 2);
     drop(log);
     for (log_index, next_offset) in [(2, offset + bytes.len() as u64), (9, 9000)] {
