@@ -576,6 +576,7 @@ fn real_files_and_threads_give_the_same_log_with_callbacks_in_order() {
         let digest = log.reader().digest(1501, 3000).unwrap();
         let reader = log.reader();
         log.close().unwrap();
+        assert_eq!(reader.purged_on_disk(), reader.purged(), "the helper makes it last before it ends");
         entries[0].verify().unwrap(); // its segment is gone from the directory, not from memory
         drop(reader);
         let (log, recovery) = match CommitLog::open(&platform, options.clone(), &mut checkpoints) {
