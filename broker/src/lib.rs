@@ -7,6 +7,7 @@
 
 mod apply;
 mod clients;
+mod clock_watch;
 pub mod config;
 mod consumer_offset;
 mod digest;

@@ -11,6 +11,7 @@ use store::{CommitlogOffset, LogReader, SegmentInfo};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+use crate::clock_watch::ClockWatch;
 use crate::local_time;
 use crate::processor::pull::{self, HeldPull};
 use crate::server::Broker;
@@ -102,7 +103,9 @@ pub async fn housekeeping(broker: Arc<Broker>, shutdown: watch::Receiver<bool>) 
     debug_assert_eq!(HOUSEKEEPING.as_secs(), SAMPLE_SECS);
     let mut ticks = Ticks::new(HOUSEKEEPING, shutdown);
     let mut rounds = 0_u32;
+    let mut clock = ClockWatch::new(broker.now_ms(), broker.monotonic());
     while ticks.next().await {
+        watch_clock(&broker, &mut clock);
         rounds = rounds.wrapping_add(1);
         if rounds.is_multiple_of(FLUSH_ROUNDS) {
             flush(&broker).await;
@@ -112,6 +115,22 @@ pub async fn housekeeping(broker: Arc<Broker>, shutdown: watch::Receiver<bool>) 
         drop_silent_clients(&broker);
         if let Err(error) = expire(&broker, false).await {
             warn!(error, "old segments not dropped");
+        }
+    }
+}
+
+/// Nothing is old by a clock that jumped.
+fn watch_clock(broker: &Broker, clock: &mut ClockWatch) {
+    let jumped_ms = clock.look(broker.now_ms(), broker.monotonic()).unwrap_or(0);
+    let before_ms = broker.clock_jumped_ms.swap(jumped_ms, Ordering::Relaxed);
+    if (before_ms == 0) != (jumped_ms == 0) {
+        if jumped_ms == 0 {
+            info!("the wall clock is believed again: old segments are dropped");
+        } else {
+            error!(
+                jumped_ms,
+                "the wall clock has jumped: no segment is dropped for its age until it is right again"
+            );
         }
     }
 }
@@ -279,7 +298,12 @@ pub async fn expire(broker: &Broker, now: bool) -> Result<u64, String> {
     let space = broker.platform.disk.space(&storage.root).map_err(|error| error.to_string())?;
     let hour = local_time::hour(broker.now_ms());
     let is_hour = now || storage.delete_when_hours.contains(&hour);
-    let expiry = expiry(used_percent(space), is_hour, storage.disk_used_percent_max, storage.clean_forcibly);
+    let mut expiry =
+        expiry(used_percent(space), is_hour, storage.disk_used_percent_max, storage.clean_forcibly);
+    // Who asks for it by hand has looked at the clock.
+    if expiry == Expiry::Old && !now && broker.clock_jumped_ms.load(Ordering::Relaxed) != 0 {
+        expiry = Expiry::Nothing;
+    }
     let segments = broker.log.segments();
     let old_before_ms = broker.now_ms().saturating_sub(storage.file_reserved_hours * 3_600_000);
     let log = broker.log.clone();
@@ -345,7 +369,7 @@ fn expiry(used_percent: u64, is_hour: bool, used_percent_max: u64, clean_forcibl
 /// How old a segment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Age {
-    /// Its last message, and so each of them, has been kept for long enough.
+    /// Its last message, and so each of them, has been kept for long enough, by the clock of whoever led and by this node's.
     Old,
     /// It is not known to be old: a message is fresh, or it cannot be read.
     Young,
@@ -373,7 +397,10 @@ fn purge_bound(
 }
 
 fn age(log: &LogReader, segment: &SegmentInfo, old_before_ms: u64, now_ms: u64) -> Age {
+    // A leader whose clock is behind stores messages that are old at once.
+    let was_written_lately = log.modified_ms(segment).is_none_or(|ms| ms >= old_before_ms || ms > now_ms);
     match log.last_stored_ms(segment) {
+        Ok(Some(_)) if was_written_lately => Age::Young,
         Ok(Some(stored_ms)) if stored_ms < old_before_ms && stored_ms <= now_ms => Age::Old,
         Ok(Some(_)) => Age::Young,
         Ok(None) => Age::Empty,

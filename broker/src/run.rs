@@ -1,7 +1,7 @@
 //! From a configuration to a serving node, and back to nothing.
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -253,6 +253,7 @@ fn start(config: BrokerConfig, platform: &Platform) -> Result<Started, RunError>
         tables,
         room: Mutex::default(),
         is_disk_full: AtomicBool::new(false),
+        clock_jumped_ms: AtomicI64::new(0),
         clients: Mutex::new(Clients::default()),
         connections: Mutex::default(),
         platform: platform.clone(),

@@ -1,7 +1,7 @@
 //! The broker's parts in one place, and how they are wired.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -75,6 +75,8 @@ pub struct Broker {
     pub(crate) room: Mutex<Room>,
     /// No room for messages any more: sends are refused until old segments went or somebody made room.
     pub(crate) is_disk_full: AtomicBool,
+    /// By how many milliseconds the wall clock has jumped; 0 while it is believed.
+    pub(crate) clock_jumped_ms: AtomicI64,
     pub(crate) tables: Arc<RwLock<Tables>>,
     pub(crate) clients: Mutex<Clients>,
     pub(crate) connections: Mutex<HashMap<ConnectionId, Arc<Connection>>>,

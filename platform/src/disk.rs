@@ -167,6 +167,12 @@ pub trait Disk: Send + Sync + 'static {
         None
     }
 
+    /// When the file was last written, in milliseconds of the machine's wall clock. `None` where the system cannot tell.
+    fn modified_ms(&self, path: &Path) -> Option<u64> {
+        let _ = path;
+        None
+    }
+
     /// Changes at every boot of the machine: what the page cache held may be gone when it differs.
     fn boot_id(&self) -> String;
 }
@@ -247,6 +253,12 @@ impl Disk for OsDisk {
         let metadata = fs::metadata(path).ok()?;
         let made = metadata.created().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
         Some(FileBirth { inode: metadata.ino(), made_ns: made.as_nanos() })
+    }
+
+    fn modified_ms(&self, path: &Path) -> Option<u64> {
+        let modified = fs::metadata(path).ok()?.modified().ok()?;
+        let since = modified.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(since.as_millis() as u64)
     }
 
     fn boot_id(&self) -> String {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use raft::{NodeId, View};
@@ -244,6 +245,11 @@ pub(crate) fn alarms(broker: &Broker, view: &View) -> Vec<String> {
     }
     if broker.is_disk_full() {
         alarms.push("the disk is full: sends are refused".to_owned());
+    }
+    let jumped_ms = broker.clock_jumped_ms.load(Ordering::Relaxed);
+    if jumped_ms != 0 {
+        let jumped = jumped_ms / 1_000;
+        alarms.push(format!("the wall clock has jumped by {jumped} s: nothing is deleted for its age"));
     }
     alarms.extend(members_differ(broker, view));
     alarms

@@ -8,6 +8,7 @@ use protocol::message;
 
 use super::layout::EntryHead;
 use super::{EntryKind, LogReader, ReadError, SegmentInfo};
+use crate::segment::Segment;
 use crate::{CommitlogOffset, sync};
 
 /// Headers are looked through in stretches of so many entries.
@@ -32,6 +33,12 @@ impl LogReader {
             known.insert(base, found);
         }
         Ok(found)
+    }
+
+    /// When a segment's file was last written, by the clock of this node; `None` if that is unknown. Store times are of the
+    /// clock of whoever led.
+    pub fn modified_ms(&self, segment: &SegmentInfo) -> Option<u64> {
+        self.shared.disk.modified_ms(&Segment::path_in(&self.shared.dir, segment.base.0))
     }
 
     fn find_last_stored_ms(&self, segment: &SegmentInfo) -> Result<Option<u64>, ReadError> {
