@@ -171,14 +171,14 @@ struct FoundQuery {
     force: bool,
 }
 
-/// Lets this node found its group without the members that are missing.
+/// Lets this node found its group, or come back to it, without the members that are missing.
 async fn found(State(broker): State<Arc<Broker>>, Query(query): Query<FoundQuery>) -> Response {
     if !query.force {
-        let error = "a group founds itself once all members are there and empty; force=true says that the missing ones \
-                     hold nothing";
+        let error = "a node waits until it has heard every member once; force=true says that the missing ones hold \
+                     nothing, or are lost for good";
         return web::json(StatusCode::BAD_REQUEST, &json!({"error": error}));
     }
-    match broker.node.found_without_the_missing() {
+    match broker.node.leave_out_the_missing() {
         Ok(()) => web::json(StatusCode::OK, &json!({"node": node_name(broker.node_id()), "forced": true})),
         Err(error) => web::json(StatusCode::CONFLICT, &json!({"error": error.to_string()})),
     }

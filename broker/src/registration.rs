@@ -6,12 +6,14 @@
 //! process dies, name servers see it close and drop the node at once; when it closes from the other side, the node
 //! registers again.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::command::route::{
     DataVersion, RegisterBroker, RegisterBrokerBody, TopicConfig, TopicConfigWrapper, UnregisterBroker,
 };
+use protocol::proof::CHALLENGE;
 use protocol::{Command, RequestCode, ResponseCode as code};
 use remoting::{Client, Connection};
 use tokio::sync::watch;
@@ -29,6 +31,8 @@ const SLICE_BYTES: usize = 4 << 20;
 const TOPIC_BYTES: usize = 200;
 /// How soon a name server that did not answer is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// So many challenges are remembered: far more than there are name servers.
+const CHALLENGES_MAX: usize = 64;
 /// How often the connection of a registration is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -39,6 +43,8 @@ pub struct Registrar {
     /// For each name server, the count that its last answered registration included; `u64::MAX` while it does
     /// not answer, so that nobody waits for it.
     done: Vec<watch::Sender<u64>>,
+    /// What name servers ask to be proved, by connection.
+    challenges: Mutex<HashMap<u64, String>>,
 }
 
 impl Registrar {
@@ -47,7 +53,20 @@ impl Registrar {
         Self {
             wanted: watch::Sender::new(1),
             done: (0..name_servers).map(|_| watch::Sender::new(0)).collect(),
+            challenges: Mutex::default(),
         }
+    }
+
+    fn challenge_of(&self, connection: u64) -> Option<String> {
+        self.challenges.lock().unwrap_or_else(PoisonError::into_inner).get(&connection).cloned()
+    }
+
+    fn learn(&self, connection: u64, challenge: &str) {
+        let mut challenges = self.challenges.lock().unwrap_or_else(PoisonError::into_inner);
+        if challenges.len() > CHALLENGES_MAX {
+            challenges.clear(); // of connections long closed; what is still wanted is asked for again
+        }
+        challenges.insert(connection, challenge.to_owned());
     }
 
     /// Registers everywhere now.
@@ -210,13 +229,31 @@ async fn register(broker: &Broker, client: &Client, addr: &str) -> Result<(i64, 
             Command::request_of_broker(RequestCode::REGISTER_BROKER).with_header(&header).with_body(body);
         let request =
             if is_complete { request.with(RegisterBroker::TOPICS_ARE_COMPLETE, true) } else { request };
-        let reply = connection.call(request, ANSWER_WITHIN).await.map_err(|error| error.to_string())?;
+        let reply = call(broker, &connection, request).await?;
         if reply.code != code::SUCCESS {
             return Err(format!("code {}: {}", reply.code, reply.remark.unwrap_or_default()));
         }
     }
     debug!(namesrv = addr, broker_id, term, "registration answered");
     Ok((broker_id, connection))
+}
+
+/// Asks a name server, with the proof it wants if this broker can give it. The challenge is asked for by the first request of
+/// a connection, so that a new leader, whose connection is there, loses no time.
+async fn call(broker: &Broker, connection: &Connection, request: Command) -> Result<Command, String> {
+    let ask =
+        async |request| connection.call(request, ANSWER_WITHIN).await.map_err(|error| error.to_string());
+    let Some(secret) = &broker.config.network.register_secret else { return ask(request).await };
+    let known = broker.registrar.challenge_of(connection.id());
+    let first = known.as_ref().map_or_else(|| request.clone(), |known| secret.prove(request.clone(), known));
+    let reply = ask(first).await?;
+    match reply.ext.get(CHALLENGE) {
+        Some(challenge) if reply.code != code::SUCCESS && known.as_deref() != Some(challenge) => {
+            broker.registrar.learn(connection.id(), challenge);
+            ask(secret.prove(request, challenge)).await
+        }
+        _ => Ok(reply),
+    }
 }
 
 /// Cuts the topics into registrations of about `bytes_max` each: all of 100,000 do not fit into one frame. None but
@@ -252,8 +289,15 @@ async fn unregister(broker: &Broker, client: &Client, addr: &str) {
         broker_id,
     };
     let request = Command::request_of_broker(RequestCode::UNREGISTER_BROKER).with_header(&header);
-    if let Err(error) = client.call(addr, request, ANSWER_WITHIN).await {
-        warn!(namesrv = addr, %error, "not unregistered; the name server drops this node when its connection closes");
+    let answered = match client.connection(addr).await {
+        Ok(connection) => call(broker, &connection, request).await.map(drop),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = answered {
+        warn!(
+            namesrv = addr,
+            error, "not unregistered; the name server drops this node when its connection closes"
+        );
     }
 }
 

@@ -14,7 +14,7 @@ use cluster_tests::files;
 /// The layers, from the bottom: a crate, and which of ours it may use.
 const LAYERS: &[(&str, &[&str])] = &[
     ("platform", &[]),
-    ("settings", &[]),
+    ("settings", &["platform"]),
     ("protocol", &[]),
     ("store", &["platform", "protocol"]),
     ("raft", &["platform", "store"]),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use protocol::proof::RegisterSecret;
 use settings::{InForce, Notice, Properties, Reader, Refusals, Vocabulary};
 
 /// Everything a name server is told at start.
@@ -22,6 +23,9 @@ pub struct Config {
     pub scan_interval: Duration,
     /// `serverChannelMaxIdleTimeSeconds`: a connection without traffic for this long is closed. 120 s.
     pub idle_close: Duration,
+    /// `registerSecret`, or the first line of the file `registerSecretFile`, our own names: a broker that cannot prove that
+    /// it knows it is not registered. None: whoever reaches the port may say who leads.
+    pub register_secret: Option<RegisterSecret>,
     /// What may be changed while it runs.
     pub switches: Switches,
     /// Every property with its value, sorted by name, for `mqadmin getNamesrvConfig` and `-p`.
@@ -133,6 +137,7 @@ impl Config {
         }
         let scan_ms = reader.integer("scanNotActiveBrokerInterval", 5_000, 1..=3_600_000, "ms");
         let idle_s = reader.integer("serverChannelMaxIdleTimeSeconds", 120, 1..=86_400, "s");
+        let register_secret = reader.secret("registerSecret", "registerSecretFile").map(RegisterSecret::new);
         let mut switches = Switches::default();
         for name in SWITCH_NAMES {
             if let Some(switch) = switches.by_name(name) {
@@ -148,6 +153,7 @@ impl Config {
             kv_config_path: kv_config_path.into(),
             scan_interval: Duration::from_millis(scan_ms),
             idle_close: Duration::from_secs(idle_s),
+            register_secret,
             switches,
             in_force: values.in_force,
         };

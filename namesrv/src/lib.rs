@@ -24,7 +24,6 @@ use tokio::task::JoinHandle;
 pub use config::{Config, Switches};
 pub use kv_config::KvError;
 
-use config::Live;
 use http::Http;
 use kv_config::KvConfig;
 use processor::{Processor, Shared};
@@ -55,7 +54,7 @@ impl Namesrv {
     /// See [`StartError`]. Nothing of it runs then.
     pub async fn start(config: &Config, platform: &Platform) -> Result<Self, StartError> {
         let kv = KvConfig::open(platform.disk.clone(), &config.kv_config_path)?;
-        let shared = Arc::new(Shared::new(kv, Live::new(config), platform.clock.clone()));
+        let shared = Arc::new(Shared::new(config, kv, platform));
         let (stop, stopped) = watch::channel(false);
         let processor = Arc::new(Processor::new(shared.clone()));
         let remoting = ServerConfig { idle_close: config.idle_close, ..ServerConfig::default() };

@@ -20,6 +20,7 @@ mod language;
 pub mod message;
 pub mod names;
 pub mod perm;
+pub mod proof;
 pub mod route;
 pub mod subscription;
 pub mod version;

@@ -130,13 +130,15 @@ pub(crate) fn conclude(inquiry: &Inquiry<'_>) -> Conclusion {
     }
 }
 
-/// The operator's word stands for members that are not there, where a majority is, and none of it holds anything: what
-/// the others hold was never acknowledged by a majority that this one would contradict, unless disks were lost.
+/// The operator's word stands for members that are not there, where a majority is. To found a group, none of it may hold
+/// anything, and the word of one is enough for all. A node that joins one needs its own: what it forgot may have made a
+/// majority with a member that is not there, and the operator alone knows that this one is lost for good.
 fn may_leave_out(inquiry: &Inquiry<'_>) -> bool {
     let Inquiry { voters, heard, .. } = *inquiry;
-    let is_forced = inquiry.is_forced || heard.values().any(|heard| heard.is_forced);
+    let is_founding_forced = inquiry.is_forced || heard.values().any(|heard| heard.is_forced);
     let is_majority = (heard.len() + 1) * 2 > voters.len();
-    is_forced && is_majority && heard.values().all(Heard::is_new)
+    let are_all_new = inquiry.group_id.is_none() && heard.values().all(Heard::is_new);
+    is_majority && if are_all_new { is_founding_forced } else { inquiry.is_forced }
 }
 
 /// Who has to be heard: those that this node knows of, and those in the logs of the members that have a group. A
@@ -199,7 +201,15 @@ mod tests {
         let fence = Fence::Above { last: point(2, 1), term: 4 };
         let both = [one.clone(), (3, member(point(2, 1), 2))];
         assert_eq!(judge(1, true, false, &both), Conclusion::Join(GroupId(7), fence));
-        assert_eq!(judge(1, true, true, &[one]), Conclusion::Missing(vec![3]), "it holds something");
+        let joined = Conclusion::Join(GroupId(7), Fence::Above { last: point(1, 5), term: 4 });
+        assert_eq!(judge(1, true, true, &[one]), joined, "the operator says that n2 is lost for good");
+        assert_eq!(judge(1, true, true, &[]), Conclusion::Missing(vec![2, 3]), "alone it is no majority");
+        let by_another = Heard { is_forced: true, ..member(point(1, 5), 4) };
+        assert_eq!(
+            judge(1, true, false, &[(2, by_another)]),
+            Conclusion::Missing(vec![3]),
+            "not said of this node"
+        );
         let (voters, heard) = (BTreeSet::new(), BTreeMap::new());
         let inquiry = Inquiry {
             this: 1,

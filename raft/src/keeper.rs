@@ -188,6 +188,7 @@ impl Keeper {
 
     fn opened(&self, term: u64) {
         self.network.set_fence(Fence::Open);
+        self.network.set_forced(false);
         self.network.clear_alarm(Alarm::Fence);
         self.raft.runtime_config().elect(true);
         info!(node = self.this(), term, "fence lifted: caught up with a leader");

@@ -22,6 +22,7 @@ use crate::NodeId;
 use crate::apply::{Apply, Reply};
 use crate::config::{self, NodeConfig};
 use crate::error::{CallError, ChangeError, ProposeError, ReadIndexError, ShutdownError, StartError};
+use crate::fence::Fence;
 use crate::files::Files;
 use crate::member::Member;
 use crate::network::frame::Kind;
@@ -341,21 +342,21 @@ impl Node {
         }
     }
 
-    /// Says that members which are not there may be left out when the group is founded. For a group that has never been:
-    /// if a member that is not there holds something, this founds a second group of the same name.
+    /// Says that this node, which waits until it has heard every member once, need not wait for those that are not there:
+    /// a majority is enough to found the group, or to join it. If a member that is not there holds something, the first
+    /// founds a second group of the same name; the second loses what only that member and this node had.
     ///
     /// # Errors
-    /// `Refused` if this node belongs to a group already.
-    pub fn found_without_the_missing(&self) -> Result<(), ChangeError> {
-        match self.shared.network.group_id() {
-            Some(id) => {
-                Err(ChangeError::Refused(format!("this node belongs to the group with id {id} already")))
-            }
-            None => {
-                self.shared.network.set_forced();
-                Ok(())
-            }
+    /// `Refused` if this node waits for nobody.
+    pub fn leave_out_the_missing(&self) -> Result<(), ChangeError> {
+        let network = &self.shared.network;
+        if network.fence() == Fence::Closed {
+            network.set_forced(true);
+            return Ok(());
         }
+        let of_group =
+            network.group_id().map_or_else(String::new, |id| format!(" of the group with id {id}"));
+        Err(ChangeError::Refused(format!("this node{of_group} waits for no member")))
     }
 
     /// Adds a node that copies the log without a vote, and returns when that is committed. The other

@@ -3,13 +3,15 @@
 //!
 //! Four steps: [`Properties::parse`] one file, [`Properties::set`] what the command line says, ask a [`Reader`]
 //! for each known name, and [`Reader::finish`]. The names asked for *are* the table of known names: there is no
-//! second list that could differ. This crate knows no property by name and touches no file.
+//! second list that could differ. This crate knows no property by name, and touches no file but those that hold a
+//! secret.
 
 mod nearest;
 mod notice;
 mod place;
 mod properties;
 mod reader;
+mod secret;
 mod syntax;
 
 pub use notice::{Notice, Refusal, Refusals};

@@ -1,4 +1,4 @@
-//! `bootstrap --force`: founds a group although not all of its members are there.
+//! `bootstrap --force`: a node founds its group, or comes back to it with a new disk, although members are missing.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Flags of `bootstrap`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bootstrap {
-    /// HTTP address of one new node of the group, host:port
+    /// HTTP address of the node that waits for the missing ones, host:port
     #[arg(short = 'a', long = "http", value_name = "ADDRESS")]
     http: String,
-    /// Say that the missing members hold nothing. If one of them does, this founds a second group of the same name, and
-    /// what that one holds will contradict it
+    /// Say that the missing members hold nothing, or are lost for good. If one of them comes back with data, a group that was
+    /// founded without it will contradict it; and what only it and this node's old disk had is gone
     #[arg(long)]
     force: bool,
 }
@@ -28,19 +28,19 @@ pub(crate) struct Bootstrap {
 impl Verb for Bootstrap {
     const NAME: &'static str = "bootstrap";
     const ABOUT: &'static str =
-        "Found a new group although some members are missing (a majority of empty nodes is needed)";
+        "Let a new or emptied node go on although members are missing (a majority has to be there)";
     const EXAMPLES: &'static [&'static str] = &["-a 127.0.0.1:30913 --force"];
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
         if !self.force {
             bail!(
-                "a group founds itself once all of its members are there and empty. With --force a majority of empty \
-                 nodes is enough; be certain that the missing ones never held anything"
+                "a new or emptied node waits until it has heard every member once. With --force a majority is enough; be \
+                 certain that the missing ones never held anything, or are lost for good"
             );
         }
         match ask(context, &self.http, "POST", "/group/found?force=true", PATIENCE).await? {
             (200, _) => Ok(Report::Done(format!(
-                "{} founds the group as soon as a majority of empty members is there; the missing ones join it when they come",
+                "{} waits for the missing members no longer: it founds the group, or comes back to it, as soon as a majority is there",
                 self.http
             ))),
             (_, answer) => bail!("{}: {}", self.http, answer["error"].as_str().unwrap_or("refused")),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use protocol::proof::RegisterSecret;
 use settings::Reader;
 
 use super::{Machine, Quorum};
@@ -66,6 +67,9 @@ pub struct Network {
     pub ha_addr: String,
     /// `registerNameServerPeriod`: milliseconds between full registrations, 10,000 to 60,000. Default 30,000.
     pub register_period_ms: u64,
+    /// `registerSecret`, or the first line of the file `registerSecretFile`, our own names: proves to name servers that have
+    /// the same that this broker may say who leads. Default none.
+    pub register_secret: Option<RegisterSecret>,
     /// `brokerHeartbeatInterval`: milliseconds between light heartbeats to name servers. Default 1,000.
     pub heartbeat_interval_ms: u64,
     /// `serverChannelMaxIdleTimeSeconds`: a connection silent for so many seconds is closed. Default 120.
@@ -102,6 +106,7 @@ impl Network {
             advertised_host,
             ha_addr: Endpoint { host: ha_host, port: ha_port }.to_string(),
             register_period_ms: read_register_period(reader),
+            register_secret: reader.secret("registerSecret", "registerSecretFile").map(RegisterSecret::new),
             heartbeat_interval_ms: reader.integer("brokerHeartbeatInterval", 1_000, 100..=60_000, "ms"),
             idle_close_s: reader.integer("serverChannelMaxIdleTimeSeconds", 120, 1..=86_400, "s"),
         };

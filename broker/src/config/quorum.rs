@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 
-use platform::{Disk, OpenMode, OsDisk};
 use raft::PeerSecret;
 use settings::Reader;
 
@@ -65,7 +63,7 @@ impl Quorum {
         reader.bool("enableBatchPush", false);
         reader.has_no_effect("enableBatchPush");
         let timing = read_timing(reader);
-        let peer_secret = read_secret(reader);
+        let peer_secret = reader.secret("peerSecret", "peerSecretFile").map(PeerSecret::new);
         let hold_feature_level = reader.bool("holdFeatureLevel", false);
         if is_group {
             check_group(reader, &peers, &self_id, preferred.as_deref());
@@ -229,54 +227,6 @@ fn check_group(reader: &mut Reader, peers: &[Peer], self_id: &str, preferred: Op
         let (nodes, fewer) = (peers.len(), peers.len() - 1);
         reader.warn(format!("a group of {nodes} nodes survives no more failures than one of {fewer}"));
     }
-}
-
-/// The secret of the group, which no listing of the configuration shows.
-fn read_secret(reader: &mut Reader) -> Option<PeerSecret> {
-    let written = reader.optional_text("peerSecret");
-    let file = reader.optional_text("peerSecretFile");
-    if written.is_some() {
-        reader.derive("peerSecret", "");
-    }
-    let secret = match (written, file) {
-        (Some(_), Some(_)) => {
-            reader.refuse(&["peerSecretFile"], "peerSecret and peerSecretFile exclude each other");
-            return None;
-        }
-        (Some(secret), None) => secret,
-        (None, Some(file)) => match read_secret_file(&file) {
-            Ok(secret) => secret,
-            Err(error) => {
-                reader.refuse_value("peerSecretFile", format!("a file that can be read: {error}"));
-                return None;
-            }
-        },
-        (None, None) => return None,
-    };
-    let (chars, min) = (secret.chars().count(), PeerSecret::CHARS_MIN);
-    if chars < min {
-        reader.refuse(&[], format!("the peer secret has {chars} characters, and needs at least {min}"));
-        return None;
-    }
-    Some(PeerSecret::new(secret))
-}
-
-/// Far more than a secret needs.
-const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
-
-/// The first line of a file.
-fn read_secret_file(path: &str) -> std::io::Result<String> {
-    let file = OsDisk.open(Path::new(path), OpenMode::Read)?;
-    let bytes = file.len()?;
-    if bytes > SECRET_FILE_BYTES_MAX {
-        return Err(std::io::Error::other(format!(
-            "{bytes} bytes exceed the limit of {SECRET_FILE_BYTES_MAX} bytes"
-        )));
-    }
-    let mut content = vec![0; bytes as usize];
-    file.read_exact_at(&mut content, 0)?;
-    let content = String::from_utf8(content).map_err(std::io::Error::other)?;
-    Ok(content.lines().next().unwrap_or_default().trim().to_owned())
 }
 
 /// The address that a host is, if it is no name.

@@ -1,6 +1,7 @@
 //! The requests of clients, brokers and tools: one function each, from command to command.
 
 mod kv;
+mod proofs;
 mod register;
 mod route;
 mod topic;
@@ -9,14 +10,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use platform::Clock;
+use platform::{Clock, Platform};
 use protocol::code::{request, response};
 use protocol::{Command, FieldError, Header};
 use remoting::{Connection, Handler, LogLimit, Responder};
 
-use crate::config::Live;
+use crate::config::{Config, Live};
 use crate::kv_config::{KvConfig, WRITE_PERM_WIPED};
 use crate::route_table::{Gone, RouteTable};
+use proofs::Proofs;
 
 /// What the parts of a name server share.
 pub(crate) struct Shared {
@@ -28,14 +30,23 @@ pub(crate) struct Shared {
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
     /// For the lines about registrations that are refused: whoever sends them can send many.
     pub refusals: LogLimit,
+    proofs: Option<Proofs>,
 }
 
 impl Shared {
-    pub fn new(kv: KvConfig, live: Live, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(config: &Config, kv: KvConfig, platform: &Platform) -> Self {
         let wiped = kv.list(WRITE_PERM_WIPED).unwrap_or_default().into_keys();
         let table = RwLock::new(RouteTable::new(wiped));
-        let (connections, refusals) = (Mutex::default(), LogLimit::default());
-        Self { table, kv, live, clock, connections, refusals }
+        let proofs = config.register_secret.clone().map(|secret| Proofs::new(secret, platform));
+        Self {
+            table,
+            kv,
+            live: Live::new(config),
+            clock: platform.clock.clone(),
+            connections: Mutex::default(),
+            refusals: LogLimit::default(),
+            proofs,
+        }
     }
 
     /// The clock that the table's times are of.
@@ -154,6 +165,10 @@ fn answer(shared: &Shared, connection: u64, request: &Command) -> Command {
 }
 
 fn dispatch(shared: &Shared, connection: u64, command: &Command) -> Answer {
+    if let Some(refusal) = shared.proofs.as_ref().and_then(|proofs| proofs.refuse(connection, command)) {
+        register::log_unproved(shared, command);
+        return Ok(refusal);
+    }
     match command.code {
         request::REGISTER_BROKER => register::register(shared, connection, command),
         request::UNREGISTER_BROKER => Ok(register::unregister(shared, command)),

@@ -92,6 +92,24 @@ fn log(registered: &Registered, group: &str, broker_id: i64, addr: &str) {
     }
 }
 
+/// Nothing is learnt of whoever did not prove himself but what he says.
+pub(super) fn log_unproved(shared: &Shared, command: &Command) {
+    // The first request of every connection is without a proof, and says nothing yet.
+    if command.ext.contains(protocol::proof::PROOF)
+        && let Some(suppressed) = shared.refusals.admit()
+    {
+        let said = |name| command.ext.get(name).unwrap_or_default();
+        let (group, addr) = (said("brokerName"), said("brokerAddr"));
+        tracing::warn!(
+            code = command.code,
+            group,
+            addr,
+            suppressed,
+            "refused: it does not prove registerSecret"
+        );
+    }
+}
+
 /// Names go into JSON that some clients take apart by hand.
 fn check_name(field: &str, name: &str) -> Result<(), Failure> {
     if name.is_empty() || name.chars().any(char::is_control) {

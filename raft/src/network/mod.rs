@@ -219,9 +219,9 @@ impl Network {
         self.is_forced.load(Ordering::Relaxed)
     }
 
-    /// The operator says so.
-    pub(crate) fn set_forced(&self) {
-        self.is_forced.store(true, Ordering::Relaxed);
+    /// The operator says so, or what he said is done with.
+    pub(crate) fn set_forced(&self, is_forced: bool) {
+        self.is_forced.store(is_forced, Ordering::Relaxed);
     }
 
     /// Returns when the fence was raised since the last call.

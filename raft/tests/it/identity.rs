@@ -77,13 +77,34 @@ async fn a_group_is_founded_without_a_missing_member_only_if_somebody_says_so() 
     group.run(2);
     group.run(3);
     no_leader(&group).await;
-    group.node(3).found_without_the_missing().unwrap();
+    group.node(3).leave_out_the_missing().unwrap();
     commands(&group, "by two", 3).await;
-    let refused = group.node(3).found_without_the_missing().unwrap_err();
-    assert!(refused.to_string().contains("already"), "{refused}");
+    let refused = group.node(3).leave_out_the_missing().unwrap_err();
+    assert!(refused.to_string().contains("waits for no member"), "{refused}");
     group.run(1);
     commands(&group, "by three", 3).await;
     assert_eq!(group.settle().await.commands.len(), 6);
+    until_all_are_whole(&group).await;
+}
+
+/// No group is dead for ever: one member is lost for good, and another one has a new disk.
+#[tokio::test]
+async fn a_new_disk_comes_back_without_a_member_that_is_lost_for_good_if_somebody_says_so() {
+    let mut group = Group::start(3);
+    commands(&group, "by three", 10).await;
+    group.settle().await;
+    for id in group.running() {
+        group.crash(id).await;
+    }
+    wipe(&group, 1);
+    group.run(1);
+    group.run(2);
+    no_leader(&group).await;
+    let refused = group.node(2).leave_out_the_missing().unwrap_err();
+    assert!(refused.to_string().contains("waits for no member"), "{refused}");
+    group.node(1).leave_out_the_missing().unwrap();
+    commands(&group, "by two", 3).await;
+    assert_eq!(group.settle().await.commands.len(), 13);
     until_all_are_whole(&group).await;
 }
 
