@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft::NodeId;
-use store::{CommitlogOffset, Stretch, codec};
+use store::{CommitlogOffset, LogReader, Queues, Stretch, codec};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
@@ -180,11 +180,27 @@ pub async fn scrub(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>) {
             () = sleep(pause) => {}
             _ = shutdown.wait_for(|stop| *stop) => return,
         }
-        let log = broker.log.clone();
-        let read = tokio::task::spawn_blocking(move || log.scrub(next, share)).await;
+        let (log, queues) = (broker.log.clone(), Arc::clone(&broker.queues));
+        let read = tokio::task::spawn_blocking(move || {
+            let at = log.scrub(next, share);
+            check_queues(&queues, &log, next, at);
+            at
+        })
+        .await;
         match read {
             Ok(Some(at)) => (next, pause) = (at, SCRUB),
             Ok(None) | Err(_) => (next, pause) = (CommitlogOffset(0), SCRUB_PAUSE),
         }
+    }
+}
+
+/// Holds the queues against the stretch of log that was just read.
+fn check_queues(queues: &Queues, log: &LogReader, from: CommitlogOffset, to: Option<CommitlogOffset>) {
+    let from = from.max(log.ends().min);
+    match store::check_queues(queues, log, from, to.unwrap_or(log.sealed_end())) {
+        Ok(0) => {}
+        Ok(mended) => warn!(from = from.0, mended, "damaged consume queues are mended from the log"),
+        // The log's own damage is told by whoever mends it.
+        Err(error) => tracing::debug!(from = from.0, %error, "consume queues not compared with the log"),
     }
 }

@@ -21,6 +21,7 @@ use store::QueueOffset;
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
+use crate::processor::pull_read;
 use crate::server::Broker;
 use crate::stats::name as stat;
 use crate::tables::{Change, Tables};
@@ -252,9 +253,13 @@ fn due(
     let units = queue.read(QueueOffset(first as u64), count_max).map_err(|error| error.to_string())?;
     for (n, unit) in units.iter().enumerate() {
         let offset = first + n as i64;
-        let record = broker.log.slice(unit.offset, unit.size).map_err(|error| error.to_string())?;
+        let place = QueueOffset(offset as u64);
+        let record = match pull_read::message(broker, &queue, place, unit) {
+            Ok(record) => record,
+            Err(error) if count == 0 => return Err(error.to_string()),
+            Err(_) => break, // told when it is the next one
+        };
         let view = message::parse(&record).map_err(|error| error.to_string())?;
-        view.verify_body().map_err(|error| error.to_string())?;
         let is_due = {
             let arrivals = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
             arrivals[(level - 1) as usize].is_due(offset as u64, view.store_timestamp_ms, broker.monotonic())

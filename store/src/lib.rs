@@ -30,6 +30,7 @@ mod consume_queue;
 mod dispatch;
 mod key_index;
 mod lock;
+mod queue_check;
 mod restore;
 mod search;
 pub mod slot;
@@ -38,6 +39,7 @@ pub use consume_queue::{ConsumeQueue, QueueInfo, QueueOptions, Queues, UNIT_BYTE
 pub use dispatch::{DispatchError, dispatch_units, payload_offset};
 pub use key_index::{KeyIndex, LastUpdate};
 pub use lock::{DirLock, LockError};
+pub use queue_check::{belongs, check_queues, mend_around};
 pub use restore::restore;
 pub use search::{Boundary, SearchError, offset_by_time, store_timestamp};
 pub use slot::{SlotError, SlotFile};

@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 use protocol::ResponseCode as code;
 use protocol::message::{self, UnitError};
-use store::{CommitlogOffset, QueueOffset, ReadError, Unit};
+use store::{CommitlogOffset, ConsumeQueue, QueueOffset, ReadError, Unit};
 
 use super::pull::Filter;
 use crate::server::Broker;
@@ -152,6 +152,15 @@ pub enum LookError {
         #[source]
         source: UnitError,
     },
+    /// What lies there is intact, and not the message that the queue has at this place.
+    #[error("unit {at} of the consume queue does not say where its message lies")]
+    Misplaced {
+        /// Its queue offset.
+        at: i64,
+    },
+    /// It was damaged, and is not any more: to be read again.
+    #[error("the consume queue was damaged and is mended; read it again")]
+    Mended,
 }
 
 /// A unit to be served, and its place in the queue.
@@ -163,10 +172,14 @@ type Wanted = (i64, Unit);
 ///
 /// # Errors
 /// The first message that is damaged, and how.
-fn take_run(broker: &Broker, run: &[Wanted], found: &mut Found) -> Result<(), (i64, LookError)> {
-    let Some((at, first)) = run.first().copied() else { return Ok(()) };
-    let bytes = run.iter().map(|(_, unit)| unit.size).sum();
-    match verified(broker, first.offset, bytes) {
+fn take_run(
+    broker: &Broker,
+    queue: &ConsumeQueue,
+    run: &[Wanted],
+    found: &mut Found,
+) -> Result<(), (i64, LookError)> {
+    let Some((at, _)) = run.first().copied() else { return Ok(()) };
+    match verified(broker, queue, run) {
         Ok(slice) => {
             found.chunks.push(slice);
             return Ok(());
@@ -175,10 +188,9 @@ fn take_run(broker: &Broker, run: &[Wanted], found: &mut Found) -> Result<(), (i
         Err(_) => {}
     }
     for (done, (at, unit)) in run.iter().enumerate() {
-        match intact(broker, unit) {
+        match intact(broker, queue, (*at, *unit)) {
             Ok(slice) => found.chunks.push(slice),
             Err(error) => {
-                broker.log.note_damage(unit.offset, &error.to_string());
                 let rest = &run[done..];
                 found.count -= rest.len() as u64;
                 found.bytes -= rest.iter().map(|(_, unit)| u64::from(unit.size)).sum::<u64>();
@@ -191,9 +203,11 @@ fn take_run(broker: &Broker, run: &[Wanted], found: &mut Found) -> Result<(), (i
 
 /// Stored units without a copy. The body's checksum is RocketMQ's own; what is around it has to fit together, and where
 /// the bytes came from the disk the checksums of their entries are tested too.
-fn verified(broker: &Broker, first: CommitlogOffset, bytes: u32) -> Result<Bytes, LookError> {
+fn verified(broker: &Broker, queue: &ConsumeQueue, run: &[Wanted]) -> Result<Bytes, LookError> {
+    let first = run[0].1.offset;
+    let bytes = run.iter().fold(0_u32, |bytes, (_, unit)| bytes.saturating_add(unit.size));
     let slice = broker.log.slice(first, bytes)?;
-    look_through(first, &slice)?;
+    look_through(queue, run, &slice)?;
     let end = first.plus(u64::from(bytes));
     if end <= broker.log.sealed_end() || end.plus(FRESH_BYTES) < broker.log.ends().appended {
         broker.log.verify(first, end)?;
@@ -202,9 +216,10 @@ fn verified(broker: &Broker, first: CommitlogOffset, bytes: u32) -> Result<Bytes
 }
 
 /// One stored unit, if the entry that it lies in is intact.
-fn intact(broker: &Broker, unit: &Unit) -> Result<Bytes, LookError> {
+fn intact(broker: &Broker, queue: &ConsumeQueue, wanted: Wanted) -> Result<Bytes, LookError> {
+    let (_, unit) = wanted;
     let slice = broker.log.slice(unit.offset, unit.size)?;
-    look_through(unit.offset, &slice)?;
+    look_through(queue, &[wanted], &slice)?;
     if let Some(entry) = broker.log.entry_at_offset(unit.offset)? {
         let log_index = entry.head.log_index;
         entry.verify().map_err(|source| ReadError::Damaged { log_index, source })?;
@@ -212,15 +227,39 @@ fn intact(broker: &Broker, unit: &Unit) -> Result<Bytes, LookError> {
     Ok(slice)
 }
 
-fn look_through(first: CommitlogOffset, slice: &Bytes) -> Result<(), LookError> {
-    let mut offset = first;
-    for unit in message::walk(slice) {
+/// Each message is intact, and the one that the queue has there.
+fn look_through(queue: &ConsumeQueue, run: &[Wanted], slice: &Bytes) -> Result<(), LookError> {
+    let mut messages = message::walk(slice);
+    for (at, unit) in run {
+        let offset = unit.offset;
         let damaged = |source| LookError::Damaged { offset, source };
-        let view = message::parse(unit.map_err(damaged)?).map_err(damaged)?;
+        let message = messages.next().ok_or(LookError::Misplaced { at: *at })?;
+        let view = message::parse(message.map_err(damaged)?).map_err(damaged)?;
         view.verify_body().map_err(damaged)?;
-        offset = offset.plus(view.unit_bytes() as u64);
+        if !store::belongs(&view, queue, QueueOffset(*at as u64), unit) {
+            return Err(LookError::Misplaced { at: *at });
+        }
     }
     Ok(())
+}
+
+/// The message at `at` of a queue, whose unit is `unit`. What is damaged in the queue is mended on the way.
+///
+/// # Errors
+/// If it is not there as it was stored. The next attempt may find it mended.
+pub fn message(
+    broker: &Broker,
+    queue: &ConsumeQueue,
+    at: QueueOffset,
+    unit: &Unit,
+) -> Result<Bytes, LookError> {
+    let at = at.0 as i64;
+    match intact(broker, queue, (at, *unit)) {
+        Err(error) if !matches!(error, LookError::Log(ReadError::Purged { .. })) => {
+            Err(if judge(broker, queue, at, &error) { LookError::Mended } else { error })
+        }
+        other => other,
+    }
 }
 
 /// First offset and end of a queue; zeros if nothing was ever written to it.
@@ -231,7 +270,31 @@ pub fn ends(broker: &Broker, topic: &str, queue_id: i32) -> (i64, i64) {
         .map_or((0, 0), |queue| (queue.min().0 as i64, queue.max().0 as i64))
 }
 
-/// Looks at a queue from `offset` on.
+/// A message does not lie where the queue says: either the queue is damaged, and mended from the log, or the log is, which is
+/// taken in. Returns whether it was the queue.
+fn judge(broker: &Broker, queue: &ConsumeQueue, at: i64, error: &LookError) -> bool {
+    let place = QueueOffset(at as u64);
+    match store::mend_around(queue, &broker.log, place) {
+        Ok(mended) if mended > 0 => {
+            let (topic, queue_id) = (queue.topic(), queue.queue_id());
+            tracing::warn!(topic, queue_id, at, mended, %error, "a damaged consume queue is mended from the log");
+            return true;
+        }
+        Ok(_) => {}
+        Err(why) => tracing::debug!(at, %why, "consume queue not compared with the log"),
+    }
+    if let Ok(Some(unit)) = queue.unit(place) {
+        broker.log.note_damage(unit.offset, &error.to_string());
+    }
+    false
+}
+
+/// The first unit at or behind `offset` that cannot be read.
+fn first_unreadable(queue: &ConsumeQueue, offset: i64, count: usize) -> Option<i64> {
+    (offset..offset + count as i64).find(|at| queue.unit(QueueOffset(*at as u64)).is_err())
+}
+
+/// Looks at a queue from `offset` on. What is damaged in the queue is mended on the way.
 ///
 /// # Errors
 /// If queue or log cannot be read.
@@ -251,8 +314,23 @@ pub fn look(
             }
             look_once(broker, topic, queue_id, offset, filter, limits)
         }
+        Err(LookError::Queue(error)) if is_damage(&error) => {
+            let queue = broker.queues.get(topic, queue_id as u32);
+            let error = LookError::Queue(error);
+            let is_mended = queue.is_some_and(|queue| {
+                let at = first_unreadable(&queue, offset, limits.scan_units);
+                at.is_some_and(|at| judge(broker, &queue, at, &error))
+            });
+            if is_mended { look_once(broker, topic, queue_id, offset, filter, limits) } else { Err(error) }
+        }
+        Err(LookError::Mended) => look_once(broker, topic, queue_id, offset, filter, limits),
         other => other,
     }
+}
+
+/// A unit that was never written, or a file that ends too early.
+fn is_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
 fn look_once(
@@ -296,7 +374,7 @@ fn look_once(
             let follows =
                 run.last().is_none_or(|(_, last)| last.offset.plus(u64::from(last.size)) == unit.offset);
             if !follows {
-                if let Err(damaged) = take_run(broker, &run, &mut found) {
+                if let Err(damaged) = take_run(broker, &queue, &run, &mut found) {
                     damage = Some(damaged);
                     break;
                 }
@@ -309,12 +387,15 @@ fn look_once(
         next += 1;
     }
     if damage.is_none() {
-        damage = take_run(broker, &run, &mut found).err();
+        damage = take_run(broker, &queue, &run, &mut found).err();
     }
-    match damage {
-        Some((_, error)) if found.count == 0 => return Err(error),
-        Some((at, _)) => next = at,
-        None => {}
+    if let Some((at, error)) = damage {
+        let is_purged = matches!(error, LookError::Log(ReadError::Purged { .. }));
+        let is_mended = !is_purged && judge(broker, &queue, at, &error);
+        if found.count == 0 {
+            return Err(if is_mended { LookError::Mended } else { error });
+        }
+        next = at;
     }
     let status = if found.count > 0 { Status::Found } else { Status::NoMatchedMessage };
     Ok(Look { status, asked: offset, next, min, max, found })

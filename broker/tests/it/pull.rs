@@ -1,8 +1,10 @@
 //! Pulling: every outcome of a look at a queue, subscriptions, filters, limits, and waiting for messages.
 
 use std::collections::BTreeMap;
+use std::io::IoSlice;
 use std::time::Duration;
 
+use platform::{Disk, OpenMode, OsDisk};
 use protocol::{Command, Language, RequestCode as code, ResponseCode};
 use tokio::time::Instant;
 
@@ -76,6 +78,48 @@ async fn what_is_not_kept_any_more_is_passed_over() {
     assert_eq!((told.number("nextBeginOffset"), told.number("minOffset")), (min, min));
     // A new group does not begin at a first message that is gone.
     assert_eq!(peer.consumer_offset("New", "Old", 0).await, (ResponseCode::QUERY_NOT_FOUND, None));
+    node.stop().await;
+}
+
+/// S17: the files of a consume queue have no checksum, and the log knows better.
+#[tokio::test]
+async fn a_damaged_consume_queue_hides_no_message() {
+    let node = Node::start("").await;
+    let peer = node.connect().await;
+    peer.create_topic("T", 1, 6).await;
+    for n in 0..100 {
+        peer.send("T", 0, "", &format!("m{n}")).await;
+    }
+    let path = node.dir().join("store/consumequeue/T/0/00000000000000000000");
+    let file = within("the queue to be written out", async {
+        loop {
+            if let Ok(file) = OsDisk.open(&path, OpenMode::ReadWrite)
+                && file.len().unwrap() >= 100 * 20
+            {
+                return file;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // A unit that points elsewhere, one with another size, one that was never written, and one at its neighbour's message.
+    for (at, bytes) in [(10_u64, vec![0x7f; 8]), (30, vec![0; 20]), (31, vec![0; 20])] {
+        file.write_all_at(&[IoSlice::new(&bytes)], at * 20).unwrap();
+    }
+    file.write_all_at(&[IoSlice::new(&[0, 0, 0, 7])], 20 * 20 + 8).unwrap();
+    let mut neighbour = [0; 20];
+    file.read_exact_at(&mut neighbour, 51 * 20).unwrap();
+    file.write_all_at(&[IoSlice::new(&neighbour)], 50 * 20).unwrap();
+    let mut next = 0;
+    while next < 100 {
+        let told = peer.pull("CG", "T", 0, next).await;
+        assert_eq!(told.0.code, 0, "at {next}: {:?}", told.0.remark);
+        for unit in told.units() {
+            assert_eq!((unit.queue_offset, unit.body.as_ref()), (next, format!("m{next}").as_bytes()));
+            next += 1;
+        }
+        assert_eq!(told.number("nextBeginOffset"), next);
+    }
     node.stop().await;
 }
 

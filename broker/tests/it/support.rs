@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -50,6 +51,11 @@ pub struct Node {
 }
 
 impl Node {
+    /// Where everything of it is.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// With the properties `more`, and once it has its system topics and groups.
     pub async fn start(more: &str) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), more).await

@@ -149,6 +149,30 @@ impl ConsumeQueue {
         Ok(self.read(at, 1)?.first().copied())
     }
 
+    /// Makes what a file holds at `at` say `unit`. Returns whether it said something else. What is only in memory yet, or
+    /// not in the queue, stays as it is.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written.
+    pub(crate) fn mend(&self, at: QueueOffset, unit: Unit) -> io::Result<bool> {
+        let mut state = sync::lock(&self.state);
+        if !(state.min..state.written()).contains(&at.0) {
+            return Ok(false);
+        }
+        let base = at.0 - at.0 % self.units_per_file;
+        let file = self.files.open(&file_path(&self.dir, base), OpenMode::ReadWrite)?;
+        let (place, right) = ((at.0 - base) * UNIT, unit.to_bytes());
+        let mut found = [0; UNIT_BYTES];
+        match file.read_exact_at(&mut found, place) {
+            Ok(()) if found == right => return Ok(false),
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+            _ => {}
+        }
+        file.write_all_at(&[IoSlice::new(&right)], place)?;
+        state.unsynced.insert(base);
+        Ok(true)
+    }
+
     fn hole(&self, from: QueueOffset) -> io::Error {
         let text = format!("{}-{}: a unit at or behind {from} is missing", self.topic, self.queue_id);
         io::Error::new(io::ErrorKind::InvalidData, text)
