@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use store::Stretch;
 use store::codec::{self, Record};
 
 use crate::tables::{Change, Outcome};
@@ -23,8 +22,13 @@ pub enum PeerRequest {
     Propose(Change),
     /// Whether the called node leads, as a majority confirms after the call.
     ConfirmLeader,
-    /// The bytes of a stretch of the log, for the calling node's own are damaged.
-    Stretch(Stretch),
+    /// What is intact of some entries of the log, for the calling node's own are damaged.
+    Entries {
+        /// Log index of the first one.
+        first_index: u64,
+        /// Behind the last one.
+        next_index: u64,
+    },
 }
 
 impl Record for PeerRequest {
@@ -48,8 +52,8 @@ pub enum PeerResponse {
     Confirmed(String),
     /// Whether it happened is unknown, or it failed; the text says why.
     Failed(String),
-    /// The bytes of a stretch of the log.
-    Stretch(Vec<u8>),
+    /// Stored entries of the log, as many as there are intact.
+    Entries(Vec<Bytes>),
 }
 
 impl Record for PeerResponse {

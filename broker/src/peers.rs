@@ -64,7 +64,9 @@ async fn answer(broker: Arc<Broker>, from: NodeId, request: Bytes) -> PeerRespon
             Ok(confirmed) => PeerResponse::Confirmed(confirmed.to_string()),
             Err(reason) => PeerResponse::Failed(reason),
         },
-        Ok(PeerRequest::Stretch(stretch)) => repair::give(&broker, stretch).await,
+        Ok(PeerRequest::Entries { first_index, next_index }) => {
+            repair::give(&broker, first_index, next_index).await
+        }
         Err(error) => {
             warn!(from, %error, "call from a peer not understood");
             PeerResponse::Failed(format!("call not understood: {error}"))

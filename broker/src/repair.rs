@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft::NodeId;
-use store::{CommitlogOffset, LogReader, Queues, Stretch, codec};
+use store::{CommitlogOffset, LogReader, Queues, RepairError, StoredEntry, Stretch, codec};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
@@ -61,19 +61,16 @@ pub async fn mend(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>) {
             }
             state.tried = Some(now);
             let Err(failure) = mend_one(&broker, damage.stretch).await else { continue };
+            broker.log.note_everywhere(&damage.stretch, failure.is_everywhere);
             wants_another_leader |= !failure.is_everywhere;
             if state.told.is_none_or(|told| now.saturating_sub(told) >= TELL_AGAIN_AFTER) {
                 state.told = Some(now);
                 let (from, to) = (damage.stretch.start.0, damage.stretch.end.0);
+                let (entries, reasons) = (failure.entries, failure.reasons);
                 if failure.is_everywhere {
-                    error!(
-                        from,
-                        to,
-                        reasons = failure.reasons,
-                        "damaged on every node: what lies there is refused"
-                    );
+                    error!(from, to, entries, reasons, "damaged on every node: what lies there is refused");
                 } else {
-                    error!(from, to, reasons = failure.reasons, "damaged, and not mended yet");
+                    error!(from, to, entries, reasons, "damaged, and not mended yet");
                 }
             }
         }
@@ -85,66 +82,114 @@ pub async fn mend(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>) {
 
 /// Why a stretch is still damaged.
 struct Failure {
+    /// What is missing.
+    entries: String,
     reasons: String,
-    /// Every other node has answered that its own is damaged too.
+    /// Every other node has answered that it does not have that either.
     is_everywhere: bool,
 }
 
+/// Takes each entry that is missing from the first node that has it intact.
 async fn mend_one(broker: &Arc<Broker>, stretch: Stretch) -> Result<(), Failure> {
     let view = broker.node.view();
     let peers: Vec<NodeId> = view.peers.iter().map(|peer| peer.id).collect();
     let mut reasons = Vec::new();
-    let mut refused = 0;
+    let mut answered = 0;
+    // What is missing may be there by now, or never have been damaged.
+    let mut missing = match write(broker, stretch, Vec::new()).await {
+        Ok(missing) if missing.is_empty() => return Ok(()),
+        Ok(missing) => missing,
+        Err(Mending::Gone) => return Ok(()),
+        Err(Mending::Failed(reason)) => {
+            reasons.push(reason);
+            vec![(stretch.first_index, stretch.next_index)]
+        }
+    };
     for peer in &peers {
-        match fetch(broker, *peer, stretch).await {
-            Err(Unfetched::Refused(reason)) => {
-                refused += 1;
+        let fetched = fetch(broker, *peer, &missing).await;
+        let entries = match fetched {
+            Ok(entries) => entries,
+            Err(reason) => {
                 reasons.push(format!("{}: {reason}", node_name(*peer)));
+                continue;
             }
-            Err(Unfetched::Silent(reason)) => reasons.push(format!("{}: {reason}", node_name(*peer))),
-            Ok(bytes) => {
-                let log = broker.log.clone();
-                let mended = tokio::task::spawn_blocking(move || log.repair(&stretch, &bytes)).await;
-                match mended {
-                    Ok(Ok(())) => {
-                        info!(from = stretch.start.0, to = stretch.end.0, with = node_name(*peer), "mended");
-                        return Ok(());
-                    }
-                    Ok(Err(error)) => reasons.push(format!("{}: {error}", node_name(*peer))),
-                    Err(error) => reasons.push(error.to_string()),
-                }
+        };
+        answered += 1;
+        match write(broker, stretch, entries).await {
+            Ok(left) if left.is_empty() => {
+                info!(from = stretch.start.0, to = stretch.end.0, with = node_name(*peer), "mended");
+                return Ok(());
             }
+            Ok(left) => {
+                reasons.push(format!("{}: has no intact {}", node_name(*peer), told(&left)));
+                missing = left;
+            }
+            Err(Mending::Gone) => return Ok(()),
+            Err(Mending::Failed(reason)) => reasons.push(format!("{}: {reason}", node_name(*peer))),
         }
     }
-    Err(Failure { reasons: reasons.join("; "), is_everywhere: refused == peers.len() })
+    let is_everywhere = answered == peers.len();
+    Err(Failure { entries: told(&missing), reasons: reasons.join("; "), is_everywhere })
 }
 
-enum Unfetched {
-    /// It has answered, and does not have it.
-    Refused(String),
-    /// It has not answered.
-    Silent(String),
+/// Entries in words.
+fn told(ranges: &[(u64, u64)]) -> String {
+    let each = ranges.iter().map(|(from, to)| match to - from {
+        1 => format!("entry {from}"),
+        _ => format!("entries {from} to {}", to - 1),
+    });
+    each.collect::<Vec<_>>().join(", ")
 }
 
-async fn fetch(broker: &Broker, from: NodeId, stretch: Stretch) -> Result<Vec<u8>, Unfetched> {
-    let request = codec::encode(&PeerRequest::Stretch(stretch));
-    let request = Bytes::from(request.map_err(|error| Unfetched::Silent(error.to_string()))?);
-    let response = broker.node.call_peer(from, request, ANSWER_WITHIN).await;
-    let response = response.map_err(|error| Unfetched::Silent(error.to_string()))?;
-    match codec::decode::<PeerResponse>(&response) {
-        Ok(PeerResponse::Stretch(bytes)) => Ok(bytes),
-        Ok(PeerResponse::Failed(reason)) => Err(Unfetched::Refused(reason)),
-        Ok(other) => Err(Unfetched::Silent(format!("unexpected answer {other:?}"))),
-        Err(error) => Err(Unfetched::Silent(format!("unreadable answer: {error}"))),
+enum Mending {
+    /// The log has no such stretch any more.
+    Gone,
+    /// This disk does not take it.
+    Failed(String),
+}
+
+/// Writes what was fetched over what is damaged; returns what is missing still.
+async fn write(broker: &Broker, stretch: Stretch, entries: Vec<Bytes>) -> Result<Vec<(u64, u64)>, Mending> {
+    let log = broker.log.clone();
+    let written = tokio::task::spawn_blocking(move || log.repair(&stretch, &entries)).await;
+    match written {
+        Ok(Ok(missing)) => Ok(missing),
+        Ok(Err(RepairError::Gone { .. })) => Err(Mending::Gone),
+        Ok(Err(error)) => Err(Mending::Failed(error.to_string())),
+        Err(error) => Err(Mending::Failed(error.to_string())),
     }
 }
 
-/// Gives another node the bytes of a stretch, if they are intact here.
-pub async fn give(broker: &Broker, stretch: Stretch) -> PeerResponse {
+/// What a node has of these entries.
+async fn fetch(broker: &Broker, from: NodeId, missing: &[(u64, u64)]) -> Result<Vec<Bytes>, String> {
+    let mut fetched = Vec::new();
+    let end = missing.last().map_or(0, |(_, to)| *to);
+    let mut next = missing.first().map_or(0, |(from, _)| *from);
+    // An answer has a limit; the rest is asked for again.
+    while next < end {
+        let request = PeerRequest::Entries { first_index: next, next_index: end };
+        let request = Bytes::from(codec::encode(&request).map_err(|error| error.to_string())?);
+        let response = broker.node.call_peer(from, request, ANSWER_WITHIN).await;
+        let response = response.map_err(|error| error.to_string())?;
+        let entries = match codec::decode::<PeerResponse>(&response) {
+            Ok(PeerResponse::Entries(entries)) => entries,
+            Ok(PeerResponse::Failed(reason)) => return Err(reason),
+            Ok(other) => return Err(format!("unexpected answer {other:?}")),
+            Err(error) => return Err(format!("unreadable answer: {error}")),
+        };
+        let last = entries.last().and_then(|entry| StoredEntry::parse(entry.clone()).ok());
+        let Some(last) = last.map(|last| last.head.log_index).filter(|last| *last >= next) else { break };
+        next = last + 1;
+        fetched.extend(entries);
+    }
+    Ok(fetched)
+}
+
+/// Gives another node what is intact here of these entries.
+pub async fn give(broker: &Broker, first_index: u64, next_index: u64) -> PeerResponse {
     let log = broker.log.clone();
-    match tokio::task::spawn_blocking(move || log.stretch(&stretch)).await {
-        Ok(Ok(bytes)) => PeerResponse::Stretch(bytes.to_vec()),
-        Ok(Err(error)) => PeerResponse::Failed(error.to_string()),
+    match tokio::task::spawn_blocking(move || log.intact(first_index, next_index)).await {
+        Ok(entries) => PeerResponse::Entries(entries),
         Err(error) => PeerResponse::Failed(error.to_string()),
     }
 }

@@ -104,6 +104,55 @@ impl SegmentIndex {
         self.end
     }
 
+    /// Takes in the `count` entries that follow, all of `term`, which lie between `offset` and `end` and cannot be
+    /// read: where each of them begins is not known before they are written anew ([`SegmentIndex::place`]). Until
+    /// then all of them stand for the whole of it.
+    pub(crate) fn push_unread(&mut self, first: LogPoint, count: u64, offset: u64, end: u64) {
+        assert!(offset >= self.end && offset < end, "{offset}..{end} overlaps what ends at {}", self.end);
+        let Spots::Exact(offsets) = &mut self.spots else { panic!("a sealed segment takes no entry") };
+        if self.count == 0 {
+            self.first_index = first.log_index;
+        }
+        assert!(first.log_index == self.first_index + self.count, "{first} leaves a gap");
+        offsets.resize(offsets.len() + count as usize, offset);
+        if self.terms.last().is_none_or(|last| last.term < first.term) {
+            self.terms.push(first);
+        }
+        self.count += count;
+        self.end = end;
+    }
+
+    /// Takes in where an entry lies that could not be read before.
+    pub(crate) fn place(&mut self, log_index: u64, offset: u64) {
+        if let Spots::Exact(offsets) = &mut self.spots
+            && let Some(place) = offsets.get_mut(log_index.wrapping_sub(self.first_index) as usize)
+        {
+            *place = offset;
+        }
+    }
+
+    /// Where an entry of this segment begins and ends, as far as that is known without reading.
+    pub(crate) fn known_place(&self, log_index: u64) -> (Option<u64>, Option<u64>) {
+        let behind = Start { log_index: self.first_index + self.count, offset: self.end };
+        match &self.spots {
+            Spots::Exact(offsets) => {
+                let at = (log_index - self.first_index) as usize;
+                let (start, next) = (offsets[at], offsets.get(at + 1).copied().unwrap_or(behind.offset));
+                let is_first = at == 0 || offsets[at - 1] < start;
+                (is_first.then_some(start), (start < next).then_some(next))
+            }
+            Spots::Anchors(anchors) => {
+                let after = anchors.partition_point(|anchor| anchor.log_index <= log_index);
+                let start = anchors[after - 1];
+                let next = anchors
+                    .get(after)
+                    .map_or((behind.log_index, behind.offset), |next| (next.log_index, next.offset));
+                let start = (start.log_index == log_index).then_some(start.offset);
+                (start, (next.0 == log_index + 1).then_some(next.1))
+            }
+        }
+    }
+
     /// The first entry of each term.
     pub(crate) fn terms(&self) -> &[LogPoint] {
         &self.terms
@@ -138,6 +187,7 @@ impl SegmentIndex {
         match &self.spots {
             Spots::Exact(offsets) => {
                 let at = offsets.partition_point(|start| *start <= offset).checked_sub(1)?;
+                let at = offsets.partition_point(|start| *start < offsets[at]);
                 Some(Start { log_index: self.first_index + at as u64, offset: offsets[at] })
             }
             Spots::Anchors(anchors) => {
@@ -154,10 +204,9 @@ impl SegmentIndex {
         let behind = Start { log_index: self.first_index + self.count, offset: self.end };
         let next = match &self.spots {
             Spots::Exact(offsets) => {
-                let next = start.log_index + 1 - self.first_index;
-                offsets
-                    .get(next as usize)
-                    .map(|offset| Start { log_index: start.log_index + 1, offset: *offset })
+                let next = offsets.partition_point(|start| *start <= offset);
+                let log_index = self.first_index + next as u64;
+                offsets.get(next).map(|offset| Start { log_index, offset: *offset })
             }
             Spots::Anchors(anchors) => {
                 let after = anchors.partition_point(|anchor| anchor.offset <= offset);
@@ -332,6 +381,31 @@ mod tests {
             }
         }
         assert!(decode_sidecar(&encode_sidecar(4096, &sealed).unwrap(), 0).is_none());
+    }
+
+    /// Entries whose headers cannot be read, between others that can.
+    #[test]
+    fn unread_entries_stand_for_their_whole_stretch_until_they_are_placed() {
+        let mut index = SegmentIndex::new(4096);
+        index.push(&head(10, 1, 4096, 1000));
+        index.push_unread(LogPoint { term: 1, log_index: 11 }, 3, 5096, 8096);
+        index.push(&head(14, 1, 8096, 1000));
+        assert_eq!(index.known_place(10), (Some(4096), Some(5096)));
+        assert_eq!((index.known_place(11), index.known_place(12)), ((Some(5096), None), (None, None)));
+        assert_eq!(
+            (index.known_place(13), index.known_place(14)),
+            ((None, Some(8096)), (Some(8096), Some(9096)))
+        );
+        let stretch = index.stretch_at(7000).unwrap();
+        assert_eq!((stretch.0.log_index, stretch.1.log_index), (11, 14));
+        assert_eq!((stretch.0.offset, stretch.1.offset), (5096, 8096));
+        for (n, offset) in [(11, 5096), (12, 6096), (13, 7096)] {
+            index.place(n, offset);
+        }
+        assert_eq!(index.known_place(12), (Some(6096), Some(7096)));
+        assert_eq!(index.stretch_at(7000).unwrap().0.log_index, 12);
+        index.seal();
+        assert_eq!((index.known_place(10), index.known_place(14)), ((Some(4096), None), (None, Some(9096))));
     }
 
     #[test]

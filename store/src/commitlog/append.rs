@@ -89,6 +89,11 @@ impl CommitLog {
         if let Some(reason) = self.shared.failure() {
             return Err(AppendError::Stopped { reason: reason.to_owned() });
         }
+        let numbers =
+            |entry: &Pending| matches!(entry, Pending::Draft(draft) if draft.kind == EntryKind::Units);
+        if entries.iter().any(numbers) {
+            self.recount().map_err(|log_index| AppendError::Uncounted { log_index })?;
+        }
         let mut batch = self.begin_batch();
         let new_from = batch.last.map_or(0, |last| last.log_index + 1);
         for entry in entries {
@@ -215,7 +220,8 @@ impl CommitLog {
             let expected = CommitlogOffset(offset);
             return Err(AppendError::Place { log_index, found: head.offset, expected });
         }
-        if head.kind == EntryKind::Units {
+        // Over a hole the leader's numbers are taken as they are.
+        if head.kind == EntryKind::Units && self.recount.is_none() {
             let payload = &bytes[ENTRY_HEAD_BYTES..ENTRY_HEAD_BYTES + head.payload_bytes as usize];
             self.sealer
                 .observe(log_index, payload, offset + ENTRY_HEAD_BYTES as u64, head.unit_count)

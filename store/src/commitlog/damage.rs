@@ -1,10 +1,10 @@
 //! Damage that shows while the log is open: told, served around, and written over with the bytes of another node.
 //!
-//! A stretch is what is fetched and rewritten at once: one entry of the segment being written, or what lies between
-//! two anchors of a sealed one. Its ends and indexes come from the index, so a header that is damaged itself does not
-//! matter. Only committed stretches count: their bytes are the same on every node, and never change again.
+//! A stretch is what is looked at and told of at once: one entry of the segment being written, or what lies between two
+//! anchors of a sealed one. Its ends and indexes come from the index, so a header that is damaged itself does not
+//! matter. What is fetched and rewritten is entries ([`super::mend`]): of the same index and term they are the same
+//! bytes on every node that has them, committed or not.
 
-use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::verify_crc;
 use super::layout::{ENTRY_HEAD_BYTES, EntryError, EntryHead};
-use super::shared::Shared;
+use super::shared::{Shared, State};
 use super::{LogReader, ReadError};
 use crate::segment::Segment;
 use crate::{CommitlogOffset, sync};
@@ -38,33 +38,15 @@ pub struct Damage {
     pub stretch: Stretch,
     /// How it showed first.
     pub reason: String,
+    /// No member of the group has what is missing: it is refused until one of them has it again.
+    pub is_everywhere: bool,
 }
 
-/// Why a stretch was not mended.
-#[derive(Debug, thiserror::Error)]
-pub enum RepairError {
-    /// The stretch is purged, or the log was cut.
-    #[error("the log has no stretch {}..{} any more", stretch.start, stretch.end)]
-    Gone {
-        /// Which.
-        stretch: Stretch,
-    },
-    /// What was fetched is not what belongs there.
-    #[error("what was fetched for {}..{} does not belong there: {source}", stretch.start, stretch.end)]
-    Unfit {
-        /// Which.
-        stretch: Stretch,
-        /// How it shows.
-        source: StretchError,
-    },
-    /// The disk refused, or does not give back what was written.
-    #[error("{}..{} cannot be written: {source}", stretch.start, stretch.end)]
-    Io {
-        /// Which.
-        stretch: Stretch,
-        /// What the system said.
-        source: io::Error,
-    },
+/// What is known of a damaged stretch.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    reason: String,
+    is_everywhere: bool,
 }
 
 /// Why bytes are not a stretch of this log.
@@ -109,44 +91,41 @@ pub enum StretchError {
 }
 
 impl Shared {
-    /// Takes in that something at `offset` cannot be read, or is not what was written.
+    /// Takes in that something at `offset` cannot be read, or is not what was written: unless it is as it should be now,
+    /// for whoever read it may have met a truncation, or have looked in the wrong place.
     pub(super) fn note_damage(&self, offset: u64, reason: &str) {
-        let Some((_, stretch)) = self.stretch_at(offset) else { return };
-        let mut damage = sync::lock(&self.damage);
-        if damage.insert(stretch, reason.to_owned()).is_none() {
+        let Some((segment, stretch)) = self.stretch_at(offset) else { return };
+        if sync::lock(&self.damage).contains_key(&stretch) || self.read_stretch(&segment, &stretch).is_ok() {
+            return;
+        }
+        let known = Known { reason: reason.to_owned(), is_everywhere: false };
+        if self.has_stretch(&stretch) && sync::lock(&self.damage).insert(stretch, known).is_none() {
             tracing::error!(
                 from = %stretch.start, to = %stretch.end, first_index = stretch.first_index, reason,
-                "the log is damaged: this stretch is fetched from another node"
+                "the log is damaged: what is missing in this stretch is fetched from another node"
             );
+            self.damage_news.fetch_add(1, Ordering::AcqRel);
         }
     }
 
-    /// The committed stretch that `offset` lies in.
-    fn stretch_at(&self, offset: u64) -> Option<(Arc<Segment>, Stretch)> {
-        let state = sync::read(&self.state);
-        if offset < state.min || offset >= state.committed_end {
-            return None;
-        }
-        let after = state.segments.partition_point(|part| part.segment.base() <= offset);
-        let part = state.segments.get(after.checked_sub(1)?)?;
-        let (start, end) = part.index.stretch_at(offset)?;
-        let stretch = Stretch {
-            start: CommitlogOffset(start.offset),
-            end: CommitlogOffset(end.offset),
-            first_index: start.log_index,
-            next_index: end.log_index,
-        };
-        (end.offset <= state.committed_end).then(|| (Arc::clone(&part.segment), stretch))
+    /// Whether the log still has this stretch.
+    pub(super) fn has_stretch(&self, stretch: &Stretch) -> bool {
+        self.stretch_at(stretch.start.0).is_some_and(|(_, own)| own == *stretch)
     }
 
-    fn term_of(&self, log_index: u64) -> Option<u64> {
+    /// The stretch that `offset` lies in.
+    pub(super) fn stretch_at(&self, offset: u64) -> Option<(Arc<Segment>, Stretch)> {
+        sync::read(&self.state).stretch_at(offset)
+    }
+
+    pub(super) fn term_of(&self, log_index: u64) -> Option<u64> {
         let state = sync::read(&self.state);
         let part = state.segments.get(state.part_of(log_index)?)?;
         Some(part.index.term_of(log_index))
     }
 
     /// Whether `bytes` are the entries of `stretch`, each intact.
-    fn verify_stretch(&self, stretch: &Stretch, bytes: &[u8]) -> Result<(), StretchError> {
+    pub(super) fn verify_stretch(&self, stretch: &Stretch, bytes: &[u8]) -> Result<(), StretchError> {
         let (found, expected) = (bytes.len() as u64, stretch.end.0 - stretch.start.0);
         if found != expected {
             return Err(StretchError::Bytes { found, expected });
@@ -180,7 +159,7 @@ impl Shared {
     }
 
     /// The stretch as it is on this disk.
-    fn read_stretch(&self, segment: &Segment, stretch: &Stretch) -> Result<Vec<u8>, ReadError> {
+    pub(super) fn read_stretch(&self, segment: &Segment, stretch: &Stretch) -> Result<Vec<u8>, ReadError> {
         let mut bytes = vec![0; (stretch.end.0 - stretch.start.0) as usize];
         let read = segment.read(stretch.start.0, &mut bytes);
         read.map_err(|source| ReadError::Io { path: segment.path().to_path_buf(), source })?;
@@ -190,29 +169,89 @@ impl Shared {
     }
 }
 
+impl State {
+    /// The stretch that `offset` lies in.
+    pub(super) fn stretch_at(&self, offset: u64) -> Option<(Arc<Segment>, Stretch)> {
+        if offset < self.min || offset >= self.appended {
+            return None;
+        }
+        let after = self.segments.partition_point(|part| part.segment.base() <= offset);
+        let part = self.segments.get(after.checked_sub(1)?)?;
+        let (start, end) = part.index.stretch_at(offset)?;
+        let stretch = Stretch {
+            start: CommitlogOffset(start.offset),
+            end: CommitlogOffset(end.offset),
+            first_index: start.log_index,
+            next_index: end.log_index,
+        };
+        Some((Arc::clone(&part.segment), stretch))
+    }
+}
+
 impl LogReader {
     /// What is known to be damaged, oldest first.
     pub fn damage(&self) -> Vec<Damage> {
-        let min = self.ends().min;
+        let known: Vec<_> = sync::lock(&self.shared.damage)
+            .iter()
+            .map(|(stretch, known)| (*stretch, known.clone()))
+            .collect();
+        let (there, gone): (Vec<_>, Vec<_>) =
+            known.into_iter().partition(|(stretch, _)| self.shared.has_stretch(stretch));
         let mut damage = sync::lock(&self.shared.damage);
-        damage.retain(|stretch, _| stretch.end > min);
-        damage.iter().map(|(stretch, reason)| Damage { stretch: *stretch, reason: reason.clone() }).collect()
+        for (stretch, _) in gone {
+            damage.remove(&stretch); // purged, truncated, or cut at other anchors
+        }
+        let damage = |(stretch, Known { reason, is_everywhere })| Damage { stretch, reason, is_everywhere };
+        there.into_iter().map(damage).collect()
     }
 
-    /// Takes in that what lies at `offset` cannot be read, or is not what was written. Nothing if it is purged or not
-    /// committed.
+    /// The first entry from `log_index` on that lies in a damaged stretch.
+    pub fn first_damaged(&self, log_index: u64) -> Option<u64> {
+        let damaged: Vec<_> = sync::lock(&self.shared.damage).keys().copied().collect();
+        let mut behind = damaged.iter().filter(|stretch| log_index < stretch.next_index);
+        let first = behind.find(|stretch| self.shared.has_stretch(stretch))?;
+        Some(first.first_index.max(log_index))
+    }
+
+    /// Where an entry lies, or the stretch with it, if it is damaged on every node.
+    pub(crate) fn lost_at(&self, log_index: u64) -> Option<CommitlogOffset> {
+        let damage = sync::lock(&self.shared.damage);
+        let found = damage.iter().find(|(stretch, known)| {
+            known.is_everywhere && (stretch.first_index..stretch.next_index).contains(&log_index)
+        });
+        found.map(|(stretch, _)| stretch.start)
+    }
+
+    /// Counts what was found damaged, and what was mended: whoever waits for either looks again when it has changed.
+    pub fn damage_news(&self) -> u64 {
+        self.shared.damage_news.load(Ordering::Acquire)
+    }
+
+    /// Takes in whether no member of the group has what is missing in a damaged stretch.
+    pub fn note_everywhere(&self, stretch: &Stretch, is_everywhere: bool) {
+        if let Some(known) = sync::lock(&self.shared.damage).get_mut(stretch)
+            && known.is_everywhere != is_everywhere
+        {
+            known.is_everywhere = is_everywhere;
+            self.shared.damage_news.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Takes in that what lies at `offset` cannot be read, or is not what was written. Nothing if it is purged, or
+    /// intact after all.
     pub fn note_damage(&self, offset: CommitlogOffset, reason: &str) {
         self.shared.note_damage(offset.0, reason);
     }
 
-    /// Reads what lies in sealed segments from `from` on, until it was about `bytes_max` bytes, and takes in what is
+    /// Reads what is committed and on disk from `from` on, until it was about `bytes_max` bytes, and takes in what is
     /// damaged. Returns where to go on; `None` at the end.
     pub fn scrub(&self, from: CommitlogOffset, bytes_max: u64) -> Option<CommitlogOffset> {
-        let sealed_end = self.sealed_end().0;
+        let ends = self.ends();
+        let end = ends.committed.min(ends.flushed).0;
         let mut at = from.0.max(self.ends().min.0);
         let until = at.saturating_add(bytes_max);
         while at < until {
-            if at >= sealed_end {
+            if at >= end {
                 return None;
             }
             let Some((segment, stretch)) = self.shared.stretch_at(at) else {
@@ -242,6 +281,12 @@ impl LogReader {
         Ok(())
     }
 
+    /// Below it entries may have come from the disk: they are older than this run of the log, or in a segment that is
+    /// no longer written. Above it they are as they were appended, unless somebody changed them in memory.
+    pub fn old_end(&self) -> CommitlogOffset {
+        self.sealed_end().max(CommitlogOffset(self.shared.opened_at))
+    }
+
     /// How many stretches were mended since the log was opened.
     pub fn repaired(&self) -> u64 {
         self.shared.repaired.load(Ordering::Relaxed)
@@ -252,47 +297,18 @@ impl LogReader {
         CommitlogOffset(sync::read(&self.shared.state).tail().segment.base())
     }
 
-    /// The bytes of a stretch, for a node whose own are damaged; each entry is intact.
+    /// The bytes of a stretch, each entry intact.
     ///
     /// # Errors
-    /// If this node does not have it, or not intact either: that is taken in too.
-    pub fn stretch(&self, stretch: &Stretch) -> Result<Bytes, ReadError> {
+    /// If it is not: that is taken in too.
+    pub(crate) fn stretch(&self, stretch: &Stretch) -> Result<Bytes, ReadError> {
         let bytes = stretch.end.0.checked_sub(stretch.start.0).and_then(|bytes| u32::try_from(bytes).ok());
         let (offset, end) = (stretch.start, stretch.end);
         let slice = self.slice(offset, bytes.ok_or(ReadError::AcrossSegments { offset, end })?)?;
         self.shared.verify_stretch(stretch, &slice).map_err(|source| {
-            if let StretchError::Entry { offset, .. } | StretchError::Other { offset, .. } = &source {
-                self.shared.note_damage(offset.0, &source.to_string());
-            }
+            self.shared.note_damage(offset.0, &source.to_string());
             ReadError::Stretch { source: Box::new(source) }
         })?;
         Ok(slice)
-    }
-
-    /// Writes `bytes`, which another node has for it, over a damaged stretch. On disk on return, and read back.
-    ///
-    /// # Errors
-    /// As [`RepairError`] says; the damage stays known.
-    pub fn repair(&self, stretch: &Stretch, bytes: &[u8]) -> Result<(), RepairError> {
-        let stretch = *stretch;
-        let gone = RepairError::Gone { stretch };
-        let Some((segment, _)) = self.shared.stretch_at(stretch.start.0).filter(|(_, own)| *own == stretch)
-        else {
-            sync::lock(&self.shared.damage).remove(&stretch);
-            return Err(gone);
-        };
-        let verified = self.shared.verify_stretch(&stretch, bytes);
-        verified.map_err(|source| RepairError::Unfit { stretch, source })?;
-        let io = |source| RepairError::Io { stretch, source };
-        segment.write(stretch.start.0, &[IoSlice::new(bytes)]).map_err(io)?;
-        segment.sync().map_err(io)?;
-        self.shared.read_stretch(&segment, &stretch).map_err(|error| io(io::Error::other(error)))?;
-        sync::lock(&self.shared.damage).remove(&stretch);
-        self.shared.repaired.fetch_add(1, Ordering::Relaxed);
-        tracing::info!(
-            from = %stretch.start, to = %stretch.end, first_index = stretch.first_index,
-            "the damaged stretch was written anew with the bytes of another node"
-        );
-        Ok(())
     }
 }

@@ -55,7 +55,7 @@ fn reopen_with_peers(disk: &SimDisk) -> Result<(CommitLog, Recovery), OpenError>
 
 /// S3: `ends` is written without a sync, so after a loss of power it may be as old as it likes.
 #[test]
-fn a_bad_entry_below_what_was_reported_durable_is_a_hole_and_never_a_torn_tail() {
+fn a_bad_entry_below_what_was_reported_durable_is_a_hole_that_is_kept_and_never_a_torn_tail() {
     let disk = SimDisk::new();
     let (platform, _) = platform(Arc::new(disk.clone()));
     let (mut log, ..) = open(&platform, SYNC).unwrap();
@@ -75,8 +75,9 @@ fn a_bad_entry_below_what_was_reported_durable_is_a_hole_and_never_a_torn_tail()
     };
     let (_, recovery) = reopen_with_peers(&crashed()).unwrap();
     assert_eq!((recovery.last.unwrap().log_index, recovery.maybe_forgot), (100, false));
+    let whole = reopen(&crashed(), SYNC).unwrap().0.reader().digest(1, 100).unwrap();
     for n in [1, 40, 98, 99] {
-        for at in [2, 30, 60] {
+        for at in [2, 9, 30, 60] {
             let disk = crashed();
             let offset = places[n - 1].0;
             disk.rot(&segment_path(offset / 4096 * 4096), (offset % 4096) as usize + at);
@@ -84,15 +85,41 @@ fn a_bad_entry_below_what_was_reported_durable_is_a_hole_and_never_a_torn_tail()
             assert!(matches!(alone, OpenError::DamagedBelowFlushed { .. }), "{alone}");
             let mended = disk.kill(0);
             let (mut log, recovery) = reopen_with_peers(&mended).unwrap();
-            assert_eq!(recovery.last.map_or(0, |last| last.log_index), n as u64 - 1);
-            assert!(recovery.maybe_forgot && recovery.cut_bytes > 0, "entry {n}, byte {at}");
-            // Fetched again, and the fence is lifted: the next start has nothing to say.
-            fill(&mut log, 1, 100 - (n as u64 - 1));
-            log.fence_lifted().unwrap();
-            assert_eq!(stored(&log, 100).1, places[99].1);
+            // Nothing behind it is cut, so nothing was forgotten.
+            let reader = log.reader();
+            assert_eq!(recovery.last.map_or(0, |last| last.log_index), 100, "entry {n}, byte {at}");
+            assert!(!recovery.maybe_forgot && recovery.cut_bytes == 0, "entry {n}, byte {at}");
+            let damage = reader.damage();
+            if at == 9 || at == 60 {
+                assert_eq!(damage.len(), 1, "entry {n}, byte {at}");
+                assert_eq!(
+                    reader.missing(&damage[0].stretch),
+                    [(n as u64, n as u64 + 1)],
+                    "entry {n}, byte {at}"
+                );
+                reader.entries(n as u64..n as u64 + 1, 1).unwrap()[0].verify().unwrap_err();
+                // It follows a leader meanwhile, and numbers messages itself once it is mended.
+                log.append(draft(command(101, 1, b"a")), ignore()).unwrap();
+                let numbers = draft(units(102, 1, vec![unit("T", 0, b"b", "", 0)]));
+                let refused = log.append(numbers, ignore()).err().unwrap();
+                assert!(
+                    matches!(refused, AppendError::Uncounted { log_index } if log_index == n as u64),
+                    "{refused}"
+                );
+                assert!(reader.repair(&damage[0].stretch, &[places[n - 1].1.clone()]).unwrap().is_empty());
+                let numbers = draft(units(102, 1, vec![unit("T", 0, b"b", "", 0)]));
+                log.append(numbers, ignore()).unwrap();
+            } else {
+                assert_eq!(
+                    damage,
+                    [],
+                    "the header of entry {n}, byte {at}, follows from its place and checksum"
+                );
+            }
+            assert_eq!(reader.digest(1, 100).unwrap(), whole, "entry {n}, byte {at}");
             drop(log);
             let (_, recovery) = reopen_with_peers(&mended.crash(1)).unwrap();
-            assert_eq!((recovery.last.unwrap().log_index, recovery.maybe_forgot), (100, false));
+            assert!(recovery.last.unwrap().log_index >= 100 && !recovery.maybe_forgot);
         }
     }
     // The last one is proved by nothing yet: it may have been torn.
@@ -196,19 +223,161 @@ fn a_damaged_stretch_is_found_by_the_scrub_and_written_anew_with_another_nodes_b
         let stretch = damage[0].stretch;
         assert!(stretch.start.0 <= offset && offset < stretch.end.0);
         reader.stretch(&stretch).unwrap_err();
-        let mut fetched = other.reader().stretch(&stretch).unwrap().to_vec();
-        fetched[70] ^= 1;
-        assert!(matches!(reader.repair(&stretch, &fetched), Err(RepairError::Unfit { .. })));
-        fetched[70] ^= 1;
-        reader.repair(&stretch, &fetched).unwrap();
+        assert_eq!(reader.missing(&stretch), [(5, 6)], "byte {at}: those around it are intact");
+        let entry =
+            reader.entry_at_offset(CommitlogOffset(offset + bytes.len() as u64 + 60)).unwrap().unwrap();
+        assert_eq!((entry.head.log_index, entry.verify()), (6, Ok(())), "byte {at}: as is the next one");
+        let fetched = other.reader().intact(stretch.first_index, stretch.next_index);
+        assert_eq!(fetched.len() as u64, stretch.next_index - stretch.first_index);
+        let mut unfit = fetched.clone();
+        let five = (5 - stretch.first_index) as usize;
+        unfit[five] = fetched[five].iter().enumerate().map(|(at, byte)| byte ^ u8::from(at == 70)).collect();
+        assert_eq!(reader.repair(&stretch, &unfit).unwrap(), [(5, 6)]);
+        assert_eq!(reader.damage().len(), 1);
+        assert!(reader.repair(&stretch, &fetched).unwrap().is_empty());
         assert_eq!((scrub(), reader.digest(1, 60).unwrap()), (Vec::new(), whole), "byte {at}");
     }
     // Damaged on every copy: nobody gives it, and nothing is written over it.
     disk.rot(&segment_path(0), offset as usize + 60);
     assert!(matches!(reader.digest(1, 60), Err(ReadError::Damaged { log_index: 5, .. })));
     assert_eq!(reader.damage().len(), 1, "a reader that tests a checksum tells of it as well");
-    reader.note_damage(CommitlogOffset(log.reader().ends().appended.0 - 8), "not committed");
+    reader.note_damage(CommitlogOffset(log.reader().ends().appended.0 - 8), "intact all the same");
     assert_eq!(reader.damage().len(), 1);
+    assert!(!reader.damage()[0].is_everywhere);
+    reader.note_everywhere(&reader.damage()[0].stretch, true);
+    assert!(reader.damage()[0].is_everywhere);
+}
+
+/// G15: many bad entries, single ones and neighbours, at the ends of segments and of terms: what is intact is kept.
+#[test]
+fn holes_are_kept_wherever_they_are_and_filled_from_a_log_without_them() {
+    let seed = rand::random::<u64>();
+    println!("seed {seed}");
+    let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(seed);
+    let disk = SimDisk::new();
+    let (platform, _) = platform(Arc::new(disk.clone()));
+    let (mut log, ..) = open(&platform, SYNC).unwrap();
+    for n in 1..=200 {
+        log.append(draft(units(n, 1 + n / 50, vec![unit("T", 0, &[n as u8; 90], "", 0)])), ignore()).unwrap();
+    }
+    log.set_committed(150).unwrap();
+    let reader = log.reader();
+    let whole = reader.digest(1, 200).unwrap();
+    let places: Vec<(u64, Bytes)> = (1..=200).map(|n| stored(&log, n)).collect();
+    for round in 0..40 {
+        let damaged = disk.kill(0);
+        for _ in 0..rand::Rng::random_range(&mut rng, 1..6) {
+            let n = rand::Rng::random_range(&mut rng, 1..200_usize);
+            let (offset, bytes) = &places[n - 1];
+            let at = rand::Rng::random_range(&mut rng, 0..bytes.len());
+            damaged.rot(&segment_path(offset - offset % 4096), (offset % 4096) as usize + at);
+        }
+        let (found, recovery) = reopen_with_peers(&damaged).unwrap();
+        let found_reader = found.reader();
+        if recovery.maybe_forgot {
+            // Two neighbours where a term changes, or the like: cut, and fenced.
+            assert!(recovery.cut_bytes > 0 || recovery.last.unwrap().log_index < 200, "round {round}");
+            continue;
+        }
+        assert_eq!(recovery.last.unwrap().log_index, 200, "round {round}");
+        for damage in found_reader.damage() {
+            let given = reader.intact(damage.stretch.first_index, damage.stretch.next_index);
+            assert_eq!(
+                found_reader.repair(&damage.stretch, &given).unwrap(),
+                [],
+                "round {round}: {damage:?}"
+            );
+        }
+        assert_eq!(found_reader.damage(), [], "round {round}");
+        assert_eq!(found_reader.digest(1, 200).unwrap(), whole, "round {round}");
+        for n in 1..=200 {
+            assert_eq!(found_reader.position(n).unwrap().unwrap().offset.0, places[n as usize - 1].0);
+        }
+    }
+}
+
+/// G15: of a stretch that is damaged on every node at another place, each gives what it has.
+#[test]
+fn what_is_damaged_elsewhere_on_each_node_is_mended_entry_by_entry() {
+    let make = || {
+        let disk = SimDisk::new();
+        let (platform, _) = platform(Arc::new(disk.clone()));
+        let (mut log, ..) = open(&platform, SYNC).unwrap();
+        for n in 1..=60 {
+            log.append(draft(units(n, 1, vec![unit("T", 0, &[n as u8; 150], "", 0)])), ignore()).unwrap();
+        }
+        log.set_committed(60).unwrap();
+        (disk, log)
+    };
+    let logs = [make(), make(), make()];
+    let whole = logs[0].1.reader().digest(1, 60).unwrap();
+    // One stretch is a whole segment here; each node lacks another entry of it, and all lack number 7.
+    for ((disk, log), lacks) in logs.iter().zip([&[2, 3, 7][..], &[5, 7], &[7, 8]]) {
+        for n in lacks {
+            disk.rot(&segment_path(0), stored(log, *n).0 as usize + 1);
+        }
+    }
+    let readers = logs.each_ref().map(|(_, log)| log.reader());
+    for reader in &readers {
+        reader.scrub(CommitlogOffset(0), 4096);
+        let damage = reader.damage();
+        assert_eq!(damage.len(), 1, "{damage:?}");
+        let mut missing = reader.missing(&damage[0].stretch);
+        for other in &readers {
+            let given = other.intact(damage[0].stretch.first_index, damage[0].stretch.next_index);
+            missing = reader.repair(&damage[0].stretch, &given).unwrap();
+        }
+        assert_eq!(missing, [(7, 8)]);
+        assert_eq!(reader.entries(1..7, 1 << 20).unwrap().len(), 6);
+        assert_eq!(reader.entries(8..10, 1 << 20).unwrap().len(), 2, "behind it all can be read");
+        reader.entries(7..8, 1 << 20).unwrap_err();
+    }
+    let (other, _) = make();
+    let (given, _) = (reopen(&other.kill(0), SYNC).unwrap().0.reader().intact(7, 8), other);
+    for reader in &readers {
+        assert!(reader.repair(&reader.damage()[0].stretch, &given).unwrap().is_empty());
+        assert_eq!((reader.damage(), reader.digest(1, 60).unwrap()), (Vec::new(), whole));
+    }
+}
+
+/// A header that cannot be read where a commit, a purge or a truncation has to know a place does not stop the log.
+#[test]
+fn a_damaged_header_does_not_stop_the_owner_of_the_log() {
+    let disk = SimDisk::new();
+    let (platform, _) = platform(Arc::new(disk.clone()));
+    let (mut log, ..) = open(&platform, SYNC).unwrap();
+    fill(&mut log, 1, 100);
+    let reader = log.reader();
+    let sealed = reader.segments()[0];
+    let at = |log: &CommitLog, n| (stored(log, n).0 % 4096) as usize;
+    // In the middle of a sealed segment, where entries are found by walking, and in the last one.
+    let middle = sealed.last.log_index / 2;
+    disk.rot(&segment_path(0), at(&log, middle) + 1);
+    log.set_committed(middle + 1).unwrap();
+    let committed = log.committed().map_or(0, |committed| committed.log_index);
+    assert!(committed <= middle + 1, "it may lag, and is not wrong: {committed}");
+    log.set_committed(sealed.last.log_index + 1).unwrap();
+    assert_eq!(log.committed().unwrap().log_index, sealed.last.log_index + 1);
+    let tail = reader.segments().last().unwrap().base.0;
+    for n in [97, 98] {
+        let offset = reader.position(n).unwrap().unwrap().offset.0;
+        disk.rot(&segment_path(tail), (offset % 4096) as usize + 1);
+    }
+    log.set_committed(97).unwrap();
+    assert_eq!(log.committed().unwrap().log_index, 97);
+    log.truncate_after(Some(97)).unwrap();
+    fill(&mut log, 1, 3);
+    assert_eq!(reader.last().unwrap().log_index, 100);
+    let second = reader.segments()[1].first.log_index;
+    let offset = reader.position(second).unwrap().unwrap().offset.0;
+    disk.rot(&segment_path(offset - offset % 4096), 1);
+    log.purge_to(reader.point(second - 1).unwrap()).unwrap();
+    assert_eq!(reader.ends().min.0, offset);
+    assert_eq!(
+        reader.entries(second..second + 1, 1).map_err(|error| error.to_string().contains("header")),
+        Err(true)
+    );
+    assert_eq!(reader.first_damaged(0), Some(second));
 }
 
 /// S24: the next segment is made ahead, so a full disk is known while the log still takes what is on its way.

@@ -124,6 +124,12 @@ pub enum AppendError {
         /// What failed first.
         reason: String,
     },
+    /// Messages cannot be numbered: an entry before them is damaged, and other nodes have not filled that hole yet.
+    #[error("queue offsets cannot be counted before entry {log_index}, which is damaged, is mended")]
+    Uncounted {
+        /// The entry.
+        log_index: u64,
+    },
     /// An entry that fits no segment.
     #[error("entry of {bytes} bytes exceeds the limit of {limit} bytes")]
     TooLarge {
@@ -174,6 +180,24 @@ pub enum AppendError {
         /// What is wrong with it.
         source: SealError,
     },
+}
+
+impl ReadError {
+    /// Whether the disk is at fault: what was asked for should be there, and is not what was written.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Io { .. }
+            | Self::Changed { .. }
+            | Self::Unit { .. }
+            | Self::Stretch { .. }
+            | Self::Damaged { .. } => true,
+            Self::Purged { .. }
+            | Self::PurgedIndex { .. }
+            | Self::NotCommitted { .. }
+            | Self::AcrossSegments { .. }
+            | Self::Missing { .. } => false,
+        }
+    }
 }
 
 /// Why an entry or a slice was not read.

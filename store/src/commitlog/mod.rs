@@ -5,6 +5,7 @@
 
 mod age;
 mod append;
+mod bridge;
 #[cfg(test)]
 mod crash_tests;
 mod damage;
@@ -15,9 +16,12 @@ mod error;
 mod evidence;
 mod flush;
 mod helper;
+mod judge;
 pub(crate) mod layout;
+mod mend;
 mod read;
 mod records;
+mod recount;
 mod recover;
 mod scan;
 mod seal;
@@ -33,10 +37,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use platform::{Clock, Platform};
 
-pub use damage::{Damage, RepairError, Stretch, StretchError};
+pub use damage::{Damage, Stretch, StretchError};
 pub use entry::{Draft, Pending, StoredEntry};
 pub use error::{AppendError, OpenError, ReadError};
 pub use layout::{ENTRY_HEAD_BYTES, EntryError, EntryHead, EntryKind, LAYOUT_VERSION};
+pub use mend::RepairError;
 pub use read::LogReader;
 pub use scan::BadEntry;
 pub use seal::SealError;
@@ -49,6 +54,7 @@ use crate::{CommitlogOffset, LogPoint};
 use flush::{Flusher, Job};
 use helper::Helper;
 use records::{EndsRecord, RunRecord};
+use recount::Recount;
 use seal::Sealer;
 use shared::Shared;
 
@@ -202,6 +208,8 @@ pub struct CommitLog {
     options: LogOptions,
     clock: Arc<dyn Clock>,
     sealer: Sealer,
+    /// Queue offsets are not counted yet, because of a hole: `sealer` is not to be used.
+    recount: Option<Recount>,
     // Before the helper, which may still drop segments' pages while the flusher syncs them.
     flusher: Flusher,
     helper: Helper,

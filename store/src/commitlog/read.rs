@@ -49,7 +49,7 @@ impl Walk {
         let head = read_head(&self.segment, self.at.offset)
             .map_err(|source| self.io_error(self.at.offset, source))?;
         if head.log_index != self.at.log_index || head.end().0 > self.end {
-            // Only bytes that are not committed change, and only while they are truncated. Others have rotted.
+            // It was truncated just now, or has rotted.
             self.shared.note_damage(self.at.offset, "the header there is not the one that was written");
             return Err(ReadError::Changed { log_index: self.at.log_index });
         }
@@ -57,10 +57,26 @@ impl Walk {
         Ok(Some(head))
     }
 
-    /// Walks up to the entry `log_index`.
+    /// Walks up to the entry `log_index`. A damaged header on the way is passed by if that entry itself is intact.
     fn skip_to(&mut self, log_index: u64) -> Result<(), ReadError> {
-        while self.at.log_index < log_index && self.next()?.is_some() {}
+        while self.at.log_index < log_index {
+            match self.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) => {
+                    let found = self.intact_from(|head| head.log_index == log_index);
+                    self.at = Start { log_index, offset: found.ok_or(error)?.offset.0 };
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// The first intact entry at or behind this place, and in the same stretch, that is looked for.
+    fn intact_from(&self, is_wanted: impl Fn(&EntryHead) -> bool) -> Option<EntryHead> {
+        let (segment, stretch) = self.shared.stretch_at(self.at.offset)?;
+        let entries = self.shared.intact_entries(&segment, &stretch);
+        entries.into_iter().map(|(head, _)| head).find(is_wanted)
     }
 
     fn io_error(&self, offset: u64, source: io::Error) -> ReadError {
@@ -165,6 +181,16 @@ impl LogReader {
     /// # Errors
     /// If a segment cannot be read.
     pub fn position(&self, log_index: u64) -> Result<Option<EntryPlace>, ReadError> {
+        {
+            let state = sync::read(&self.shared.state);
+            if let Some(at) = state.part_of(log_index).filter(|_| state.has(log_index))
+                && let (Some(start), Some(end)) = state.segments[at].index.known_place(log_index)
+            {
+                let point = LogPoint { term: state.segments[at].index.term_of(log_index), log_index };
+                let entry_bytes = (end - start) as u32;
+                return Ok(Some(EntryPlace { point, offset: CommitlogOffset(start), entry_bytes }));
+            }
+        }
         let Some(mut walk) = self.walk_from(log_index)? else { return Ok(None) };
         let place = |head: EntryHead| EntryPlace {
             point: head.point(),
@@ -172,6 +198,19 @@ impl LogReader {
             entry_bytes: head.entry_bytes,
         };
         Ok(walk.next()?.map(place))
+    }
+
+    /// Where an entry begins; `None` if there is no such entry. Reads only what the index does not know.
+    pub(super) fn begin_of(&self, log_index: u64) -> Result<Option<u64>, ReadError> {
+        {
+            let state = sync::read(&self.shared.state);
+            if let Some(at) = state.part_of(log_index).filter(|_| state.has(log_index))
+                && let (Some(begin), _) = state.segments[at].index.known_place(log_index)
+            {
+                return Ok(Some(begin));
+            }
+        }
+        Ok(self.position(log_index)?.map(|place| place.offset.0))
     }
 
     /// The entries of `range` that exist, in order, without holes: until their bytes exceed `bytes_max`, but at
@@ -257,7 +296,15 @@ impl LogReader {
             let Some(start) = part.index.start_at(offset.0) else { return Ok(None) };
             Walk::new(&self.shared, part, start, state.appended)
         };
-        while let Some(head) = walk.next()? {
+        loop {
+            let head = match walk.next() {
+                Ok(head) => head,
+                Err(error) => {
+                    let holds = |head: &EntryHead| head.offset <= offset && offset < head.end();
+                    Some(walk.intact_from(holds).ok_or(error)?)
+                }
+            };
+            let Some(head) = head else { break };
             if offset < head.end() {
                 let bytes = self.slice(head.offset, head.entry_bytes)?;
                 return Ok(Some(StoredEntry { head, bytes }));
@@ -333,7 +380,11 @@ impl LogReader {
         let start = walk.at.offset;
         let mut heads: Vec<EntryHead> = Vec::new();
         while walk.at.log_index < range.end {
-            let Some(head) = walk.next()? else { break };
+            let head = match walk.next() {
+                Err(_) if !heads.is_empty() => break, // those before it first
+                head => head?,
+            };
+            let Some(head) = head else { break };
             let is_over = head.end().0 - start > bytes_max;
             if is_over && !(heads.is_empty() && at_least_one) {
                 break;

@@ -1,9 +1,10 @@
 //! Opening: finding the end of the log, and refusing to guess where something may have been committed.
 //!
 //! What lies behind the first bad entry is cut without a word only if it is a torn tail: bytes that were never
-//! reported as durable, damaged by a loss of power. Anything else is a hole in what was on disk. A log that other
-//! nodes hold too is cut there and fenced, so that it is fetched again before it counts for anything; one that stands
-//! alone is refused, for a person to look at.
+//! reported as durable, damaged by a loss of power. Anything else is a hole in what was on disk. In a log that other
+//! nodes hold too it is kept as one, with all that is intact behind it ([`super::bridge`]), or, if it is not known what
+//! is missing, the log is cut there and fenced, so that it is fetched again before it counts for anything. A log that
+//! stands alone is refused, for a person to look at.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,67 +12,61 @@ use std::sync::Arc;
 
 use platform::{Disk, Platform};
 
+use super::bridge::{Around, Bridge};
 use super::evidence::{Evidence, Evidences};
 use super::flush::Flusher;
 use super::helper::Helper;
+use super::judge::Tail;
 use super::records::{self, EndsRecord, PurgeRecord, RunRecord};
-use super::scan::{BadEntry, Before, Leftover, SegmentEnd, first_of, look_behind, scan_segment};
+use super::recount::Recount;
+use super::scan::{BadEntry, Before, SegmentEnd, first_of, scan_segment};
 use super::seal::Sealer;
 use super::shared::{Part, Shared, State};
 use super::tail::wipe;
-use super::{CommitLog, ENTRY_HEAD_BYTES, EntryKind, LogOptions, LogReader, OpenError, Recovery};
-use crate::checkpoint::{Checkpoint, Checkpoints, Keep, SealState};
+use super::{CommitLog, LogOptions, LogReader, OpenError, Recovery};
+use crate::LogPoint;
+use crate::checkpoint::{Checkpoint, Checkpoints, Keep};
 use crate::lock::DirLock;
 use crate::log_index::{SegmentIndex, decode_sidecar, encode_sidecar, sidecar_path};
 use crate::segment::{Segment, TRAILER_BYTES};
 use crate::slot::{SlotError, SlotFile};
-use crate::{CommitlogOffset, LogPoint};
 
 const SEGMENT_BYTES_UNIT: u64 = 4096;
 const SEGMENT_BYTES_MAX: u64 = 2 << 30;
-/// After a kill the page cache is whole, so a lost entry can only be followed by its own batch.
-const LOOK_BEHIND_BYTES: u64 = 64 << 20;
-/// Entries are read in pieces of this size to count their queue offsets.
-const OBSERVE_BYTES: u64 = 4 << 20;
 
 /// What is known before the first segment is read.
-struct Known {
+pub(super) struct Known {
     disk: Arc<dyn Disk>,
-    dir: PathBuf,
-    segment_bytes: u64,
+    pub(super) dir: PathBuf,
+    pub(super) segment_bytes: u64,
     purge: PurgeRecord,
     ends: EndsRecord,
     /// Everything below is on disk, says a checkpoint of our own.
-    checkpointed: u64,
+    pub(super) checkpointed: u64,
     /// The machine has not lost power since the last run, so the page cache is as it was.
-    is_same_boot: bool,
+    pub(super) is_same_boot: bool,
     /// What is cut can be fetched again.
-    has_peers: bool,
+    pub(super) has_peers: bool,
 }
 
 /// The log as found on disk.
-struct Scanned {
-    parts: Vec<Part>,
-    last: Option<LogPoint>,
-    end: u64,
+pub(super) struct Scanned {
+    pub(super) parts: Vec<Part>,
+    pub(super) last: Option<LogPoint>,
+    pub(super) end: u64,
     /// Why the log does not go on at `end`.
-    reason: BadEntry,
+    pub(super) reason: BadEntry,
     /// Files behind the one with the end.
-    behind: Vec<u64>,
+    pub(super) behind: Vec<u64>,
     /// The newest proof of how far the log was on disk.
-    evidence: Option<Evidence>,
+    pub(super) evidence: Option<Evidence>,
+    /// Entries that cannot be read though others behind them can.
+    holes: Holes,
 }
 
-/// What lies behind the end of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tail {
-    /// Nothing.
-    Clean,
-    /// What was never reported durable, damaged by a loss of power; up to this offset.
-    Torn { until: u64 },
-    /// What was on disk, and may have been acknowledged.
-    Hole,
-}
+/// Entries that keep their place in the log, and have to be fetched from another node: where each hole begins, and how it
+/// showed.
+type Holes = Vec<(u64, BadEntry)>;
 
 pub(super) fn open(
     platform: &Platform,
@@ -107,7 +102,8 @@ pub(super) fn open(
     }
     known.finish_reset(&mut purge_slot, &mut ends_slot)?;
 
-    let scanned = known.scan()?;
+    let mut scanned = known.scan()?;
+    let holes = std::mem::take(&mut scanned.holes);
     let (evidence, evidences) = (scanned.evidence, Evidences::behind(scanned.evidence));
     let tail = known.judge_tail(&scanned)?;
     if tail == Tail::Hole && !maybe_forgot {
@@ -126,10 +122,13 @@ pub(super) fn open(
 
     let shared = Arc::new(Shared::new(disk, dir, options.segment_bytes, state, flushed, evidences));
     let reader = LogReader { shared: Arc::clone(&shared) };
+    for (offset, reason) in &holes {
+        shared.note_damage(*offset, &reason.to_string());
+    }
     let (base, ahead, has_shrunk) = choose_checkpoint(&reader, checkpoints)?;
-    let sealer = match &ahead {
-        Some(ahead) => Sealer::new(&ahead.seal), // the log restarts behind it
-        None => count_units(&reader, base.as_ref())?,
+    let (sealer, recount) = match &ahead {
+        Some(ahead) => (Sealer::new(&ahead.seal), None), // the log restarts behind it
+        None => Recount::behind(&reader, base.as_ref()).count_or_wait(&reader, options.has_peers)?,
     };
     let maybe_forgot = maybe_forgot || has_shrunk;
     let run = RunRecord::begun(boot_id, options.flush, options.segment_bytes, maybe_forgot);
@@ -144,6 +143,7 @@ pub(super) fn open(
         options,
         clock,
         sealer,
+        recount,
         flusher,
         helper,
         ends_slot,
@@ -224,7 +224,7 @@ fn raise_fence(
     records::write(run_slot, &raised, true).map_err(io_at(run_slot.path()))
 }
 
-fn io_at(path: &Path) -> impl Fn(io::Error) -> OpenError {
+pub(super) fn io_at(path: &Path) -> impl Fn(io::Error) -> OpenError {
     let path = path.to_path_buf();
     move |source| OpenError::Io { path: path.clone(), source }
 }
@@ -266,11 +266,16 @@ impl Known {
     /// Reads all segments up to the first bad entry.
     fn scan(&self) -> Result<Scanned, OpenError> {
         let bases = self.list_segments()?;
+        let mut evidence = None;
+        for base in &bases {
+            evidence = evidence.max(evidence_of(&self.open_segment(*base)?)?);
+        }
+        let proved = self.flushed(evidence).max(self.checkpointed);
+        let mut holes = Holes::default();
         let mut before = Before { last: self.purge.purged, is_purged: self.purge.purged.is_some() };
         let mut parts: Vec<Part> = Vec::new();
         let mut end = self.purge.min;
         let mut reason = BadEntry::Blank;
-        let mut evidence = None;
         let mut next = 0;
         while let Some(base) = bases.get(next).copied() {
             if parts.last().is_some_and(|part| part.segment.limit() != base) {
@@ -279,8 +284,8 @@ impl Known {
             next += 1;
             let is_last = bases.get(next).is_none_or(|following| *following != base + self.segment_bytes);
             let segment = self.open_segment(base)?;
-            evidence = evidence.max(evidence_of(&segment)?);
-            let (index, segment_end) = self.scan_one(&segment, is_last, &mut before)?;
+            let following = bases.get(next).filter(|_| !is_last).copied();
+            let (index, segment_end) = self.scan_one(&segment, following, &mut before, proved, &mut holes)?;
             if index.last().is_some() || parts.is_empty() {
                 end = index.end();
             }
@@ -301,23 +306,28 @@ impl Known {
                 }
             }
         }
-        for base in &bases[next..] {
-            evidence = evidence.max(evidence_of(&self.open_segment(*base)?)?);
-        }
-        Ok(Scanned { parts, last: before.last, end, reason, behind: bases[next..].to_vec(), evidence })
+        let behind = bases[next..].to_vec();
+        Ok(Scanned { parts, last: before.last, end, reason, behind, evidence, holes })
+    }
+
+    /// Below it everything was on disk, say the records of this log.
+    pub(super) fn flushed(&self, evidence: Option<Evidence>) -> u64 {
+        self.ends.flushed.max(evidence.map_or(0, |evidence| evidence.flushed))
     }
 
     /// The index of one segment: from its sidecar, or by reading it.
     fn scan_one(
         &self,
         segment: &Arc<Segment>,
-        is_last: bool,
+        following: Option<u64>,
         before: &mut Before,
+        proved: u64,
+        holes: &mut Holes,
     ) -> Result<(SegmentIndex, SegmentEnd), OpenError> {
         let failed = io_at(segment.path());
         // Above the newest checkpoint everything is applied again, and so read in any case.
         let is_applied = segment.limit() <= self.checkpointed;
-        if !is_last
+        if following.is_some()
             && is_applied
             && let Some(index) = self.read_sidecar(segment, before).map_err(&failed)?
         {
@@ -326,8 +336,56 @@ impl Known {
         }
         let mut index = SegmentIndex::new(segment.base().max(self.purge.min));
         let trusted = self.checkpointed.min(self.ends.flushed);
-        let end = scan_segment(segment, &mut index, before, trusted).map_err(failed)?;
-        Ok((index, end))
+        loop {
+            let end = scan_segment(segment, &mut index, before, trusted).map_err(&failed)?;
+            let SegmentEnd::Bad { offset, reason } = &end else { return Ok((index, end)) };
+            // Above what is proved to have been on disk, only a machine that has not lost power since proves anything.
+            let bridge = if self.has_peers && (*offset < proved || self.is_same_boot) {
+                self.bridge_at(segment, following, before, *offset, proved)?
+            } else {
+                None
+            };
+            let hole = match bridge {
+                None => return Ok((index, end)),
+                Some(Bridge::Healed(point)) => {
+                    let at = offset - segment.base();
+                    tracing::warn!(
+                        path = %segment.path().display(), at, %point, %reason,
+                        "the header of this entry was damaged: it is put right, and its checksum agrees"
+                    );
+                    continue;
+                }
+                Some(Bridge::Hole(hole)) => hole,
+            };
+            let last = LogPoint { log_index: hole.first.log_index + hole.count - 1, ..hole.first };
+            tracing::error!(
+                path = %segment.path().display(), at = offset - segment.base(), first_index = hole.first.log_index,
+                last_index = last.log_index, %reason,
+                "the log is damaged: these entries are fetched from another node, and nothing behind them is cut"
+            );
+            index.push_unread(hole.first, hole.count, *offset, hole.end);
+            *before = Before { last: Some(last), is_purged: false };
+            holes.push((*offset, reason.clone()));
+        }
+    }
+
+    /// How the log goes on behind what is wrong at `offset`, if that is known.
+    fn bridge_at(
+        &self,
+        segment: &Arc<Segment>,
+        following: Option<u64>,
+        before: &Before,
+        offset: u64,
+        proved: u64,
+    ) -> Result<Option<Bridge>, OpenError> {
+        let failed = io_at(segment.path());
+        let next_segment = match following {
+            Some(base) => first_of(&self.open_segment(base)?, before.last).map_err(&failed)?,
+            None => None,
+        };
+        let is_torn_above = !self.is_same_boot;
+        let around = Around { segment, offset, before, next_segment, proved, is_torn_above };
+        around.bridge().map_err(&failed)
     }
 
     fn read_sidecar(&self, segment: &Segment, before: &Before) -> io::Result<Option<SegmentIndex>> {
@@ -351,7 +409,7 @@ impl Known {
         Ok(follows.then_some(index))
     }
 
-    fn open_segment(&self, base: u64) -> Result<Arc<Segment>, OpenError> {
+    pub(super) fn open_segment(&self, base: u64) -> Result<Arc<Segment>, OpenError> {
         let opened = Segment::open(&*self.disk, &self.dir, base, self.segment_bytes);
         Ok(Arc::new(opened.map_err(io_at(&Segment::path_in(&self.dir, base)))?))
     }
@@ -378,107 +436,6 @@ impl Known {
             return Err(OpenError::Missing { path: Segment::path_in(&self.dir, missing), following: *first });
         }
         Ok(bases)
-    }
-
-    /// Decides whether what is behind the end is a torn tail or a hole in what was on disk.
-    fn judge_tail(&self, scanned: &Scanned) -> Result<Tail, OpenError> {
-        let Scanned { end, reason, .. } = scanned;
-        let proved = scanned.evidence.map_or(0, |evidence| evidence.flushed);
-        let flushed = self.ends.flushed.max(proved);
-        if *end < flushed {
-            return self.hole(scanned, self.damaged_below(scanned, flushed));
-        }
-        let (leftover, later_segment) = self.look_behind(scanned)?;
-        let is_clean = *reason == BadEntry::Blank && leftover.strays == 0 && later_segment.is_none();
-        if is_clean {
-            return Ok(Tail::Clean);
-        }
-        if let Some(later) = leftover.later.or(later_segment)
-            && self.is_same_boot
-        {
-            let (path, at) = self.place_of_end(scanned);
-            let (offset, reason) = (CommitlogOffset(*end), reason.clone());
-            return self.hole(scanned, OpenError::DamagedBeforeLater { path, at, offset, later, reason });
-        }
-        if *end < self.checkpointed {
-            return self.hole(scanned, self.damaged_below(scanned, self.checkpointed));
-        }
-        Ok(Tail::Torn { until: leftover.end })
-    }
-
-    /// What may have been acknowledged is missing: others have it, or nobody may go on.
-    fn hole(&self, scanned: &Scanned, error: OpenError) -> Result<Tail, OpenError> {
-        if !self.has_peers {
-            return Err(error);
-        }
-        tracing::error!(
-            last = ?scanned.last, end = scanned.end, %error,
-            "the log is damaged: it is cut there, and what follows is fetched again from the other nodes"
-        );
-        Ok(Tail::Hole)
-    }
-
-    fn damaged_below(&self, scanned: &Scanned, flushed: u64) -> OpenError {
-        let (path, at) = self.place_of_end(scanned);
-        OpenError::DamagedBelowFlushed {
-            path,
-            at,
-            offset: CommitlogOffset(scanned.end),
-            flushed: CommitlogOffset(flushed),
-            reason: scanned.reason.clone(),
-        }
-    }
-
-    /// The file in which the log ends, and where in it.
-    fn place_of_end(&self, scanned: &Scanned) -> (PathBuf, u64) {
-        let end = scanned.end;
-        let path = scanned.parts.last().map_or_else(
-            || Segment::path_in(&self.dir, end - end % self.segment_bytes),
-            |part| part.segment.path().to_path_buf(),
-        );
-        (path, end % self.segment_bytes)
-    }
-
-    /// Clears what lies behind the end, and returns its size.
-    fn cut_tail(&self, scanned: &Scanned, tail: Tail) -> Result<u64, OpenError> {
-        let Scanned { end, last, reason, .. } = scanned;
-        let until = match tail {
-            Tail::Clean => return Ok(0),
-            Tail::Torn { until } => until,
-            Tail::Hole => match scanned.parts.last() {
-                Some(part) => {
-                    let found = look_behind(&part.segment, *end, u64::MAX, *last);
-                    found.map_err(io_at(part.segment.path()))?.end
-                }
-                None => *end,
-            },
-        };
-        let (path, at) = self.place_of_end(scanned);
-        if let Some(part) = scanned.parts.last() {
-            clear(&part.segment, *end, until).map_err(io_at(&path))?;
-        }
-        let cut_bytes = until - end;
-        if tail != Tail::Hole {
-            tracing::warn!(path = %path.display(), at, ?last, cut_bytes, %reason, "cut a torn tail");
-        }
-        Ok(cut_bytes)
-    }
-
-    /// What lies behind the end, in its segment and in later ones.
-    fn look_behind(&self, scanned: &Scanned) -> Result<(Leftover, Option<LogPoint>), OpenError> {
-        let bytes_max = if self.is_same_boot { LOOK_BEHIND_BYTES } else { u64::MAX };
-        let leftover = match scanned.parts.last() {
-            Some(part) => look_behind(&part.segment, scanned.end, bytes_max, scanned.last)
-                .map_err(io_at(part.segment.path()))?,
-            None => Leftover { end: scanned.end, ..Leftover::default() },
-        };
-        for base in &scanned.behind {
-            let segment = self.open_segment(*base)?;
-            if let Some(later) = first_of(&segment, scanned.last).map_err(io_at(segment.path()))? {
-                return Ok((leftover, Some(later)));
-            }
-        }
-        Ok((leftover, None))
     }
 
     /// Makes the log that was found the log that is, with everything in it on disk.
@@ -561,6 +518,9 @@ impl Known {
 fn end_of(state: &State, log_index: u64) -> io::Result<u64> {
     let at = state.part_of(log_index).expect("a point of the log lies in a segment");
     let part = &state.segments[at];
+    if let (_, Some(end)) = part.index.known_place(log_index) {
+        return Ok(end);
+    }
     let mut start = part.index.start_of(log_index);
     loop {
         let head = crate::log_index::read_head(&part.segment, start.offset)?;
@@ -583,19 +543,6 @@ fn rewrite(segment: &Segment, from: u64, until: u64) -> io::Result<()> {
         at += piece as u64;
     }
     Ok(())
-}
-
-/// Zeroes `from..until`, and the place of a header at `from` in any case, so that nothing there is taken up again.
-fn clear(segment: &Segment, from: u64, until: u64) -> io::Result<()> {
-    let zeroes = vec![0; 1 << 20];
-    let until = until.max(from + ENTRY_HEAD_BYTES as u64).min(segment.limit());
-    let mut at = from;
-    while at < until {
-        let bytes = (until - at).min(zeroes.len() as u64);
-        segment.write(at, &[io::IoSlice::new(&zeroes[..bytes as usize])])?;
-        at += bytes;
-    }
-    segment.sync()
 }
 
 fn segment_base(path: &Path) -> Option<u64> {
@@ -637,33 +584,6 @@ fn choose_checkpoint(
 /// Whether the log may restart behind `last`: nothing committed here contradicts it.
 fn is_purgeable(reader: &LogReader, last: LogPoint) -> bool {
     reader.committed().is_none_or(|committed| committed.log_index < last.log_index)
-}
-
-/// Counts queue offsets from the checkpoint to the end of the log.
-fn count_units(reader: &LogReader, base: Option<&Checkpoint>) -> Result<Sealer, OpenError> {
-    let empty = SealState::default();
-    let mut sealer = Sealer::new(base.map_or(&empty, |base| &base.seal));
-    let (Some(first), Some(last)) = (reader.first_index(), reader.last()) else { return Ok(sealer) };
-    let mut next = base.map_or(first, |base| base.last.log_index + 1).max(first);
-    while next <= last.log_index {
-        let entries = reader.entries(next..last.log_index + 1, OBSERVE_BYTES)?;
-        for entry in &entries {
-            let log_index = entry.head.log_index;
-            entry.verify().map_err(|source| OpenError::Entry { log_index, source })?;
-            if entry.head.kind == EntryKind::Units {
-                let at = entry.head.offset.0 + ENTRY_HEAD_BYTES as u64;
-                sealer
-                    .observe(log_index, &entry.payload(), at, entry.head.unit_count)
-                    .map_err(|source| OpenError::Units { log_index, source })?;
-            }
-        }
-        assert!(!entries.is_empty(), "entry {next} is in the index and cannot be read");
-        next += entries.len() as u64;
-    }
-    if let Some(committed) = reader.committed() {
-        sealer.settle(committed.log_index);
-    }
-    Ok(sealer)
 }
 
 /// What a segment tells of how far the log was synced.

@@ -136,7 +136,7 @@ fn entry_at(segment: &Arc<Segment>, offset: u64, before: &Before, trusted: u64) 
 }
 
 /// The header at `offset`, if it is one of this place and its entry ends within the segment.
-fn head_at(segment: &Segment, offset: u64) -> io::Result<Result<EntryHead, BadEntry>> {
+pub(super) fn head_at(segment: &Segment, offset: u64) -> io::Result<Result<EntryHead, BadEntry>> {
     let left = segment.limit() - offset;
     let too_short = |needed: u64| Ok(Err(BadEntry::Entry(EntryError::Bytes { found: left, needed })));
     if left < ENTRY_HEAD_BYTES as u64 {
@@ -208,12 +208,12 @@ pub(super) fn first_of(segment: &Arc<Segment>, last: Option<LogPoint>) -> io::Re
     Ok(head.map(|head| head.point()).filter(|point| may_come_after(last, *point)))
 }
 
-fn intact_entry(segment: &Arc<Segment>, offset: u64) -> io::Result<Option<EntryHead>> {
+pub(super) fn intact_entry(segment: &Arc<Segment>, offset: u64) -> io::Result<Option<EntryHead>> {
     let Ok(head) = head_at(segment, offset)? else { return Ok(None) };
     let bytes = segment.slice(offset, head.entry_bytes as usize)?;
     Ok(verify_crc(&bytes).is_ok().then_some(head))
 }
 
-fn may_come_after(last: Option<LogPoint>, found: LogPoint) -> bool {
+pub(super) fn may_come_after(last: Option<LogPoint>, found: LogPoint) -> bool {
     last.is_none_or(|last| found.log_index > last.log_index && found.term >= last.term)
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use platform::Disk;
 
-use super::damage::Stretch;
+use super::damage::{Known, Stretch};
 use super::evidence::Evidences;
 use crate::LogPoint;
 use crate::log_index::SegmentIndex;
@@ -27,6 +27,8 @@ pub(super) struct Shared {
     /// Below it everything is on disk. Moved forward by the flusher; back by a truncation, when the flusher rests.
     pub(super) flushed: AtomicU64,
     pub(super) evidences: Evidences,
+    /// Where the log ended when it was opened: what lies below came from the disk.
+    pub(super) opened_at: u64,
     failure: OnceLock<String>,
     has_failed: AtomicBool,
     /// The next segment could not be made: what is left of the last one is all the room there is.
@@ -36,7 +38,9 @@ pub(super) struct Shared {
     /// When the last message of a sealed segment was stored, by base; `None` if it has none.
     pub(super) last_stored_ms: Mutex<BTreeMap<u64, Option<u64>>>,
     /// Stretches that are damaged, and how it showed.
-    pub(super) damage: Mutex<BTreeMap<Stretch, String>>,
+    pub(super) damage: Mutex<BTreeMap<Stretch, Known>>,
+    /// Counts what changes in it.
+    pub(super) damage_news: AtomicU64,
     /// Stretches mended so far.
     pub(super) repaired: AtomicU64,
 }
@@ -77,6 +81,7 @@ impl Shared {
             dir,
             segment_bytes,
             purged_on_disk: Mutex::new(state.purged),
+            opened_at: state.appended,
             state: RwLock::new(state),
             flushed: AtomicU64::new(flushed),
             evidences,
@@ -86,6 +91,7 @@ impl Shared {
             files: Mutex::new(()),
             last_stored_ms: Mutex::default(),
             damage: Mutex::default(),
+            damage_news: AtomicU64::new(0),
             repaired: AtomicU64::new(0),
         }
     }

@@ -32,8 +32,8 @@ impl CommitLog {
         let appended = self.appended();
         self.flusher.rest(appended)?;
         let reader = self.reader();
-        let place = reader.position(first_dropped).map_err(io::Error::other)?;
-        let end = place.expect("an entry behind the kept ones exists").offset.0;
+        let place = reader.begin_of(first_dropped).map_err(io::Error::other)?;
+        let end = place.expect("an entry behind the kept ones exists");
         // The place of the first dropped entry may be the begin of a segment; the log ends where the entry
         // before it does, so that a filler between them goes too.
         let end = self.end_before(first_dropped).unwrap_or(end);
@@ -129,8 +129,8 @@ impl CommitLog {
         if reader.purged().is_some_and(|purged| purged.log_index >= upto.log_index) {
             return Ok(());
         }
-        let next = reader.position(upto.log_index + 1).map_err(io::Error::other)?;
-        let min = next.map_or_else(|| self.appended(), |place| place.offset.0);
+        let next = reader.begin_of(upto.log_index + 1).map_err(io::Error::other)?;
+        let min = next.unwrap_or_else(|| self.appended());
         let record = PurgeRecord { purged: Some(upto), min, is_resetting: false };
         // The helper syncs it before it removes anything.
         records::write(&mut self.purge_slot, &record, false)?;
@@ -171,13 +171,24 @@ impl CommitLog {
         if reader.committed().is_some_and(|committed| log_index <= committed.log_index) {
             return Ok(());
         }
-        let Some(place) = reader.position(log_index).map_err(io::Error::other)? else { return Ok(()) };
-        let record = EndsRecord { committed: Some(place.point), flushed: self.shared.flushed() };
+        let (point, end) = match reader.position(log_index) {
+            Ok(Some(place)) => (place.point, place.offset.0 + u64::from(place.entry_bytes)),
+            Ok(None) => return Ok(()),
+            // A header on the way is damaged. What is committed may lag: until it is mended, or passed by.
+            Err(_) => match sync::read(&self.shared.state).known_end_below(log_index) {
+                Some(known) => known,
+                None => return Ok(()),
+            },
+        };
+        if reader.committed().is_some_and(|committed| point.log_index <= committed.log_index) {
+            return Ok(());
+        }
+        let record = EndsRecord { committed: Some(point), flushed: self.shared.flushed() };
         records::write(&mut self.ends_slot, &record, false)?;
-        self.sealer.settle(log_index);
+        self.sealer.settle(point.log_index);
         let mut state = sync::write(&self.shared.state);
-        state.committed = Some(place.point);
-        state.committed_end = place.offset.0 + u64::from(place.entry_bytes);
+        state.committed = Some(point);
+        state.committed_end = end;
         Ok(())
     }
 
@@ -231,6 +242,7 @@ impl CommitLog {
         sync::lock(&self.shared.damage).clear();
         self.shared.flushed.store(min, Ordering::Release);
         self.sealer = Sealer::new(&checkpoint.seal);
+        self.recount = None;
         Ok(())
     }
 
@@ -250,6 +262,19 @@ impl CommitLog {
 }
 
 impl State {
+    /// The newest entry below `log_index` whose end is known without reading, and that end.
+    fn known_end_below(&self, log_index: u64) -> Option<(LogPoint, u64)> {
+        let at = self.part_of(log_index)?;
+        let index = &self.segments[at].index;
+        let start = index.start_at(index.start_of(log_index).offset)?;
+        if index.first().is_some_and(|first| first.log_index < start.log_index) {
+            let log_index = start.log_index - 1;
+            return Some((LogPoint { term: index.term_of(log_index), log_index }, start.offset));
+        }
+        let before = &self.segments.get(at.checked_sub(1)?)?.index;
+        Some((before.last()?, before.end()))
+    }
+
     /// A log whose next entry goes to `min`.
     pub(super) fn empty_at(segment: Arc<Segment>, purged: Option<LogPoint>, min: u64) -> Self {
         let index = SegmentIndex::new(min);
