@@ -176,7 +176,15 @@ impl Apply for BrokerApply {
             return Ok(());
         };
         let tables = Tables::read(&checkpoint.sections).map_err(ApplyError::new)?;
-        store::restore(log, checkpoint, &self.queues, &self.index).map_err(ApplyError::new)?;
+        match store::restore(log, checkpoint, &self.queues, &self.index) {
+            Ok(()) => {}
+            Err(DispatchError::Log(error)) if error.is_damage() => {
+                // Half of them would look like all.
+                self.clear()?;
+                return Err(ApplyError::damage(error));
+            }
+            Err(error) => return Err(ApplyError::new(error)),
+        }
         self.set_tables(tables);
         Ok(())
     }

@@ -205,6 +205,7 @@ pub fn status_of(broker: &Broker) -> Value {
         "groupId": view.group_id.map(|id| id.to_string()),
         "fenced": view.fenced,
         "halted": view.halted,
+        "waitsFor": view.waits_for,
         "alarms": view.alarms,
         "fatal": view.fatal,
         "checkpointError": view.checkpoint_error,
@@ -231,6 +232,7 @@ pub fn status_of(broker: &Broker) -> Value {
         "damaged": broker.log.damage().iter().map(|damage| json!({
             "from": damage.stretch.start.0, "to": damage.stretch.end.0,
             "firstIndex": damage.stretch.first_index, "nextIndex": damage.stretch.next_index, "reason": damage.reason,
+            "everywhere": damage.is_everywhere,
         })).collect::<Vec<_>>(),
         "repaired": broker.log.repaired(),
         "heldPulls": broker.holds.len(),

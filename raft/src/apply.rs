@@ -15,13 +15,24 @@ pub struct Reply {
 
 /// The state could not be brought to a checkpoint, or a checkpoint made of it.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write or restore the state: {0}")]
-pub struct ApplyError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+#[error("cannot write or restore the state: {cause}")]
+pub struct ApplyError {
+    /// What went wrong.
+    #[source]
+    pub cause: Box<dyn std::error::Error + Send + Sync>,
+    /// What was to be read of the log is damaged. It is fetched from another node, and then it may be tried again.
+    pub is_damage: bool,
+}
 
 impl ApplyError {
     /// From any error, or from a text.
     pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self(cause.into())
+        Self { cause: cause.into(), is_damage: false }
+    }
+
+    /// The log is damaged where it was to be read.
+    pub fn damage(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { cause: cause.into(), is_damage: true }
     }
 }
 
@@ -62,11 +73,13 @@ pub trait Apply: Send + 'static {
     /// how to write itself.
     fn checkpoint(&mut self) -> (SealState, WriteSections);
 
-    /// Brings the state to the one of `checkpoint`, or to the empty one. Called once, at start. Entries after
-    /// it are applied again; those before it may be read from `log` as far back as it is retained.
+    /// Brings the state to the one of `checkpoint`, or to the empty one. Called at start, before anything else. Entries
+    /// after it are applied again; those before it may be read from `log` as far back as it is retained.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read. The node stops then, as it does if a section of it was not read.
+    /// If the checkpoint cannot be read. The node stops then, as it does if a section of it was not read. If the log is
+    /// damaged it stays, and calls this again once something was mended, on another thread; nothing else is called before
+    /// it has succeeded, but [`Apply::install`].
     fn restore(&mut self, checkpoint: Option<&Checkpoint>, log: &LogReader) -> Result<(), ApplyError>;
 
     /// Replaces the state by the one of `checkpoint`, which a leader has sent: the log goes on right after it,

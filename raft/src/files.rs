@@ -28,6 +28,7 @@ use crate::error::StartError;
 use crate::identity::{GroupId, Incarnation, Memory, Said, Standing};
 use crate::level::Level;
 use crate::types::Vote;
+use crate::waits::Waits;
 
 /// The log and its neighbours, shared between openraft's log store and the state machine. Both run on
 /// the node's thread, and no lock is held over an await.
@@ -46,6 +47,7 @@ pub(crate) struct Files {
     installed: Mutex<Option<Checkpoint>>,
     /// The group's feature level, as far as applied.
     level: Level,
+    waits: Waits,
 }
 
 /// A vote as the slot holds it: term, node, committed.
@@ -234,6 +236,7 @@ impl Files {
             birth,
             installed: Mutex::new(None),
             level: Level::default(),
+            waits: Waits::default(),
         };
         Ok((Arc::new(files), recovery))
     }
@@ -241,6 +244,11 @@ impl Files {
     /// The group's feature level.
     pub(crate) fn level(&self) -> &Level {
         &self.level
+    }
+
+    /// What applying waits for.
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.waits
     }
 
     pub(crate) fn reader(&self) -> &LogReader {

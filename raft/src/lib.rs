@@ -31,6 +31,7 @@ mod suite;
 mod told;
 mod types;
 mod view;
+mod waits;
 
 /// Names a node for ever: n0 is 1, n1 is 2, and so on.
 pub type NodeId = u64;

@@ -455,6 +455,9 @@ impl Node {
     }
 
     fn refuse_if_halted(&self) -> Result<(), ChangeError> {
+        if let Some(waits_for) = self.view().waits_for {
+            return Err(ChangeError::Refused(waits_for));
+        }
         self.shared.halted.borrow().as_ref().map_or(Ok(()), |halted| {
             Err(ChangeError::Refused(format!("the node applies nothing any more: {}", halted.reason)))
         })

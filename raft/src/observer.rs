@@ -19,6 +19,7 @@ use crate::state_machine::{Halted, RaftHandle};
 use crate::told::Told;
 use crate::types::Types;
 use crate::view::{PeerView, Role, Serving, View};
+use crate::waits::Waits;
 
 /// Changes closer together than this are shown as one.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -39,6 +40,8 @@ pub(crate) struct Observer {
     pub(crate) halted: watch::Receiver<Option<Halted>>,
     pub(crate) told: Told,
     pub(crate) level: Level,
+    /// What applying waits for.
+    pub(crate) waits: Waits,
 }
 
 impl Observer {
@@ -123,9 +126,16 @@ impl Observer {
         let fatal = metrics.running_state.as_ref().err().map(ToString::to_string);
         let halted = self.halted.borrow().clone();
         let leads = role == Role::Leader && metrics.current_leader == Some(self.node);
+        let waits_for = self.waits.words();
         let is_closed = self.network.fence() == Fence::Closed;
         let serving = match metrics.last_quorum_acked {
-            _ if !leads || !applied_own_term || is_closed || halted.is_some() || fatal.is_some() => {
+            _ if !leads
+                || !applied_own_term
+                || is_closed
+                || waits_for.is_some()
+                || halted.is_some()
+                || fatal.is_some() =>
+            {
                 Serving::No
             }
             _ if voters == [self.node] => Serving::Alone,
@@ -149,6 +159,7 @@ impl Observer {
             voters,
             fenced: self.network.is_fenced(),
             halted: halted.map(|halted| halted.reason),
+            waits_for,
             checkpoint_error: words.checkpoint,
             group_id: self.network.group_id(),
             alarms: self.network.alarms(),

@@ -114,6 +114,9 @@ impl Proposer {
         if let Some(reason) = &view.halted {
             return Err(ProposeError::Halted(reason.clone()));
         }
+        if view.waits_for.is_some() {
+            return Err(ProposeError::NotLeader { leader: view.leader.filter(|_| !view.is_leader()) });
+        }
         if !view.is_leader() || decided_in.is_some_and(|term| term != view.term) {
             return Err(ProposeError::NotLeader { leader: view.leader });
         }

@@ -71,7 +71,7 @@ pub(crate) fn run(
         Ok((shared, running)) => {
             let _ = started.send(Ok(shared)); // without a starter the channel to stop is closed
             let Running { raft, files, stop, writer, checkpointer } = running;
-            let answer = runtime.block_on(stay(&raft, stop));
+            let answer = runtime.block_on(stay(&raft, &files, stop));
             drop((raft, writer));
             // Every task, and with them every use of the log.
             drop(runtime);
@@ -157,6 +157,7 @@ async fn start(
         writer.clone(),
         halted_tx,
     )?;
+    let is_pending = machine.is_pending();
     let mut log_store = LogStore::new(Arc::clone(&files));
     let state = log_store.get_log_state().await.map_err(|error| StartError::Raft(error.to_string()))?;
     let is_new = state.last_log_id.is_none() && files.vote().is_none();
@@ -173,6 +174,10 @@ async fn start(
     let (proposer, queue) = Proposer::new(config.entry_bytes_max);
     network.set_raft(raft.clone());
     raft.run();
+    files.waits().set_running();
+    if is_pending {
+        tokio::spawn(finish_restoring(raft.clone(), Arc::clone(&files)));
+    }
     let voted_term = files.vote().map_or(0, |vote| vote.leader_id.term);
     core_has_spoken(&raft, voted_term).await;
 
@@ -196,11 +201,13 @@ async fn start(
         halted: halted.clone(),
         told: told.clone(),
         level: files.level().clone(),
+        waits: files.waits().clone(),
     };
     // Before anybody can look: a view without anything in it would tell of a term that went back.
     observer.look(&raft);
     tokio::spawn(observer.run(raft.clone()));
     tokio::spawn(halt::keep(halted.clone(), Arc::clone(&network), raft.clone()));
+    tokio::spawn(halt::lead_without_waiting(files.waits().clone(), Arc::clone(&network), raft.clone()));
     let members: BTreeSet<_> = config.members.keys().copied().collect();
     let may_form = is_new && config.bootstrap;
     let rng = platform.rng.clone();
@@ -281,6 +288,33 @@ fn why_fenced(standing: Standing, maybe_forgot: bool) -> Option<&'static str> {
     }
 }
 
+/// Between two attempts to restore what the log could not give before.
+const RESTORE_AGAIN: Duration = Duration::from_millis(200);
+
+/// Restores the state of the checkpoint once what is damaged in the log below it was mended, whether or not there is
+/// something to apply.
+async fn finish_restoring(raft: RaftHandle, files: Arc<Files>) {
+    let mut seen = files.reader().damage_news();
+    while files.waits().words().is_some() {
+        tokio::time::sleep(RESTORE_AGAIN).await;
+        let news = files.reader().damage_news();
+        if seen == news {
+            continue;
+        }
+        seen = news;
+        let again = raft.with_state_machine(|machine: &mut StateMachine| {
+            Box::pin(async move {
+                if let Err(error) = machine.restore_again().await {
+                    error!(%error, "the state cannot be restored");
+                }
+            })
+        });
+        if again.await.is_err() {
+            return; // raft has stopped, of which others tell
+        }
+    }
+}
+
 /// How often it is written down what peers acknowledged. A disk that is put back to a state of less than this time ago
 /// may go unseen by a leader that was killed meanwhile.
 const REMEMBER_INTERVAL: Duration = Duration::from_millis(500);
@@ -303,6 +337,7 @@ async fn remember(network: Arc<Network>, files: Arc<Files>, raft: RaftHandle) {
 /// Runs until told to stop. `Some` if the stop is to be a clean one, with how it went so far.
 async fn stay(
     raft: &RaftHandle,
+    files: &Files,
     mut stop: mpsc::UnboundedReceiver<Stop>,
 ) -> Option<(oneshot::Sender<Result<(), String>>, Result<(), String>)> {
     let done = match stop.recv().await {
@@ -314,7 +349,16 @@ async fn stay(
         machine.checkpoint_now(written);
         Box::pin(async {})
     });
-    let outcome = match ask.await {
+    // Who applies waits for something that may never come.
+    let asked = match files.waits().words() {
+        Some(_) => Ok(()),
+        None => match tokio::time::timeout(LAST_CHECKPOINT_TIME_MAX, ask).await {
+            Ok(asked) => asked,
+            Err(_) => Ok(()), // nothing comes of it below
+        },
+    };
+    let outcome = match asked {
+        Ok(()) if files.waits().words().is_some() => Ok(()),
         // It stopped for a reason of its own, which everybody has seen.
         Err(fatal) => Err(fatal.to_string()),
         Ok(()) => match tokio::time::timeout(LAST_CHECKPOINT_TIME_MAX, checkpoint).await {

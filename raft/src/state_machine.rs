@@ -36,10 +36,15 @@ const CHECKPOINT_BYTES: u64 = 256 << 20;
 const RUN_ENTRIES_MAX: usize = 64;
 const RUN_BYTES_MAX: u64 = 4 << 20;
 
+/// Between two looks whether something was mended.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// Committed entries become state here.
 pub(crate) struct StateMachine {
     /// In a mutex only because openraft wants a state machine that can be shared; it has one user.
-    apply: Mutex<Box<dyn Apply>>,
+    apply: Mutex<Option<Box<dyn Apply>>>,
+    /// The checkpoint that could not be restored yet, for the log is damaged below it.
+    pending: Option<Checkpoint>,
     files: Arc<Files>,
     applied: Option<LogPoint>,
     /// Where the last applied entry ends, or where the log goes on behind it.
@@ -89,19 +94,22 @@ impl StateMachine {
         let mut applied = None;
         let mut next_offset = CommitlogOffset(0);
         let mut membership = StoredMembership::default();
+        let mut pending = None;
         match checkpoint {
             Some(checkpoint) => {
                 let (stored, level) = raft_state_of(&checkpoint).map_err(ApplyError::new)?;
                 files.level().raise(level);
                 membership = stored;
                 (applied, next_offset) = (Some(checkpoint.last), checkpoint.next_offset);
-                apply.restore(Some(&checkpoint), files.reader())?;
-                check_all_read(&checkpoint).map_err(ApplyError::new)?;
+                if restore(&mut *apply, &checkpoint, &files)? {
+                    pending = Some(checkpoint);
+                }
             }
             None => apply.restore(None, files.reader())?,
         }
         Ok(Self {
-            apply: Mutex::new(apply),
+            apply: Mutex::new(Some(apply)),
+            pending,
             files,
             applied,
             next_offset,
@@ -114,13 +122,55 @@ impl StateMachine {
     }
 
     fn apply(&mut self) -> &mut dyn Apply {
-        &mut **self.apply.get_mut().unwrap_or_else(PoisonError::into_inner)
+        let apply = self.apply.get_mut().unwrap_or_else(PoisonError::into_inner);
+        &mut **apply.as_mut().expect("it is taken only while its one user waits for it")
+    }
+
+    /// Whether the state of the checkpoint is not there yet.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Restores what could not be restored before, if it can be now. Off this thread, for it may read much.
+    pub(crate) async fn restore_again(&mut self) -> io::Result<()> {
+        let Some(checkpoint) = self.pending.take() else { return Ok(()) };
+        let apply = self.apply.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let mut apply = apply.expect("it is taken only while its one user waits for it");
+        let files = Arc::clone(&self.files);
+        let (apply, checkpoint, restored) = off_thread(move || {
+            let restored = restore(&mut *apply, &checkpoint, &files);
+            Ok((apply, checkpoint, restored))
+        })
+        .await?;
+        *self.apply.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(apply);
+        if restored.map_err(io::Error::other)? {
+            self.pending = Some(checkpoint);
+        } else {
+            info!(last = ?self.applied, "queues and index are built: the log was mended");
+        }
+        Ok(())
+    }
+
+    /// Returns once the state of the checkpoint is there.
+    async fn wait_for_restore(&mut self) -> io::Result<()> {
+        let mut seen = None;
+        while self.is_pending() {
+            let news = self.files.reader().damage_news();
+            if seen != Some(news) {
+                seen = Some(news);
+                self.restore_again().await?;
+            }
+            if self.is_pending() {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+        Ok(())
     }
 
     /// The state after the last applied entry; `next_offset` is where the log goes on. None once an entry could
     /// not be taken in: parts of it may be in the state.
     fn capture(&mut self, next_offset: CommitlogOffset) -> Option<Captured> {
-        if self.is_halted() {
+        if self.is_halted() || self.is_pending() {
             return None;
         }
         let last = self.applied?;
@@ -177,6 +227,9 @@ impl StateMachine {
 
     fn take_in(&mut self, entry: &Entry) -> Result<Reply, Halt> {
         let id: LogId = entry.log_id();
+        if entry.is_unread() {
+            return Err(Halt::Entry("it is damaged on this node".into()));
+        }
         // Drafts come only from a test that has no log, and leave gaps.
         if let Some(applied) = self.applied.filter(|_| entry.sealed().is_some())
             && (applied.log_index + 1 != id.index || applied.term > id.leader_id.term)
@@ -241,6 +294,7 @@ impl RaftStateMachine<Types> for StateMachine {
     where
         S: Stream<Item = io::Result<EntryResponder<Types>>> + Unpin + OptionalSend,
     {
+        self.wait_for_restore().await?;
         let (mut run_entries, mut run_bytes) = (0, 0);
         while let Some(item) = entries.next().await {
             let (entry, responder) = item?;
@@ -311,6 +365,8 @@ impl RaftStateMachine<Types> for StateMachine {
         self.files.set_snapshot(checkpoint.last)?;
         let (membership, level) = raft_state_of(&checkpoint)?;
         self.apply().install(&checkpoint).map_err(io::Error::other)?;
+        self.pending = None;
+        self.files.waits().set_restore(None);
         check_all_read(&checkpoint)?;
         info!(last = %checkpoint.last, next_offset = %checkpoint.next_offset, "installed a snapshot");
         self.applied = Some(checkpoint.last);
@@ -328,6 +384,23 @@ impl RaftStateMachine<Types> for StateMachine {
         let Some(file) = self.files.checkpoints().find(point) else { return Ok(None) };
         let loaded = off_thread(move || file.load().map_err(io::Error::other)).await?;
         loaded.map(to_snapshot).transpose()
+    }
+}
+
+/// Restores the application; `true` if it has to be done again, because the log is damaged where it is read.
+fn restore(apply: &mut dyn Apply, checkpoint: &Checkpoint, files: &Files) -> Result<bool, ApplyError> {
+    match apply.restore(Some(checkpoint), files.reader()) {
+        Ok(()) => {
+            check_all_read(checkpoint).map_err(ApplyError::new)?;
+            files.waits().set_restore(None);
+            Ok(false)
+        }
+        Err(error) if error.is_damage => {
+            warn!(last = %checkpoint.last, error = %error.cause, "the log is damaged below the checkpoint");
+            files.waits().set_restore(Some(error.cause.to_string()));
+            Ok(true)
+        }
+        Err(error) => Err(error),
     }
 }
 

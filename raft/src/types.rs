@@ -160,14 +160,27 @@ pub(crate) struct Entry {
 enum Body {
     Draft(Payload),
     Sealed(StoredEntry),
+    /// It is there, and damaged. Only at start, when nobody can fetch it yet and only its place matters.
+    Unread,
 }
 
 impl Entry {
+    /// An entry that cannot be read.
+    pub(crate) fn unread(point: LogPoint) -> Self {
+        let leader = CommittedLeaderId::new(point.term);
+        Self { leader, log_index: point.log_index, body: Body::Unread }
+    }
+
+    /// Whether only its place is known.
+    pub(crate) fn is_unread(&self) -> bool {
+        matches!(self.body, Body::Unread)
+    }
+
     /// The bytes of the log, if it has a place there.
     pub(crate) fn sealed(&self) -> Option<&StoredEntry> {
         match &self.body {
             Body::Sealed(stored) => Some(stored),
-            Body::Draft(_) => None,
+            Body::Draft(_) | Body::Unread => None,
         }
     }
 
@@ -175,6 +188,7 @@ impl Entry {
     pub(crate) fn into_pending(self, level: u16) -> Pending {
         let (kind, unit_count, payload) = match self.body {
             Body::Sealed(stored) => return Pending::Sealed(stored),
+            Body::Unread => unreachable!("what is appended was proposed, or sent by a leader"),
             Body::Draft(Payload::Blank) => (EntryKind::Blank, 0, Vec::new()),
             Body::Draft(Payload::Membership(membership)) => {
                 (EntryKind::Membership, 0, vec![encode_membership(&membership, level)])
@@ -208,6 +222,7 @@ impl fmt::Display for Entry {
         match &self.body {
             Body::Draft(payload) => write!(f, "{}.{} draft {payload}", self.leader, self.log_index),
             Body::Sealed(stored) => write!(f, "{}.{} {:?}", self.leader, self.log_index, stored.head.kind),
+            Body::Unread => write!(f, "{}.{} unread", self.leader, self.log_index),
         }
     }
 }
@@ -243,7 +258,7 @@ impl RaftEntry for Entry {
                 // The checksum was right, so these are the bytes that one of us wrote.
                 Some(decode_membership(&stored.payload()).expect("a membership entry holds a membership"))
             }
-            Body::Sealed(_) => None,
+            Body::Sealed(_) | Body::Unread => None,
         }
     }
 }

@@ -75,6 +75,9 @@ pub struct View {
     /// Why it applies nothing any more, though it runs: a committed entry that this build or this node cannot
     /// take in. It keeps its log and votes, but does not lead or serve.
     pub halted: Option<String>,
+    /// What it waits for before it goes on applying: a part of its log that is damaged, and is fetched from another node.
+    /// It does not serve meanwhile.
+    pub waits_for: Option<String>,
     /// Why the newest checkpoint is not on disk; it is tried again. Until then a restart has more to do, and nothing
     /// behind the last one can be purged.
     pub checkpoint_error: Option<String>,

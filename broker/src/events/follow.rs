@@ -232,16 +232,24 @@ pub(crate) fn alarms(broker: &Broker, view: &View) -> Vec<String> {
         alarms.push(format!("no leader is known in term {}", view.term));
     }
     alarms.extend(view.halted.clone());
+    alarms.extend(view.waits_for.clone());
     if view.is_leader() && !view.is_ready() {
         alarms.push("leads, but a majority has not confirmed it".to_owned());
     }
     for (peer, trouble) in broker.events.peers.all() {
         alarms.push(format!("{} does not answer: {}", node_name(peer), trouble.cause));
     }
-    let damaged = broker.log.damage().len();
-    if damaged > 0 {
+    let damage = broker.log.damage();
+    let everywhere = damage.iter().filter(|damage| damage.is_everywhere).count();
+    if everywhere < damage.len() {
+        let damaged = damage.len() - everywhere;
         alarms
             .push(format!("{damaged} stretches of the log are damaged here and not mended yet; see damaged"));
+    }
+    if everywhere > 0 {
+        alarms.push(format!(
+            "{everywhere} stretches of the log are damaged on every node and refused; see damaged"
+        ));
     }
     if broker.is_disk_full() {
         alarms.push("the disk is full: sends are refused".to_owned());

@@ -366,7 +366,8 @@ fn look_once(
     let mut run: Vec<Wanted> = Vec::new(); // neighbours in the log
     let mut damage = None;
     for unit in units {
-        if filter.passes(unit.tag_hash) {
+        // Who knows what tag a lost message had: nobody passes it by unawares.
+        if unit.is_lost() || filter.passes(unit.tag_hash) {
             // The first message always goes, whatever its size.
             if found.count > 0 && limits.is_full(&found, &unit, log_end) {
                 break;

@@ -276,6 +276,11 @@ impl Network {
         self.is_halted.load(Ordering::Relaxed)
     }
 
+    /// What applying waits for on this node.
+    pub(crate) fn waits_for(&self) -> Option<String> {
+        self.files.upgrade()?.waits().words()
+    }
+
     /// Tells the network so; for good.
     pub(crate) fn set_halted(&self) {
         self.is_halted.store(true, Ordering::Relaxed);
@@ -290,6 +295,11 @@ impl Network {
         }
         if self.is_halted() {
             return Some("this node cannot apply what is committed, and does not lead".into());
+        }
+        if self.waits_for().is_some() {
+            return Some(
+                "a part of this node's log is damaged, and it does not lead before that is mended".into(),
+            );
         }
         self.unfit.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -13,12 +13,18 @@ use platform::{Disk, DiskFile, DiskLock, OpenMode, OsDisk, Space};
 pub struct TestDisk {
     boot_id: String,
     fails: Arc<AtomicBool>,
+    refuses_checkpoints: Arc<AtomicBool>,
 }
 
 impl TestDisk {
     /// A machine booted for the `count`th time.
     pub fn booted(count: u32) -> Self {
-        Self { boot_id: format!("boot {count}"), fails: Arc::default() }
+        Self { boot_id: format!("boot {count}"), fails: Arc::default(), refuses_checkpoints: Arc::default() }
+    }
+
+    /// Whether there is no room for checkpoints from now on.
+    pub fn refuse_checkpoints(&self, refuse: bool) {
+        self.refuses_checkpoints.store(refuse, Ordering::Relaxed);
     }
 
     /// No sync succeeds any more.
@@ -30,11 +36,15 @@ impl TestDisk {
 struct TestFile {
     file: Arc<dyn DiskFile>,
     fails: Arc<AtomicBool>,
+    /// For a checkpoint.
+    refuses: Option<Arc<AtomicBool>>,
 }
 
 impl Disk for TestDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(TestFile { file: OsDisk.open(path, mode)?, fails: Arc::clone(&self.fails) }))
+        let is_checkpoint = path.parent().is_some_and(|dir| dir.ends_with("checkpoints"));
+        let refuses = is_checkpoint.then(|| Arc::clone(&self.refuses_checkpoints));
+        Ok(Arc::new(TestFile { file: OsDisk.open(path, mode)?, fails: Arc::clone(&self.fails), refuses }))
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -84,6 +94,13 @@ impl DiskFile for TestFile {
     }
 
     fn write_all_at(&self, parts: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
+        if self.refuses.as_ref().is_some_and(|refuses| refuses.load(Ordering::Relaxed)) {
+            // Half of it is there all the same.
+            let half: Vec<IoSlice<'_>> =
+                parts.iter().map(|part| IoSlice::new(&part[..part.len() / 2])).collect();
+            self.file.write_all_at(&half, offset)?;
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
         self.file.write_all_at(parts, offset)
     }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on fails")]
 #![expect(clippy::result_large_err, reason = "what was seen instead is for the reader of a failure")]
 
+mod damage;
 mod disk;
 mod election;
 mod fence;

@@ -40,6 +40,21 @@ pub struct Unit {
     pub tag_hash: i64,
 }
 
+impl Unit {
+    /// Of a message that no node has any more: it cannot be read, and is in nobody's way.
+    pub(crate) fn lost(offset: CommitlogOffset) -> Self {
+        Self { offset, size: LOST_BYTES, tag_hash: 0 }
+    }
+
+    /// Whether the message is known to be lost.
+    pub fn is_lost(&self) -> bool {
+        self.size == LOST_BYTES
+    }
+}
+
+/// No message is that short.
+const LOST_BYTES: u32 = 1;
+
 /// How consume queues are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueOptions {
