@@ -412,6 +412,32 @@ impl Cluster {
         rig::flip_bit(&self.store_dir(id), choice)
     }
 
+    /// Changes a bit of the `number`th entry of a node's first segment, `at` bytes from the entry's begin, and says which
+    /// log index it has. The node may run.
+    ///
+    /// # Errors
+    /// If it has no such entry.
+    pub fn damage_entry(&self, id: usize, number: usize, at: u64) -> Result<u64> {
+        rig::damage_entry(&self.store_dir(id), number, at)
+    }
+
+    /// How many entries a node's first segment has.
+    ///
+    /// # Errors
+    /// If it has no log.
+    pub fn count_entries(&self, id: usize) -> Result<usize> {
+        Ok(rig::entries(&self.store_dir(id))?.1.len())
+    }
+
+    /// Lets every sync of a node's files fail, or succeed again. Only in a group that was started with clocks that can be
+    /// set: the same shim does it.
+    ///
+    /// # Errors
+    /// If there is no shim, with the reason.
+    pub fn fail_syncs(&self, id: usize, fails: bool) -> Result<()> {
+        self.rig.fail_syncs(id, fails)
+    }
+
     /// Sets a node's wall clock wrong by `ms`; 0 sets it right.
     ///
     /// # Errors

@@ -249,15 +249,7 @@ pub(crate) async fn empty_dir(dir: &Path) -> Result<()> {
 /// # Errors
 /// If there is no log, or nothing in it.
 pub(crate) fn flip_bit(store: &Path, choice: u64) -> Result<String> {
-    let mut dir = store.join("commitlog");
-    while OsDisk.exists(&dir.join("commitlog")) {
-        dir.push("commitlog");
-    }
-    let is_segment = |path: &PathBuf| {
-        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        name.len() == SEGMENT_NAME_LEN && name.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    let segments: Vec<PathBuf> = OsDisk.list(&dir)?.into_iter().filter(is_segment).collect();
+    let segments = segments(store)?;
     let mut ends = Vec::new();
     for segment in &segments {
         let file = OsDisk.open(segment, OpenMode::Read)?;
@@ -283,6 +275,69 @@ pub(crate) fn flip_bit(store: &Path, choice: u64) -> Result<String> {
         at -= end;
     }
     bail!("byte {at} lies behind all {written} written ones")
+}
+
+impl Rig {
+    /// Whether a node's syncs fail from now on.
+    pub(crate) fn fail_syncs(&self, node: usize, fails: bool) -> Result<()> {
+        if let Err(why) = &self.shim {
+            bail!("no shim: {why}");
+        }
+        let mut path = self.clock_file(node).into_os_string();
+        path.push(".no-sync");
+        let path = PathBuf::from(path);
+        match fails {
+            true => drop(OsDisk.open(&path, OpenMode::CreateNew)?),
+            false => OsDisk.remove_file(&path)?,
+        }
+        Ok(())
+    }
+}
+
+/// The files of a log, in order.
+fn segments(store: &Path) -> Result<Vec<PathBuf>> {
+    let mut dir = store.join("commitlog");
+    while OsDisk.exists(&dir.join("commitlog")) {
+        dir.push("commitlog");
+    }
+    let is_segment = |path: &PathBuf| {
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        name.len() == SEGMENT_NAME_LEN && name.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let mut segments: Vec<PathBuf> = OsDisk.list(&dir)?.into_iter().filter(is_segment).collect();
+    segments.sort();
+    Ok(segments)
+}
+
+/// The first segment of a log, and its entries: log index, begin in the file, and bytes. As in `docs/format.md`.
+pub(crate) fn entries(store: &Path) -> Result<(PathBuf, Vec<(u64, u64, u64)>)> {
+    let path = segments(store)?.into_iter().next().context("no log")?;
+    let file = OsDisk.open(&path, OpenMode::Read)?;
+    let (mut entries, mut at, len) = (Vec::new(), 0, file.len()?);
+    let mut head = [0; 48];
+    while at + 48 <= len {
+        file.read_exact_at(&mut head, at)?;
+        let bytes = u64::from(u32::from_be_bytes(head[4..8].try_into()?));
+        if &head[..4] != b"TRIe" || bytes < 48 {
+            break;
+        }
+        entries.push((u64::from_be_bytes(head[16..24].try_into()?), at, bytes));
+        at += bytes;
+    }
+    Ok((path, entries))
+}
+
+/// Changes a bit of an entry in the first segment, and says which log index it has.
+pub(crate) fn damage_entry(store: &Path, number: usize, at: u64) -> Result<u64> {
+    let (path, entries) = entries(store)?;
+    let (log_index, begin, bytes) = *entries.get(number).context("no such entry")?;
+    ensure!(at < bytes, "entry {log_index} has {bytes} bytes");
+    let file = OsDisk.open(&path, OpenMode::ReadWrite)?;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, begin + at)?;
+    file.write_all_at(&[IoSlice::new(&[byte[0] ^ 0x20])], begin + at)?;
+    file.sync_data()?;
+    Ok(log_index)
 }
 
 /// Writes more than a pipe holds, and so waits until somebody reads: run it where waiting harms nobody.

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may panic, their helpers too")]
 
+mod damage;
 mod election;
 mod kill;
 mod mixed;
