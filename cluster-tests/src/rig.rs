@@ -286,9 +286,10 @@ impl Rig {
         let mut path = self.clock_file(node).into_os_string();
         path.push(".no-sync");
         let path = PathBuf::from(path);
-        match fails {
-            true => drop(OsDisk.open(&path, OpenMode::CreateNew)?),
-            false => OsDisk.remove_file(&path)?,
+        if fails {
+            OsDisk.open(&path, OpenMode::CreateNew)?;
+        } else {
+            OsDisk.remove_file(&path)?;
         }
         Ok(())
     }
@@ -309,8 +310,11 @@ fn segments(store: &Path) -> Result<Vec<PathBuf>> {
     Ok(segments)
 }
 
-/// The first segment of a log, and its entries: log index, begin in the file, and bytes. As in `docs/format.md`.
-pub(crate) fn entries(store: &Path) -> Result<(PathBuf, Vec<(u64, u64, u64)>)> {
+/// An entry in a file: log index, begin, and bytes.
+type Place = (u64, u64, u64);
+
+/// The first segment of a log, and its entries. As in `docs/format.md`.
+pub(crate) fn entries(store: &Path) -> Result<(PathBuf, Vec<Place>)> {
     let path = segments(store)?.into_iter().next().context("no log")?;
     let file = OsDisk.open(&path, OpenMode::Read)?;
     let (mut entries, mut at, len) = (Vec::new(), 0, file.len()?);

@@ -90,7 +90,7 @@ fn catch_up_queues(
         match lost {
             Some(lost) if queue.is_some() || begins_at_zero => fill_up(queues, topic, *queue_id, next, lost),
             _ if queue.is_none_or(|queue| queue.max() != next) => {
-                queues.reset_queue(topic, *queue_id, next)?
+                queues.reset_queue(topic, *queue_id, next)?;
             }
             _ => {}
         }

@@ -61,15 +61,14 @@ impl Recount {
         let (Some(first), Some(last)) = (reader.first_index(), reader.last()) else { return Ok(sealer) };
         let mut next = self.from.max(first);
         while next <= last.log_index {
-            let entries = reader.entries(next..last.log_index + 1, OBSERVE_BYTES).map_err(|error| {
-                let damaged =
-                    |_| Uncounted::Damaged { log_index: next, source: EntryError::Magic { found: 0 } };
-                if reader.first_damaged(next) == Some(next) {
-                    damaged(())
-                } else {
-                    Uncounted::Open(error.into())
+            let entries = match reader.entries(next..last.log_index + 1, OBSERVE_BYTES) {
+                Ok(entries) => entries,
+                Err(_) if reader.first_damaged(next) == Some(next) => {
+                    let source = EntryError::Magic { found: 0 };
+                    return Err(Uncounted::Damaged { log_index: next, source });
                 }
-            })?;
+                Err(error) => return Err(Uncounted::Open(error.into())),
+            };
             for entry in &entries {
                 let log_index = entry.head.log_index;
                 entry.verify().map_err(|source| {
