@@ -251,7 +251,7 @@ fn a_damaged_stretch_is_found_by_the_scrub_and_written_anew_with_another_nodes_b
 /// G15: many bad entries, single ones and neighbours, at the ends of segments and of terms: what is intact is kept.
 #[test]
 fn holes_are_kept_wherever_they_are_and_filled_from_a_log_without_them() {
-    let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(15);
+    let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(testing::seed(15));
     let disk = SimDisk::new();
     let (platform, _) = platform(Arc::new(disk.clone()));
     let (mut log, ..) = open(&platform, SYNC).unwrap();
