@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use raft::{Member, PeerView, Role, View};
@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use store::codec;
 use tokio::sync::watch;
+use web::metrics::Format;
 
 use crate::config::FlushDiskType;
 use crate::digest;
@@ -352,8 +353,13 @@ async fn events(State(broker): State<Arc<Broker>>, Query(query): Query<EventsQue
     web::json(StatusCode::OK, &json!({"node": node_name(broker.node_id()), "events": events}))
 }
 
-async fn metrics(State(broker): State<Arc<Broker>>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics::render(&broker)).into_response()
+/// Off the runtime: the age of messages is read from the log.
+async fn metrics(State(broker): State<Arc<Broker>>, headers: HeaderMap) -> Response {
+    let format = Format::asked(&headers);
+    match tokio::task::spawn_blocking(move || metrics::render(&broker, format)).await {
+        Ok(text) => format.answer(text),
+        Err(error) => web::json(StatusCode::INTERNAL_SERVER_ERROR, &json!({"error": error.to_string()})),
+    }
 }
 
 #[derive(Deserialize)]

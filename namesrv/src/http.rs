@@ -1,6 +1,6 @@
 //! HTTP for people and scripts: which groups there are, and who leads them.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use axum::routing::get;
 use platform::Net;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use web::metrics::{Families, Format};
 
 use crate::processor::Shared;
 use crate::route_table::{Group, RouteTable};
@@ -99,52 +100,40 @@ fn view(group: &Group, now: Duration) -> Value {
     })
 }
 
-/// Prometheus' text. `node_id` is the broker group, as in the brokers' own metrics.
-async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    let text = render(&shared.table(), shared.now());
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+/// Numbers for Prometheus. `node_id` is the broker group, as in the brokers' own metrics.
+async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let format = Format::asked(&headers);
+    let common = vec![("node_type", "nameserver".to_owned())];
+    format.answer(format.write(common, move |out| tell(&shared.table(), shared.now(), out)))
 }
 
-fn render(table: &RouteTable, now: Duration) -> String {
+fn tell(table: &RouteTable, now: Duration, out: &mut Families<'_>) -> fmt::Result {
+    fn labels(group: &Group) -> [(&'static str, &str); 2] {
+        [("cluster", &group.cluster), ("node_id", &group.name)]
+    }
+    fn of_each<'a>(
+        groups: &[&'a Group],
+        value: fn(&Group) -> i64,
+    ) -> impl Iterator<Item = ([(&'static str, &'a str); 2], i64)> {
+        groups.iter().map(move |group| (labels(group), value(group)))
+    }
     let groups: Vec<&Group> = table.groups().collect();
-    let labels = |group: &Group| {
-        format!(",cluster=\"{}\",node_id=\"{}\"", escaped(&group.cluster), escaped(&group.name))
-    };
-    let of_each = |value: fn(&Group) -> f64| -> Vec<(String, f64)> {
-        groups.iter().map(|group| (labels(group), value(group))).collect()
-    };
-    let whole = |value: usize| vec![(String::new(), value as f64)];
+    out.gauge("rocketmq_namesrv_groups", "Broker groups registered.", groups.len())?;
+    out.gauge("rocketmq_namesrv_topics", "Topics with a route.", table.topics().count())?;
+    let rows = of_each(&groups, |group| group.members.len() as i64);
+    out.gauges("rocketmq_namesrv_nodes", "Nodes registered.", rows)?;
+    let rows = of_each(&groups, |group| i64::from(group.leader().is_some()));
+    out.gauges("rocketmq_namesrv_leader", "1 if a leader is registered.", rows)?;
+    let rows = of_each(&groups, Group::term);
+    out.gauges("rocketmq_namesrv_term", "Term of the last leader that registered.", rows)?;
     let silent = groups.iter().flat_map(|group| {
-        group.members.values().map(|member| {
-            let labels = format!("{},addr=\"{}\"", labels(group), escaped(&member.addr));
+        let [cluster, node_id] = labels(group);
+        group.members.values().map(move |member| {
+            let labels = [cluster, node_id, ("addr", member.addr.as_str())];
             (labels, now.saturating_sub(member.last_heard).as_secs_f64())
         })
     });
-    let families = [
-        ("groups", "Broker groups registered.", whole(groups.len())),
-        ("topics", "Topics with a route.", whole(table.topics().count())),
-        ("nodes", "Nodes registered.", of_each(|group| group.members.len() as f64)),
-        (
-            "leader",
-            "1 if a leader is registered.",
-            of_each(|group| f64::from(u8::from(group.leader().is_some()))),
-        ),
-        ("term", "Term of the last leader that registered.", of_each(|group| group.term() as f64)),
-        ("silent_seconds", "Since a node was last heard of.", silent.collect()),
-    ];
-    let mut out = String::new();
-    for (name, help, rows) in families {
-        let name = format!("rocketmq_namesrv_{name}");
-        writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge").expect("a String takes all");
-        for (labels, value) in rows {
-            writeln!(out, "{name}{{node_type=\"nameserver\"{labels}}} {value}").expect("a String takes all");
-        }
-    }
-    out
-}
-
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    out.gauges("rocketmq_namesrv_silent_seconds", "Since a node was last heard of.", silent)
 }
 
 fn not_found(error: &str) -> Response {

@@ -5,6 +5,7 @@
 
 mod clock;
 mod disk;
+mod histogram;
 mod net;
 mod ports;
 mod rng;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 pub use clock::{Clock, ManualClock, OsClock};
 pub use disk::{Disk, DiskFile, DiskLock, FileBirth, OpenMode, OsDisk, Space};
+pub use histogram::{Counts, Histogram};
 pub use net::{Connection, Listener, Net, TokioNet};
 pub use ports::{BLOCK_PORTS, PortBlock};
 pub use rng::{OsRng, RngSource, SeededRng};

@@ -1,8 +1,9 @@
 //! What the HTTP views of name server and broker have in common: serving over the network seam within bounds, JSON
-//! answers that end with a line break, because people read them in a terminal, and a guard against foreign pages.
+//! answers that end with a line break, because people read them in a terminal, metrics, and a guard against foreign pages.
 
 mod bounds;
 mod guard;
+pub mod metrics;
 
 use std::io;
 use std::net::SocketAddr;

@@ -5,6 +5,7 @@ mod admin;
 mod clients;
 mod delay;
 mod malformed;
+mod metrics;
 mod offsets;
 mod pull;
 mod recording;

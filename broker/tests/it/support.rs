@@ -44,6 +44,7 @@ pub async fn step<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 /// A group of one node that runs.
 pub struct Node {
     pub addr: String,
+    http: String,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
     dir: tempfile::TempDir,
@@ -64,10 +65,10 @@ impl Node {
     async fn start_in(dir: tempfile::TempDir, more: &str) -> Self {
         let ports = PortBlock::claim().unwrap();
         // Old clients come in two below it.
-        let port = ports.port(3);
+        let (port, http) = (ports.port(3), ports.port(4));
         let text = format!(
             "brokerClusterName={CLUSTER}\nbrokerName={BROKER}\nbrokerIP1=127.0.0.1\nbindAddress=127.0.0.1\n\
-             listenPort={port}\nhttpPort=0\nstorePathRootDir={}\nmappedFileSizeCommitLog=33554432\n{more}",
+             listenPort={port}\nhttpPort={http}\nstorePathRootDir={}\nmappedFileSizeCommitLog=33554432\n{more}",
             dir.path().join("store").display()
         );
         let properties = Properties::parse(text.as_bytes(), "story.conf").unwrap();
@@ -76,7 +77,8 @@ impl Node {
         let running = tokio::spawn(async move {
             broker::run(config, Platform::os(), stopped).await.unwrap();
         });
-        let node = Self { addr: format!("127.0.0.1:{port}"), stop, running, dir, _ports: ports };
+        let (addr, http) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{http}"));
+        let node = Self { addr, http, stop, running, dir, _ports: ports };
         within("a node with its system topics and groups", node.is_up()).await;
         node
     }
@@ -107,6 +109,29 @@ impl Node {
 
     pub async fn connect(&self) -> Peer {
         Peer::connect(&self.addr, BTreeMap::new()).await
+    }
+
+    /// Head and body of an HTTP view, asked for with the header lines `headers`.
+    pub async fn http(&self, path: &str, headers: &str) -> (String, String) {
+        let mut socket = within("a connection", TokioNet.connect(&self.http)).await.unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{headers}\r\n", self.http);
+        socket.writer.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        within("the HTTP answer", socket.reader.read_to_string(&mut answer)).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.to_lowercase(), body.to_owned())
+    }
+
+    /// The series of the metrics in Prometheus' text whose name and labels are these, the common labels left out.
+    pub async fn metric(&self, name: &str, labels: &[&str]) -> Option<f64> {
+        let (_, text) = self.http("/metrics", "").await;
+        let lines =
+            text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{')));
+        let mut found = lines.filter(|line| labels.iter().all(|label| line.contains(label)));
+        let value = found.next()?.rsplit_once(' ').unwrap().1.parse().unwrap();
+        assert_eq!(found.next(), None, "several series are {name} {labels:?}");
+        Some(value)
     }
 }
 

@@ -1,0 +1,35 @@
+//! What the log holds, and how it lies on the disk.
+
+use std::fmt;
+
+use web::metrics::Families;
+
+use super::flag;
+use crate::maintenance;
+use crate::server::Broker;
+
+const LABELS: [(&str, &str); 2] = [("storage_type", "local"), ("storage_medium", "disk")];
+
+pub(super) fn tell(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
+    let ends = broker.log.ends();
+    let unapplied = ends.committed.0.saturating_sub(maintenance::applied_end(broker).0);
+    for (name, help, value) in [
+        ("rocketmq_storage_size_bytes", "Bytes of log retained.", ends.appended.0 - ends.min.0),
+        ("rocketmq_storage_flush_behind_bytes", "Bytes not flushed yet.", ends.appended.0 - ends.flushed.0),
+        ("rocketmq_storage_dispatch_behind_bytes", "Committed bytes not applied yet.", unapplied),
+    ] {
+        out.gauges(name, help, [(LABELS, value)])?;
+    }
+    let damaged = broker.log.damage();
+    let damaged: u64 = damaged.iter().map(|damage| damage.stretch.end.0 - damage.stretch.start.0).sum();
+    let help = "Bytes of log that are damaged here, and not mended yet.";
+    out.gauge("rocketmq_storage_damaged_bytes", help, damaged)?;
+    let help = "Stretches of log mended with another node's bytes.";
+    out.counter("rocketmq_storage_repaired", help, broker.log.repaired())?;
+    if let Ok(space) = broker.platform.disk.space(&broker.config.storage.root) {
+        out.gauge("rocketmq_disk_available_bytes", "Room on the log's disk.", space.available_bytes)?;
+        out.gauge("rocketmq_disk_total_bytes", "Size of the log's disk.", space.total_bytes)?;
+    }
+    let help = "1 if sends are refused for want of room.";
+    out.gauge("rocketmq_disk_full", help, flag(broker.is_disk_full()))
+}
