@@ -7,6 +7,8 @@ use protocol::Command;
 use remoting::{Connection, Reply, Responder};
 use tokio::sync::oneshot;
 
+use crate::rpc_times::Running;
+
 /// Where a request came from.
 #[derive(Clone)]
 pub struct Origin {
@@ -34,7 +36,13 @@ impl Origin {
 }
 
 /// The way back. Dropped without [`Answer::send`], no reply is written: right for a one-way request only.
-pub enum Answer {
+pub struct Answer {
+    way: Way,
+    /// Its time is taken where the client is, so that a forwarded request counts once.
+    running: Option<Running>,
+}
+
+enum Way {
     /// To a client of this node.
     Client(Responder),
     /// To the node that forwarded the request.
@@ -42,12 +50,33 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// To a client of this node.
+    pub fn to_client(responder: Responder, running: Running) -> Self {
+        Self { way: Way::Client(responder), running: Some(running) }
+    }
+
+    /// To the node that forwarded the request.
+    pub fn to_peer(sender: oneshot::Sender<Reply>) -> Self {
+        Self { way: Way::Peer(sender), running: None }
+    }
+
+    /// The request waits for a message, which is told apart when its time is counted.
+    pub fn is_held(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.is_held();
+        }
+    }
+
     /// Sends the reply; a one-way request's is dropped on the way.
     pub fn send(self, reply: impl Into<Reply>) {
-        match self {
-            Self::Client(responder) => responder.send(reply),
+        let reply = reply.into();
+        if let Some(running) = self.running {
+            running.ended(reply.head.code);
+        }
+        match self.way {
+            Way::Client(responder) => responder.send(reply),
             // The forwarding node may have given up waiting: then nobody is left to tell.
-            Self::Peer(sender) => drop(sender.send(reply.into())),
+            Way::Peer(sender) => drop(sender.send(reply)),
         }
     }
 }

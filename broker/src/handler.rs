@@ -15,7 +15,8 @@ pub struct ClientDoor(pub Arc<Broker>);
 
 impl Handler for ClientDoor {
     fn on_request(&self, connection: &Arc<Connection>, request: Command, responder: Responder) {
-        dispatch(&self.0, Origin::direct(connection), request, Answer::Client(responder));
+        let running = self.0.rpc_times.begin(request.code, request.is_oneway());
+        dispatch(&self.0, Origin::direct(connection), request, Answer::to_client(responder, running));
     }
 
     fn on_open(&self, connection: &Arc<Connection>) {

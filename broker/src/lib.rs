@@ -27,6 +27,7 @@ mod processor;
 mod registration;
 mod repair;
 mod room;
+mod rpc_times;
 mod run;
 mod schedule;
 mod server;

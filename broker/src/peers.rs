@@ -82,7 +82,7 @@ async fn forward(broker: &Arc<Broker>, origin: Origin, frame: &[u8]) -> PeerResp
     };
     let oneway = request.is_oneway();
     let (sender, reply) = oneshot::channel();
-    handler::dispatch(broker, origin, request, Answer::Peer(sender));
+    handler::dispatch(broker, origin, request, Answer::to_peer(sender));
     if oneway {
         return PeerResponse::Taken;
     }

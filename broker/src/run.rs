@@ -24,10 +24,12 @@ use crate::handler::ClientDoor;
 use crate::http::{self, node_name};
 use crate::long_poll::LongPolls;
 use crate::maintenance;
+use crate::metrics::LagAges;
 use crate::peer::About;
 use crate::peers::PeerDoor;
 use crate::registration::{self, Registrar};
 use crate::repair;
+use crate::rpc_times::RpcTimes;
 use crate::schedule;
 use crate::server::{Broker, Clients, SUBMIT_WITHIN};
 use crate::stats::Stats;
@@ -244,6 +246,8 @@ fn start(config: BrokerConfig, platform: &Platform) -> Result<Started, RunError>
         holds,
         offsets: OffsetBuffer::default(),
         stats: Stats::default(),
+        rpc_times: Arc::new(RpcTimes::new(Arc::clone(&platform.clock))),
+        lag_ages: LagAges::default(),
         events: Events::open(disk, Arc::clone(&platform.clock), &storage.root),
         registrar: Registrar::new(config.network.namesrv_addrs.len()),
         unique_keys: UniqueKeys::new(config.network.store_host.ip(), std::process::id(), run),

@@ -22,10 +22,12 @@ use crate::consumer_offset::OffsetBuffer;
 use crate::events::Events;
 use crate::http::node_name;
 use crate::long_poll::LongPolls;
+use crate::metrics::LagAges;
 use crate::peer::About;
 use crate::processor::pull::HeldPull;
 use crate::registration::Registrar;
 use crate::room::Room;
+use crate::rpc_times::RpcTimes;
 use crate::stats::Stats;
 use crate::submit::{self, SubmitError};
 use crate::tables::{BYTES_MAX, Change, OffsetRow, Outcome, Tables};
@@ -59,6 +61,10 @@ pub struct Broker {
     pub offsets: OffsetBuffer,
     /// Counters.
     pub stats: Stats,
+    /// How long clients' requests take.
+    pub(crate) rpc_times: Arc<RpcTimes>,
+    /// The age of what consumer groups have not consumed.
+    pub(crate) lag_ages: LagAges,
     /// What happened to this node.
     pub(crate) events: Events,
     /// Keeps the name servers informed.

@@ -2,8 +2,10 @@
 //!
 //! A counter is an atomic; a sampler (one call every 10 s) remembers where each stood. Time is passed in.
 
+mod create_times;
 mod days;
 mod put_times;
+mod topic_in;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,8 +14,10 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
+pub use create_times::CreateTimes;
 pub use days::{Days, Totals};
 pub use put_times::PutTimes;
+pub use topic_in::{MessageType, TopicIn};
 
 /// How often [`Stats::sample`] is to be called, in seconds.
 pub const SAMPLE_SECS: u64 = 10;
@@ -135,6 +139,8 @@ fn push(samples: &mut VecDeque<(u64, u64)>, point: (u64, u64), most: usize) {
 #[derive(Default)]
 pub struct Stats {
     counters: RwLock<HashMap<&'static str, HashMap<String, Arc<Counter>>>>,
+    /// What came in by topic; a send looks here once, and counts in atomics.
+    topics_in: RwLock<HashMap<String, Arc<TopicIn>>>,
     samples: AtomicU64,
     /// Looks into a queue that found messages.
     pub found: Counter,
@@ -142,6 +148,12 @@ pub struct Stats {
     pub missed: Counter,
     /// Times of puts.
     pub put_times: PutTimes,
+    /// Times of commands that make topics.
+    pub topic_creates: CreateTimes,
+    /// Times of commands that make subscription groups.
+    pub group_creates: CreateTimes,
+    /// Elections that this node won.
+    pub elections_won: AtomicU64,
     longest_look_ms: AtomicU64,
     days: Mutex<Days>,
 }
@@ -174,6 +186,27 @@ impl Stats {
         Arc::clone(counters.entry(name).or_default().entry(key.to_owned()).or_default())
     }
 
+    /// What came in for a topic, made at the first call.
+    pub fn topic_in(&self, topic: &str) -> Arc<TopicIn> {
+        let known =
+            self.topics_in.read().expect("nothing panics while it holds this lock").get(topic).cloned();
+        known.unwrap_or_else(|| {
+            let messages = self.counter(name::TOPIC_PUT_NUMS, topic);
+            let made = Arc::new(TopicIn::new(messages, self.counter(name::TOPIC_PUT_SIZE, topic)));
+            let mut topics = self.topics_in.write().expect("nothing panics while it holds this lock");
+            Arc::clone(topics.entry(topic.to_owned()).or_insert(made))
+        })
+    }
+
+    /// What came in for each topic, sorted by name.
+    pub fn topics_in(&self) -> Vec<(String, Arc<TopicIn>)> {
+        let topics = self.topics_in.read().expect("nothing panics while it holds this lock");
+        let mut topics: Vec<_> =
+            topics.iter().map(|(name, topic)| (name.clone(), Arc::clone(topic))).collect();
+        topics.sort_by(|one, other| one.0.cmp(&other.0));
+        topics
+    }
+
     /// The counter of `key`, if anything was ever counted.
     pub fn find(&self, name: &str, key: &str) -> Option<Arc<Counter>> {
         let counters = self.counters.read().expect("nothing panics while it holds this lock");
@@ -197,6 +230,7 @@ impl Stats {
 
     /// Forgets a topic: it was deleted.
     pub fn forget_topic(&self, topic: &str) {
+        self.topics_in.write().expect("nothing panics while it holds this lock").remove(topic);
         let mut counters = self.counters.write().expect("nothing panics while it holds this lock");
         for keys in counters.values_mut() {
             keys.retain(|key, _| key != topic && key.split_once('@').is_none_or(|(of, _)| of != topic));
@@ -265,7 +299,10 @@ mod tests {
         stats.counter(name::GROUP_GET_NUMS, "T@CG").add(3);
         assert_eq!(stats.total(name::GROUP_GET_NUMS), 3);
         assert_eq!(stats.by_key(name::GROUP_GET_NUMS), [("T@CG".to_owned(), 3)]);
+        stats.topic_in("T").took(MessageType::Normal, 1, 100);
+        assert_eq!(stats.total(name::TOPIC_PUT_SIZE), 100);
         stats.forget_topic("T");
+        assert!(stats.topics_in().is_empty());
         assert!(stats.find(name::GROUP_GET_NUMS, "T@CG").is_none());
     }
 }

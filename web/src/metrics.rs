@@ -1,4 +1,4 @@
-//! Numbers for Prometheus, in the form that the asker reads: OpenMetrics for a Prometheus that asks for it, else the older
+//! Numbers for Prometheus, in the form that the asker reads: `OpenMetrics` for a Prometheus that asks for it, else the older
 //! text that every scraper, script and person reads. What the numbers are is the caller's business, who reads them from
 //! where they live at the moment of asking.
 
@@ -15,16 +15,19 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-/// What a Prometheus says in `Accept` that reads OpenMetrics.
+/// What a Prometheus says in `Accept` that reads the newer form.
 const OPEN_METRICS: &str = "application/openmetrics-text";
 const OPEN_METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// For a value that has none but the common labels.
+pub const NO_LABELS: [(&str, &str); 0] = [];
 
 /// How the numbers are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Prometheus' text, version 0.0.4.
     Text,
-    /// OpenMetrics 1.0.
+    /// `OpenMetrics` 1.0.
     OpenMetrics,
 }
 
@@ -40,6 +43,9 @@ impl Format {
     }
 
     /// All that `tell` tells, in this form. `common` are labels of every value.
+    ///
+    /// # Panics
+    /// If `tell` fails, which it does only if it wants to: the text takes everything.
     pub fn write(
         self,
         common: Vec<(&'static str, String)>,
@@ -90,7 +96,7 @@ impl Families<'_> {
     /// # Errors
     /// If it cannot be written.
     pub fn gauge(&mut self, name: &str, help: &str, value: impl EncodeGaugeValue) -> fmt::Result {
-        self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
+        self.gauges(name, help, [(NO_LABELS, value)])
     }
 
     /// The same for several sets of labels.
@@ -112,8 +118,7 @@ impl Families<'_> {
     /// # Errors
     /// If it cannot be written.
     pub fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        family.encode_counter::<NoLabelSet, _, u64>(&value, None)
+        self.counters(name, help, [(NO_LABELS, value)])
     }
 
     /// The same for several sets of labels.

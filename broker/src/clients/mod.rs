@@ -32,6 +32,14 @@ pub struct ClientInfo {
     pub version: i32,
 }
 
+impl ClientInfo {
+    /// Language and version in RocketMQ's form for metrics; a version without a name by its number.
+    pub fn metric_labels(&self) -> (String, String) {
+        let version = protocol::version::name(self.version);
+        (self.language.to_lowercase(), version.map_or_else(|| self.version.to_string(), str::to_lowercase))
+    }
+}
+
 /// A client and when it was heard last (monotonic milliseconds).
 #[derive(Clone, Debug)]
 struct Member {

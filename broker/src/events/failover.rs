@@ -1,6 +1,6 @@
 //! How long the group was without a leader, told by the one that took over, split into its parts.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use raft::{NodeId, Role, View};
@@ -39,6 +39,21 @@ pub(crate) struct Taken {
     pub ready: Duration,
     /// When that was.
     pub at: Duration,
+}
+
+/// All parts of a change of leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Split {
+    /// From the last word of the old leader until it was missed.
+    pub detect: Duration,
+    /// Until this node was elected.
+    pub elect: Duration,
+    /// Until it could serve.
+    pub ready: Duration,
+    /// From then on, until the name servers knew.
+    pub registered: Duration,
+    /// From then on, until the first send was acknowledged; `None` if none was for a while.
+    pub first_ack: Option<Duration>,
 }
 
 impl Way {
@@ -103,6 +118,13 @@ pub(crate) async fn tell(broker: Arc<Broker>, term: u64, taken: Taken) {
         tokio::time::timeout(PART_WITHIN, looked).await.ok()
     };
     let (registered, acked) = tokio::join!(registered, acked);
+    *broker.events.last_failover.lock().unwrap_or_else(PoisonError::into_inner) = Some(Split {
+        detect: taken.detect,
+        elect: taken.elect,
+        ready: taken.ready,
+        registered: registered.saturating_sub(taken.at),
+        first_ack: acked.map(|at| at.saturating_sub(taken.at)),
+    });
     let ms = |part: Duration| part.as_millis() as u64;
     let registered_ms = ms(registered.saturating_sub(taken.at));
     let first_ack_ms = acked.map(|at| ms(at.saturating_sub(taken.at)));

@@ -45,6 +45,9 @@ pub(crate) async fn run(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>
             };
             broker.events.note("ready", text, json!({"term": view.term, "ready": is_ready}));
         }
+        if view.is_leader() && !(before.is_leader() && before.term == view.term) {
+            broker.stats.elections_won.fetch_add(1, Ordering::Relaxed);
+        }
         let ready = [was_ready, is_ready];
         if let Some(taken) = way.look(broker.node_id(), &before, &view, ready, broker.monotonic()) {
             tokio::spawn(failover::tell(Arc::clone(&broker), view.term, taken));

@@ -39,6 +39,8 @@ pub struct Events {
     lines: mpsc::SyncSender<String>,
     /// Which peers do not answer, and why.
     pub(crate) peers: PeerTroubles,
+    /// How the last change of leader went, if this node took over.
+    pub(crate) last_failover: Mutex<Option<failover::Split>>,
 }
 
 #[derive(Default)]
@@ -65,7 +67,13 @@ impl Events {
         if let Err(error) = started {
             warn!(%error, "events are kept in memory only");
         }
-        Self { clock, kept: Mutex::new(kept), lines, peers: PeerTroubles::default() }
+        Self {
+            clock,
+            kept: Mutex::new(kept),
+            lines,
+            peers: PeerTroubles::default(),
+            last_failover: Mutex::default(),
+        }
     }
 
     /// Takes note of something. `facts` is an object, whose members stand beside time, kind and text.

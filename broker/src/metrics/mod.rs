@@ -4,6 +4,7 @@
 //! message is counted in atomics that were looked up before (`stats`, `rpc_times`).
 
 mod clients;
+mod lag;
 mod raft;
 mod storage;
 mod traffic;
@@ -11,6 +12,7 @@ mod traffic;
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use lag::LagAges;
 use web::metrics::{Families, Format};
 
 use crate::events::follow;

@@ -1,9 +1,11 @@
 //! How the node stands in its group.
 
 use std::fmt;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use raft::{Role, View};
-use web::metrics::Families;
+use web::metrics::{Families, NO_LABELS};
 
 use super::flag;
 use crate::events::peers;
@@ -37,6 +39,25 @@ pub(super) fn tell(broker: &Broker, view: &View, out: &mut Families<'_>) -> fmt:
         out.gauge("rocketmq_raft_quorum_ack_age_milliseconds", help, ms)?;
     }
     out.gauge("rocketmq_raft_fenced", "1 if this node has no vote yet.", flag(view.fenced))?;
+    let help = "Elections that this node won.";
+    out.counter("rocketmq_raft_elections", help, broker.stats.elections_won.load(Ordering::Relaxed))?;
+    let help = "Until an append of log entries counts as flushed.";
+    let times = [(NO_LABELS, broker.log.append_times())];
+    out.histograms("rocketmq_raft_append_latency_milliseconds", help, 1_000, times)?;
+    let split = *broker.events.last_failover.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(split) = split {
+        let parts = [
+            ("detect", Some(split.detect)),
+            ("elect", Some(split.elect)),
+            ("ready", Some(split.ready)),
+            ("registered", Some(split.registered)),
+            ("first_ack", split.first_ack),
+        ];
+        let rows =
+            parts.into_iter().filter_map(|(part, took)| Some(([("part", part)], took?.as_millis() as u64)));
+        let help = "How the last change of leader went, told by the node that took over; the last two from ready on.";
+        out.gauges("rocketmq_raft_last_failover_milliseconds", help, rows)?;
+    }
     let help = "1 if this node applies nothing any more; /status tells why.";
     out.gauge("rocketmq_raft_halted", help, flag(view.halted.is_some()))
 }

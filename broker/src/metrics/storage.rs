@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use web::metrics::Families;
+use web::metrics::{Families, NO_LABELS};
 
 use super::flag;
 use crate::maintenance;
@@ -20,6 +20,15 @@ pub(super) fn tell(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
     ] {
         out.gauges(name, help, [(LABELS, value)])?;
     }
+    // Blank entries and commands may come first; without a message there is no age.
+    if let Some(earliest_ms) = maintenance::earliest_store_time(broker) {
+        let age_ms = (broker.now_ms() as i64).saturating_sub(earliest_ms).max(0);
+        let help = "Age of the oldest message retained.";
+        out.gauges("rocketmq_storage_message_reserve_time_milliseconds", help, [(LABELS, age_ms)])?;
+    }
+    let help = "How long the syncs of the log took.";
+    let times = [(NO_LABELS, broker.log.sync_times())];
+    out.histograms("rocketmq_storage_fsync_latency_milliseconds", help, 1_000, times)?;
     let damaged = broker.log.damage();
     let damaged: u64 = damaged.iter().map(|damage| damage.stretch.end.0 - damage.stretch.start.0).sum();
     let help = "Bytes of log that are damaged here, and not mended yet.";

@@ -1,34 +1,42 @@
 //! What came in by topic, and what consumer groups got and lack. Counters are this node's; what is waiting is the leader's to
 //! say, so that a sum over the nodes counts nothing twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use protocol::names;
 use web::metrics::Families;
 
-use super::word;
+use super::{lag, word};
 use crate::server::Broker;
 use crate::stats::name as stat;
 
 pub(super) fn tell(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
     topics(broker, out)?;
     got(broker, out)?;
+    creates(broker, out)?;
     if broker.is_ready() { waiting(broker, out) } else { Ok(()) }
 }
 
 fn topics(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
-    let topics: Vec<String> = broker.tables().topics().map(|topic| topic.name.clone()).collect();
-    for (name, statistic, help) in [
-        ("rocketmq_messages_in", stat::TOPIC_PUT_NUMS, "Messages taken in by this node."),
-        ("rocketmq_throughput_in", stat::TOPIC_PUT_SIZE, "Bytes taken in by this node."),
-    ] {
-        let rows = topics.iter().filter_map(|topic| {
-            let labels = [("topic", topic.as_str()), ("is_system", word(names::is_system_topic(topic)))];
-            Some((labels, broker.stats.find(statistic, topic)?.total()))
-        });
-        out.counters(name, help, rows)?;
-    }
+    let known = |topic: &str| broker.tables().topic(topic).is_some();
+    let topics: Vec<_> = broker.stats.topics_in().into_iter().filter(|(topic, _)| known(topic)).collect();
+    let rows = || {
+        topics.iter().flat_map(|(topic, came_in)| {
+            came_in.types().map(move |(kind, of_type)| {
+                let is_system = word(names::is_system_topic(topic));
+                let labels =
+                    [("topic", topic.as_str()), ("message_type", kind.name()), ("is_system", is_system)];
+                (labels, of_type)
+            })
+        })
+    };
+    let messages = rows().map(|(labels, of_type)| (labels, of_type.messages()));
+    out.counters("rocketmq_messages_in", "Messages taken in by this node.", messages)?;
+    let bytes = rows().map(|(labels, of_type)| (labels, of_type.bytes()));
+    out.counters("rocketmq_throughput_in", "Bytes taken in by this node.", bytes)?;
+    let sizes = rows().map(|(labels, of_type)| (labels, of_type.sizes()));
+    out.histograms("rocketmq_message_size", "Sizes of the messages taken in by this node.", 1, sizes)?;
     let levels = (1..=broker.config.messages.delay_levels_ms.len()).map(|level| {
         let level = level.to_string();
         let counter = broker.stats.find(stat::DELAY_SET_ASIDE_NUMS, &level);
@@ -37,7 +45,7 @@ fn topics(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
     let help = "Delayed messages that this node could not deliver as leader.";
     out.counters("rocketmq_delayed_set_aside", help, levels)?;
     let permission = broker.live().identity.permission;
-    out.gauge("rocketmq_topic_number", "Topics.", topics.len())?;
+    out.gauge("rocketmq_topic_number", "Topics.", broker.tables().topics().count())?;
     out.gauge("rocketmq_consumer_group_number", "Subscription groups.", broker.tables().groups().count())?;
     out.gauge("rocketmq_broker_permission", "brokerPermission: 2 write, 4 read.", permission)
 }
@@ -58,32 +66,37 @@ fn got(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
 }
 
 fn waiting(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
-    let queues = broker.queues.list().into_iter();
-    let ends: HashMap<(String, i32), i64> =
-        queues.map(|queue| ((queue.topic, queue.queue_id as i32), queue.max.0 as i64)).collect();
-    let offsets = broker.tables().offset_table();
-    let term = broker.views.borrow().term;
-    let mut lags = BTreeMap::new();
-    for (key, queues) in &offsets {
-        let Some((topic, group)) = key.split_once('@') else { continue };
-        let lag = |(queue_id, offset): (&i32, &i64)| {
-            let end = ends.get(&(topic.to_owned(), *queue_id))?;
-            let offset = broker.offsets.get(term, group, topic, *queue_id).unwrap_or(*offset);
-            Some((end - offset).max(0))
-        };
-        lags.insert((topic, group), queues.iter().filter_map(lag).sum::<i64>());
-    }
-    let rows = lags.iter().map(|((topic, group), lag)| (group_labels(topic, group), *lag));
+    let lags = lag::of_all(broker);
+    let rows = lags.iter().map(|lag| (group_labels(&lag.topic, &lag.group), lag.messages));
     out.gauges("rocketmq_consumer_lag_messages", "Messages that a group has not consumed yet.", rows)?;
+    let rows = lags.iter().filter_map(|lag| Some((group_labels(&lag.topic, &lag.group), lag.age_ms?)));
+    let help = "Age of the first message that a group has not consumed yet; 0 if there is none.";
+    out.gauges("rocketmq_consumer_lag_latency_milliseconds", help, rows)?;
+    let queues = broker.queues.list();
     let mut dead: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-    for ((topic, _), end) in &ends {
-        if let Some(group) = topic.strip_prefix(names::DLQ_PREFIX) {
-            *dead.entry((topic, group)).or_default() += *end as u64;
+    for queue in &queues {
+        if let Some(group) = queue.topic.strip_prefix(names::DLQ_PREFIX) {
+            *dead.entry((&queue.topic, group)).or_default() += queue.max.0;
         }
     }
     let rows = dead.iter().map(|((topic, group), count)| (group_labels(topic, group), *count));
     let help = "Messages that a group has given up, since the topic of its dead letters exists.";
     out.counters("rocketmq_send_to_dlq_messages", help, rows)
+}
+
+/// Commands that make topics and groups, and how long they took.
+fn creates(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
+    for (what, times) in
+        [("topic", &broker.stats.topic_creates), ("consumer_group", &broker.stats.group_creates)]
+    {
+        let rows = times.rows().map(|(has_succeeded, is_system, counts)| {
+            let status = if has_succeeded { "success" } else { "failure" };
+            ([("invocation_status", status), ("is_system", word(is_system))], counts)
+        });
+        let name = format!("rocketmq_{what}_create_execution_time_milliseconds");
+        out.histograms(&name, "How long commands that make or change one took.", 1, rows)?;
+    }
+    Ok(())
 }
 
 fn group_labels<'a>(topic: &'a str, group: &'a str) -> [(&'static str, &'a str); 4] {

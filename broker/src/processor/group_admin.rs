@@ -73,8 +73,13 @@ fn put(broker: &Arc<Broker>, request: Command, groups: Vec<GroupConfig>, only_ne
     tokio::spawn(async move {
         let name = groups[0].name.clone();
         let retry_topics = wider_retry_topics(&broker, &groups);
+        let began = broker.monotonic();
+        let is_system = names::is_system_group(&name);
         let change = Change::PutGroups { groups, only_new, now_ms: broker.now_ms() };
-        if let Err(error) = broker.submit(change).await {
+        let submitted = broker.submit(change).await;
+        let took = broker.monotonic().saturating_sub(began);
+        broker.stats.group_creates.record(submitted.is_ok(), is_system, took);
+        if let Err(error) = submitted {
             return answer.send(super::not_submitted(&request, &error));
         }
         if !retry_topics.is_empty() {

@@ -272,7 +272,8 @@ pub fn wake(broker: &Arc<Broker>, pull: HeldPull) {
     run(broker, pull, false);
 }
 
-fn hold(broker: &Arc<Broker>, pull: HeldPull) {
+fn hold(broker: &Arc<Broker>, mut pull: HeldPull) {
+    pull.answer.is_held();
     let wait = if broker.live().messages.long_polling {
         Duration::from_millis(pull.header.suspend_timeout_ms.max(0) as u64).min(SUSPEND_MAX)
     } else {

@@ -21,7 +21,7 @@ use crate::exchange::{Answer, Origin, refuse};
 use crate::gate;
 use crate::schedule;
 use crate::server::Broker;
-use crate::stats::name as stat;
+use crate::stats::{MessageType, name as stat};
 use crate::tables::FilterType;
 
 /// A message, or a batch of them, ready to be proposed.
@@ -29,6 +29,7 @@ struct Ready {
     units: BytesMut,
     count: u32,
     bytes: u64,
+    kind: MessageType,
     topic: String,
     queue_id: i32,
     /// The first message's, or the batch's own.
@@ -81,7 +82,7 @@ fn propose(
         Ok(ready) => ready,
         Err(refusal) => return answer.send(refused(broker, &request, refusal)),
     };
-    let Ready { units, count, bytes, topic, queue_id, unique_key } = ready;
+    let Ready { units, count, bytes, kind, topic, queue_id, unique_key } = ready;
     let began = broker.monotonic();
     // Takes its place in the log's order here and now; only the waiting is left to the task.
     let proposed = broker.node.propose(Proposal::Units { payload: units, count });
@@ -90,7 +91,7 @@ fn propose(
         let within = Duration::from_millis(broker.live().storage.sync_flush_timeout_ms);
         let reply = match tokio::time::timeout(within, proposed).await {
             Ok(Ok(receipt)) => {
-                count_put(&broker, &topic, u64::from(count), bytes);
+                count_put(&broker, &topic, kind, u64::from(count), bytes);
                 broker.stats.put_times.record(broker.monotonic().saturating_sub(began));
                 sent(&broker, &request, &receipt, queue_id, unique_key.as_deref())
             }
@@ -176,7 +177,8 @@ fn prepare(
         (1, Some(unique_key))
     };
     let bytes = units.len() as u64;
-    Ok(Ready { units, count, bytes, topic: admission.topic.clone(), queue_id, unique_key })
+    let kind = MessageType::of(&header.properties);
+    Ok(Ready { units, count, bytes, kind, topic: admission.topic.clone(), queue_id, unique_key })
 }
 
 /// One unit a member: properties as they came, everything else from the request.
@@ -319,8 +321,7 @@ fn with_region(broker: &Broker, reply: Command) -> Command {
         .with(send_header::TRACE_ON, broker.live().messages.trace_on)
 }
 
-fn count_put(broker: &Broker, topic: &str, count: u64, bytes: u64) {
-    broker.stats.counter(stat::TOPIC_PUT_NUMS, topic).add(count);
-    broker.stats.counter(stat::TOPIC_PUT_SIZE, topic).add(bytes);
+fn count_put(broker: &Broker, topic: &str, kind: MessageType, count: u64, bytes: u64) {
+    broker.stats.topic_in(topic).took(kind, count, bytes);
     broker.stats.counter(stat::BROKER_PUT_NUMS, &broker.config.identity.cluster).add(count);
 }

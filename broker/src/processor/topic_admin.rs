@@ -104,14 +104,19 @@ fn as_header(config: &TopicJson) -> CreateTopic {
 }
 
 fn put(broker: &Arc<Broker>, request: Command, topics: Vec<TopicConfig>, answer: Answer) {
+    let began = broker.monotonic();
     let is_known = topics.iter().all(|topic| broker.tables().topic(&topic.name) == Some(topic));
     if is_known {
         return answer.send(Command::response_to(&request, code::SUCCESS));
     }
     let broker = Arc::clone(broker);
     tokio::spawn(async move {
+        let is_system = topics.first().is_some_and(|topic| names::is_system_topic(&topic.name));
         let change = Change::PutTopics { topics, only_new: false, now_ms: broker.now_ms() };
-        answer.send(match broker.submit(change).await {
+        let submitted = broker.submit(change).await;
+        let took = broker.monotonic().saturating_sub(began);
+        broker.stats.topic_creates.record(submitted.is_ok(), is_system, took);
+        answer.send(match submitted {
             Ok(_) => {
                 topic_create::tell_name_servers(&broker).await;
                 Command::response_to(&request, code::SUCCESS)

@@ -60,14 +60,18 @@ impl CommitLog {
         entries: Vec<Pending>,
         done: Done,
     ) -> Result<Vec<EntryHead>, AppendError> {
+        let began = self.clock.monotonic();
         match self.try_append(entries) {
             Ok((heads, mut job)) => {
                 let told_now = match self.options.flush {
                     FlushMode::Sync => {
-                        job.done = Some(done);
+                        (job.done, job.began) = (Some(done), Some(began));
                         None
                     }
-                    FlushMode::Async { .. } => Some(done),
+                    FlushMode::Async { .. } => {
+                        self.shared.appended_in(self.clock.monotonic().saturating_sub(began));
+                        Some(done)
+                    }
                 };
                 self.flusher.submit(job);
                 if let Some(done) = told_now {
@@ -315,7 +319,7 @@ impl CommitLog {
         self.helper.written(&tail, before, end);
         self.prepare_next(&tail, end);
         let needs_sync = self.options.flush == FlushMode::Sync;
-        (heads, Job { written, end, needs_sync, done: None, failed: None, sidecars })
+        (heads, Job { written, began: None, end, needs_sync, done: None, failed: None, sidecars })
     }
 }
 

@@ -28,6 +28,8 @@ const PROOF_AFTER: Duration = Duration::from_millis(50);
 pub(super) struct Job {
     /// Segments it wrote to.
     pub(super) written: Vec<Arc<Segment>>,
+    /// When the append began, by the monotonic clock; `None` for a barrier.
+    pub(super) began: Option<Duration>,
     /// Where the log ended then.
     pub(super) end: u64,
     /// Whether `done` waits for a sync.
@@ -54,6 +56,7 @@ impl Flusher {
     ) -> io::Result<Self> {
         let flush = Flush {
             shared: Arc::clone(shared),
+            clock: Arc::clone(clock),
             dirty: Vec::new(),
             end: 0,
             sidecars: Vec::new(),
@@ -97,6 +100,7 @@ impl Job {
     pub(super) fn barrier(end: u64, done: Done) -> Self {
         Self {
             written: Vec::new(),
+            began: None,
             end,
             needs_sync: true,
             done: Some(done),
@@ -152,6 +156,7 @@ fn run(mut flush: Flush, queue: &Receiver<Job>, clock: &dyn Clock, mode: FlushMo
 /// What is not on disk yet.
 pub(super) struct Flush {
     shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
     dirty: Vec<Arc<Segment>>,
     end: u64,
     sidecars: Vec<(u64, Vec<u8>)>,
@@ -173,7 +178,11 @@ impl Flush {
         if jobs.iter().any(|job| job.needs_sync) {
             self.sync();
         }
+        let now = self.clock.monotonic();
         for job in jobs {
+            if let Some(began) = job.began {
+                self.shared.appended_in(now.saturating_sub(began));
+            }
             let result = job.failed.map_or_else(|| self.shared.check(), Err);
             if let Some(done) = job.done {
                 done(result);
@@ -221,9 +230,14 @@ impl Flush {
     }
 
     fn sync_one(&self, segment: &Segment) {
-        if self.shared.failure().is_none()
-            && let Err(error) = segment.sync()
-        {
+        if self.shared.failure().is_some() {
+            return;
+        }
+        let began = self.clock.monotonic();
+        let synced = segment.sync();
+        let took = self.clock.monotonic().saturating_sub(began);
+        self.shared.sync_times.record(took.as_micros() as u64);
+        if let Err(error) = synced {
             self.shared.fail(&format!("sync of {}: {error}", segment.path().display()));
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use platform::Counts;
 
 use super::entry::verify_crc;
 use super::layout::EntryHead;
@@ -95,6 +96,16 @@ impl LogReader {
             committed: CommitlogOffset(state.committed_end),
             appended: CommitlogOffset(state.appended),
         }
+    }
+
+    /// How long the syncs of this log took, in microseconds, since it was opened.
+    pub fn sync_times(&self) -> Counts {
+        self.shared.sync_times.counts()
+    }
+
+    /// How long appends took from their write until they counted as flushed, in microseconds, since it was opened.
+    pub fn append_times(&self) -> Counts {
+        self.shared.append_times.counts()
     }
 
     /// Everything up to here was purged.

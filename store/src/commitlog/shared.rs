@@ -5,8 +5,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::time::Duration;
 
-use platform::Disk;
+use platform::{Disk, Histogram};
 
 use super::damage::{Known, Stretch};
 use super::evidence::Evidences;
@@ -14,6 +15,11 @@ use crate::LogPoint;
 use crate::log_index::SegmentIndex;
 use crate::segment::Segment;
 use crate::sync;
+
+/// Bounds of the times of syncs and appends, microseconds: a fast disk takes some hundred of them, a slow one some hundred
+/// thousand, and beyond lies a disk that hangs.
+const TIMES_US: [u64; 12] =
+    [200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000];
 
 /// The log as readers see it.
 pub(super) struct Shared {
@@ -43,6 +49,10 @@ pub(super) struct Shared {
     pub(super) damage_news: AtomicU64,
     /// Stretches mended so far.
     pub(super) repaired: AtomicU64,
+    /// How long each sync of a segment took, microseconds.
+    pub(super) sync_times: Histogram,
+    /// How long each append took until it counted as flushed, microseconds.
+    pub(super) append_times: Histogram,
 }
 
 /// Changed by the log's owner only.
@@ -93,6 +103,8 @@ impl Shared {
             damage: Mutex::default(),
             damage_news: AtomicU64::new(0),
             repaired: AtomicU64::new(0),
+            sync_times: Histogram::new(&TIMES_US),
+            append_times: Histogram::new(&TIMES_US),
         }
     }
 
@@ -106,6 +118,11 @@ impl Shared {
             tracing::error!(dir = %self.dir.display(), reason, "the commitlog has stopped");
         }
         self.has_failed.store(true, Ordering::Release);
+    }
+
+    /// Takes in how long an append took until it counted as flushed.
+    pub(super) fn appended_in(&self, took: Duration) {
+        self.append_times.record(took.as_micros() as u64);
     }
 
     /// Takes in whether the next segment could be made; returns whether that is news.
