@@ -138,7 +138,7 @@ pub enum ConfigError {
         max_ms: u64,
     },
     /// This node is not in the list of members it is to form a group of.
-    #[error("node {node_id} is not among the members {members:?}")]
+    #[error("{} is not among the members {}", crate::node_name(*.node_id), crate::node_names(.members))]
     NotAMember {
         /// This node.
         node_id: NodeId,

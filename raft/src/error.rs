@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::NodeId;
 use crate::apply::ApplyError;
 use crate::config::ConfigError;
+use crate::{NodeId, known_name, node_name};
 
 /// A proposal was not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProposeError {
     /// Nothing was proposed: another node leads, or none does.
-    #[error("not the leader (leader: {leader:?})")]
+    #[error("not the leader (leader: {})", known_name(*.leader))]
     NotLeader {
         /// Who leads, as far as this node knows.
         leader: Option<NodeId>,
@@ -52,7 +52,7 @@ pub enum ProposeError {
 #[non_exhaustive]
 pub enum ReadIndexError {
     /// Another node leads, or none does.
-    #[error("not the leader (leader: {leader:?})")]
+    #[error("not the leader (leader: {})", known_name(*.leader))]
     NotLeader {
         /// Who leads, as far as this node knows.
         leader: Option<NodeId>,
@@ -73,10 +73,10 @@ pub enum ReadIndexError {
 #[non_exhaustive]
 pub enum CallError {
     /// No address is known for that node.
-    #[error("node {0} is not known")]
+    #[error("{} is not known", node_name(*.0))]
     UnknownPeer(NodeId),
     /// It was never sent.
-    #[error("node {node} is not reachable: {reason}")]
+    #[error("{} is not reachable: {reason}", node_name(*.node))]
     NotSent {
         /// The peer.
         node: NodeId,
@@ -84,7 +84,7 @@ pub enum CallError {
         reason: String,
     },
     /// It was sent, and the peer may have acted on it.
-    #[error("no answer from node {node}: {reason}")]
+    #[error("no answer from {}: {reason}", node_name(*.node))]
     NoAnswer {
         /// The peer.
         node: NodeId,
@@ -109,13 +109,13 @@ pub enum CallError {
 #[non_exhaustive]
 pub enum ChangeError {
     /// Another node leads, or none does.
-    #[error("not the leader (leader: {leader:?})")]
+    #[error("not the leader (leader: {})", known_name(*.leader))]
     NotLeader {
         /// Who leads, as far as this node knows.
         leader: Option<NodeId>,
     },
     /// The target of a transfer has no vote or no address.
-    #[error("node {0} is not a voter of this group")]
+    #[error("{} is not a voter of this group", node_name(*.0))]
     NotAVoter(NodeId),
     /// The group refused; the text says why.
     #[error("refused: {0}")]
@@ -158,7 +158,7 @@ pub enum StartError {
     },
     /// The directory belongs to another node or group.
     #[error(
-        "the directory belongs to node {found_node} of group {found_group}, not to node {node} of group {group}"
+        "the directory belongs to {} of group {found_group}, not to {} of group {group}", node_name(*.found_node), node_name(*.node)
     )]
     Identity {
         /// The node written there.

@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::network::Network;
+use crate::node_name;
 use crate::state_machine::{Halted, RaftHandle};
 use crate::waits::Waits;
 
@@ -59,9 +60,9 @@ async fn give_up_the_lead(network: &Network, raft: &RaftHandle, why: &str) {
         if network.ask_may_lead(to, ANSWER).await.is_err() {
             continue;
         }
-        info!(to, why, "handing the lead over");
+        info!(to = node_name(to), why, "handing the lead over");
         if let Err(error) = raft.trigger().transfer_leader(to).await {
-            warn!(to, %error, "lead not handed over");
+            warn!(to = node_name(to), %error, "lead not handed over");
         }
         return;
     }

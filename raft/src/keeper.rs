@@ -12,18 +12,20 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
-use crate::NodeId;
 use crate::fence::{Conclusion, Fence, Heard, Inquiry, conclude, next_generation, voters_of};
 use crate::files::Files;
 use crate::identity::{GroupId, Standing};
 use crate::network::{Alarm, Network};
 use crate::state_machine::RaftHandle;
 use crate::types::{LogId, Types, founders};
+use crate::{NodeId, node_name, node_names};
 
 /// Between two looks at the leader and two rounds of questions.
 const ROUND: Duration = Duration::from_millis(100);
 /// How long a member may take to answer; it may have to be connected to first.
 const ANSWER: Duration = Duration::from_secs(1);
+/// At first it is only found out who is not there at all, so that this is told within a second of the start.
+const FIRST_ANSWER: Duration = Duration::from_millis(500);
 /// What is waited for is told again every so many rounds.
 const ROUNDS_A_REMINDER: u32 = 100;
 
@@ -71,21 +73,27 @@ impl Keeper {
             if (is_placed || self.files.standing() == Standing::Whole) && has_caught_up(&metrics) {
                 match self.lift().await {
                     Ok(()) => return self.opened(metrics.current_term),
-                    Err(error) => return error!(node = self.this(), %error, "cannot lift the fence"),
+                    Err(error) => {
+                        return error!(node = node_name(self.this()), %error, "cannot lift the fence");
+                    }
                 }
             }
             if !is_placed {
                 let voters: BTreeSet<NodeId> = metrics.membership_config.voter_ids().collect();
                 let known = if voters.is_empty() { self.members.clone() } else { voters };
-                self.ask(&voters_of(&known, &heard), &mut heard).await;
+                let within = if rounds == 0 { FIRST_ANSWER } else { ANSWER };
+                self.ask(&voters_of(&known, &heard), &mut heard, within).await;
                 let voters = voters_of(&known, &heard);
                 let conclusion = self.conclude(&voters, &heard);
+                if !matches!(conclusion, Conclusion::Missing(_)) {
+                    self.network.clear_alarm(Alarm::Missing);
+                }
                 let is_news = told.as_ref() != Some(&conclusion);
                 if is_news || rounds.is_multiple_of(ROUNDS_A_REMINDER) {
                     self.tell(&conclusion, rounds);
                 }
                 if let Err(error) = self.follow(&conclusion, &voters, &heard).await {
-                    error!(node = self.this(), %error, "cannot write down whose directory this is");
+                    error!(node = node_name(self.this()), %error, "cannot write down whose directory this is");
                 }
                 told = Some(conclusion);
             }
@@ -101,10 +109,10 @@ impl Keeper {
     /// Asks those who were not heard yet, or who knew of no group. Once is enough for the rest: what this node promised
     /// before, it promised before they answered. Later terms are none of its old votes, and a bound that rose with them
     /// would refuse every candidate.
-    async fn ask(&self, voters: &BTreeSet<NodeId>, heard: &mut BTreeMap<NodeId, Heard>) {
+    async fn ask(&self, voters: &BTreeSet<NodeId>, heard: &mut BTreeMap<NodeId, Heard>, within: Duration) {
         heard.retain(|_, heard| heard.group_id.is_some());
         let silent = voters.iter().filter(|id| **id != self.this() && !heard.contains_key(*id));
-        let asked = silent.map(|id| async { (*id, self.network.ask_last(*id, ANSWER).await) });
+        let asked = silent.map(|id| async { (*id, self.network.ask_last(*id, within).await) });
         for (id, told) in join_all(asked).await {
             if let Ok(told) = told {
                 heard.insert(id, told);
@@ -142,21 +150,28 @@ impl Keeper {
         // What peers know of this node is older than its place among them.
         self.network.greet_again();
         if founds && let Err(error) = self.raft.initialize(founders(voters.clone())).await {
-            error!(node = self.this(), %error, "cannot form the group");
+            error!(node = node_name(self.this()), %error, "cannot form the group");
         }
         let may_campaign = fence.admits(u64::MAX, self.files.reader().last());
         self.raft.runtime_config().elect(may_campaign);
-        info!(node = self.this(), %group_id, founds, ?fence, may_campaign, "heard of every other voter");
+        info!(node = node_name(self.this()), %group_id, founds, ?fence, may_campaign, "heard of every other voter");
         Ok(())
     }
 
     fn tell(&self, conclusion: &Conclusion, rounds: u32) {
-        let node = self.this();
+        let node = node_name(self.this());
         match conclusion {
-            Conclusion::Missing(missing) if rounds > 0 => {
-                warn!(node, ?missing, "cannot vote before these members were heard of once: start them");
+            // Right after the first round: whoever starts one node alone is told why nothing happens.
+            Conclusion::Missing(missing) => {
+                let missing = node_names(missing);
+                let text = format!(
+                    "waits for {missing}: has no vote before every member was heard of once; start them"
+                );
+                warn!(node, missing, "{text}");
+                self.network.raise_alarm(Alarm::Missing, text);
             }
             Conclusion::AwaitFounder(founder) if rounds > 0 => {
+                let founder = node_name(*founder);
                 warn!(node, founder, "there is no group yet, and this member is to found it");
             }
             Conclusion::Strangers(groups) => {
@@ -190,7 +205,8 @@ impl Keeper {
         self.network.set_fence(Fence::Open);
         self.network.set_forced(false);
         self.network.clear_alarm(Alarm::Fence);
+        self.network.clear_alarm(Alarm::Missing);
         self.raft.runtime_config().elect(true);
-        info!(node = self.this(), term, "fence lifted: caught up with a leader");
+        info!(node = node_name(self.this()), term, "fence lifted: caught up with a leader");
     }
 }

@@ -15,13 +15,13 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
-use crate::NodeId;
 use crate::member::Member;
 use crate::network::Network;
 use crate::state_machine::RaftHandle;
 use crate::told::Told;
 use crate::types::{CommittedLeaderId, Membership, Proposed};
 use crate::view::View;
+use crate::{NodeId, node_name};
 
 /// Between two looks at the members.
 const ROUND: Duration = Duration::from_millis(500);
@@ -123,7 +123,7 @@ impl Caretaker {
         if self.told.set_configuration(words.clone())
             && let Some(words) = words
         {
-            warn!(node = self.node, "{words}");
+            warn!(node = node_name(self.node), "{words}");
         }
     }
 
@@ -150,7 +150,12 @@ impl Caretaker {
             Ok(change) => Bytes::from(change),
             Err(error) => return warn!(%error, "the feature level does not rise"),
         };
-        info!(node = self.node, from = now, to = all, "every member can: raising the group's feature level");
+        info!(
+            node = node_name(self.node),
+            from = now,
+            to = all,
+            "every member can: raising the group's feature level"
+        );
         // Only as the leader that heard all of them.
         let leader = CommittedLeaderId::new(term);
         let written = self.raft.write(Proposed::Group(change)).with_leader(leader).await;
@@ -176,7 +181,7 @@ impl Caretaker {
             return;
         }
         info!(
-            node = self.node,
+            node = node_name(self.node),
             members = names(&changed.keys().copied().collect::<Vec<_>>()),
             "new addresses of members"
         );

@@ -36,6 +36,21 @@ mod waits;
 /// Names a node for ever: n0 is 1, n1 is 2, and so on.
 pub type NodeId = u64;
 
+/// What operators call a node: `n0` is node 1, and so on. Every text and log line names nodes so.
+pub fn node_name(id: NodeId) -> String {
+    format!("n{}", id.saturating_sub(1))
+}
+
+/// Several of them, for a sentence.
+fn node_names<'a>(ids: impl IntoIterator<Item = &'a NodeId>) -> String {
+    ids.into_iter().map(|id| node_name(*id)).collect::<Vec<_>>().join(", ")
+}
+
+/// One that may not be known.
+fn known_name(id: Option<NodeId>) -> String {
+    id.map_or_else(|| "none known".to_owned(), node_name)
+}
+
 pub use apply::{Apply, ApplyError, Halt, Reply, WriteSections};
 pub use config::{ConfigError, NodeConfig, PeerSecret, Timing};
 pub use error::{CallError, ChangeError, ProposeError, ReadIndexError, ShutdownError, StartError};

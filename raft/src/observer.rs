@@ -11,7 +11,6 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::info;
 
-use crate::NodeId;
 use crate::fence::Fence;
 use crate::level::Level;
 use crate::network::Network;
@@ -20,6 +19,7 @@ use crate::told::Told;
 use crate::types::Types;
 use crate::view::{PeerView, Role, Serving, View};
 use crate::waits::Waits;
+use crate::{NodeId, node_name};
 
 /// Changes closer together than this are shown as one.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -81,7 +81,7 @@ impl Observer {
         let is_ready = view.is_ready();
         let flipped = self.was_ready.swap(is_ready, Ordering::Relaxed) != is_ready;
         if flipped {
-            info!(group = %self.group, node = self.node, term = view.term, ready = is_ready, "readiness changed");
+            info!(group = %self.group, node = node_name(self.node), term = view.term, ready = is_ready, "readiness changed");
         }
         self.views.send_if_modified(|current| {
             self.tell(current, &view);
@@ -97,11 +97,11 @@ impl Observer {
     }
 
     fn tell(&self, before: &View, after: &View) {
-        let (group, node) = (&self.group, self.node);
+        let (group, node) = (&self.group, node_name(self.node));
         if before.role != after.role || (before.term != after.term && after.role == Role::Leader) {
-            info!(%group, node, term = after.term, role = ?after.role, leader = ?after.leader, "role changed");
+            info!(%group, node, term = after.term, role = ?after.role, leader = after.leader.map(node_name), "role changed");
         } else if before.leader != after.leader {
-            info!(%group, node, term = after.term, leader = ?after.leader, "leader changed");
+            info!(%group, node, term = after.term, leader = after.leader.map(node_name), "leader changed");
         }
     }
 

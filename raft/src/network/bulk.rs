@@ -16,6 +16,7 @@ use super::client::unreachable_because;
 use super::forms::{Lane, Response, encode_append};
 use super::frame::{Kind, Parts};
 use super::{Link, Network, Peer, SILENCE_MAX, ended};
+use crate::node_name;
 use crate::types::{AppendRequest, AppendResult, Types};
 
 /// A bulk connection between two streams.
@@ -170,7 +171,7 @@ async fn pipeline(
         loop {
             tick.tick().await;
             if lock().silent_since.is_some_and(|since| since.elapsed() > SILENCE_MAX) {
-                return format!("node {} silent for {SILENCE_MAX:?} with entries on the way", peer.id);
+                return format!("{} silent for {SILENCE_MAX:?} with entries on the way", node_name(peer.id));
             }
         }
     };

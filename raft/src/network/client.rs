@@ -21,10 +21,10 @@ use super::forms::{Request, Response, vote_parts};
 use super::frame::Kind;
 use super::lane::{self, LaneError};
 use super::{Network, Peer, snapshot};
-use crate::NodeId;
 use crate::checkpoints::SnapshotData;
 use crate::member::Member;
 use crate::types::{AppendRequest, AppendResult, Snapshot, Types, Vote};
+use crate::{NodeId, node_name};
 
 /// Makes clients for openraft.
 pub(crate) struct Factory(pub(crate) Arc<Network>);
@@ -71,7 +71,7 @@ impl Client {
         if self.peer.is_none() {
             self.peer = self.network.peer(self.target);
         }
-        self.peer.clone().ok_or_else(|| format!("no address is known for node {}", self.target))
+        self.peer.clone().ok_or_else(|| format!("no address is known for {}", node_name(self.target)))
     }
 
     async fn ask(&mut self, request: &Request, within: Duration) -> Result<Response, RPCError<Types>> {

@@ -12,12 +12,12 @@ use store::codec::{self, Record};
 use store::{EntryKind, LogPoint, StoredEntry};
 
 use super::frame::{FrameError, Kind};
-use crate::NodeId;
 use crate::identity::{GroupId, Incarnation, Memory, Said};
 use crate::member::Member;
 use crate::types::{
     AppendRequest, AppendResult, CommittedLeaderId, Entry, LeaderId, LogId, Types, Vote, decode_membership,
 };
+use crate::{NodeId, node_name};
 
 /// Version of everything that is said between nodes.
 pub(crate) const PROTOCOL_VERSION: u32 = 2;
@@ -85,11 +85,11 @@ pub(crate) enum Mismatch {
          another cluster"
     )]
     GroupId { theirs: GroupId, ours: GroupId },
-    #[error("a build of feature level {build}, the group has {group}: node {node} takes a newer build")]
+    #[error("a build of feature level {build}, the group has {group}: {} takes a newer build", node_name(*.node))]
     Level { build: u16, group: u16, node: NodeId },
-    #[error("node {asked} was asked for, this is node {ours}")]
+    #[error("{} was asked for, this is {}", node_name(*.asked), node_name(*.ours))]
     Node { asked: NodeId, ours: NodeId },
-    #[error("the caller has the id of this node, {0}")]
+    #[error("the caller has the id of this node, {}", node_name(*.0))]
     Self_(NodeId),
 }
 
@@ -452,7 +452,7 @@ mod tests {
         let old = Hello { from: 3, feature_level: 1, ..hello.clone() };
         let ours = Hello { from: 2, group_level: 2, ..hello };
         let told = old.check(&ours).unwrap_err().to_string();
-        assert_eq!(told, "a build of feature level 1, the group has 2: node 3 takes a newer build");
+        assert_eq!(told, "a build of feature level 1, the group has 2: n2 takes a newer build");
         let (vote, id) = (VoteForm(3, 2, true), LogIdForm(3, 700));
         golden(
             &[

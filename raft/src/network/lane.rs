@@ -16,6 +16,7 @@ use tracing::debug;
 use super::forms::Lane;
 use super::frame::{FrameError, Kind, Parts};
 use super::{Link, Network, Peer, SILENCE_MAX, ended};
+use crate::node_name;
 
 /// Why a call got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,10 +73,10 @@ pub(super) async fn run(
             Ok(link) => {
                 network.connected(&peer, lane);
                 let reason = converse(&network, &peer, link, first, &mut calls).await;
-                debug!(node = network.node, peer = peer.id, ?lane, %reason, "connection ended");
+                debug!(node = node_name(network.node), peer = node_name(peer.id), ?lane, %reason, "connection ended");
             }
             Err(reason) => {
-                debug!(node = network.node, peer = peer.id, ?lane, %reason, "cannot connect");
+                debug!(node = node_name(network.node), peer = node_name(peer.id), ?lane, %reason, "cannot connect");
                 // All that came meanwhile would have gone over the same connection.
                 let mut unsent = Some(first);
                 while let Some(call) = unsent {

@@ -27,7 +27,6 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use crate::NodeId;
 use crate::config::{NodeConfig, PeerSecret};
 use crate::fence::{Fence, Heard};
 use crate::files::Files;
@@ -36,6 +35,7 @@ use crate::level::Level;
 use crate::member::Member;
 use crate::state_machine::RaftHandle;
 use crate::types::{Vote, log_point};
+use crate::{NodeId, node_name};
 use forms::{Hello, Lane, PROTOCOL_VERSION, Request, Response};
 use frame::{FrameError, Kind, Parts, Reader};
 use lane::LaneCall;
@@ -93,6 +93,8 @@ pub(crate) struct Network {
 pub(crate) enum Alarm {
     /// This node is fenced for a reason that a person should know.
     Fence,
+    /// This node has no vote before members were heard of that are not there.
+    Missing,
     /// The members belong to different groups.
     Group,
     /// A leader contradicts what this node knows to be committed.
@@ -238,7 +240,10 @@ impl Network {
     pub(crate) fn raise_alarm(&self, alarm: Alarm, text: String) {
         let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
         if alarms.get(&alarm) != Some(&text) {
-            error!(group = %self.group, node = self.node, "{text}");
+            if alarm != Alarm::Missing {
+                // A member that starts a moment later is nothing to act on; the keeper tells of it by itself.
+                error!(group = %self.group, node = node_name(self.node), "{text}");
+            }
             alarms.insert(alarm, text);
         }
     }
@@ -317,7 +322,7 @@ impl Network {
     /// The last entry in a peer's log, and its term.
     pub(crate) async fn ask_last(&self, id: NodeId, within: Duration) -> Result<Heard, LaneError> {
         let no_answer = |reason: String| LaneError::NoAnswer(reason);
-        let peer = self.peer(id).ok_or_else(|| no_answer(format!("node {id} is not known")))?;
+        let peer = self.peer(id).ok_or_else(|| no_answer(format!("{} is not known", node_name(id))))?;
         let question = codec::encode(&Request::LastLog).map_err(|error| no_answer(error.to_string()))?;
         let answer = lane::call(&peer.control, Kind::Call, vec![Bytes::from(question)], within).await?;
         match codec::decode(&answer).map_err(|error| no_answer(error.to_string()))? {
@@ -434,18 +439,18 @@ impl Network {
     fn compare(&self, peer: &Peer, theirs: &Hello, ours: &Hello) -> Result<(), String> {
         if let Err(step_back) = theirs.remembers.check(&ours.said()) {
             self.step_back(peer.id, step_back);
-            return Err(format!("node {} remembers more of this node: {step_back}", peer.id));
+            return Err(format!("{} remembers more of this node: {step_back}", node_name(peer.id)));
         }
         let Some(files) = self.files.upgrade() else { return Err("the node is stopped".into()) };
         if let Err(step_back) = files.remember(peer.id).check(&theirs.said()) {
-            let text = format!("node {}: {step_back}; it is to be fenced and filled again", peer.id);
+            let text = format!("{}: {step_back}; it is to be fenced and filled again", node_name(peer.id));
             self.raise_alarm(Alarm::Peer(peer.id), text.clone());
             return Err(text);
         }
         self.clear_alarm(Alarm::Peer(peer.id));
         files
             .learn(peer.id, &theirs.said())
-            .map_err(|error| format!("cannot remember node {}: {error}", peer.id))?;
+            .map_err(|error| format!("cannot remember {}: {error}", node_name(peer.id)))?;
         match (files.group_id(), theirs.group_id) {
             // A node that waits to be added learns from whoever adds it where it belongs.
             (None, Some(group_id)) if files.standing() == Standing::Whole => {
@@ -458,8 +463,9 @@ impl Network {
     /// This node's disk was put back to an older state: it has forgotten entries and votes, and knows now.
     fn step_back(&self, by: NodeId, step_back: StepBack) {
         let text = format!(
-            "node {by} remembers more of this node than this node does: {step_back}. It is fenced and filled again \
-             from the others, once it has heard all of them"
+            "{} remembers more of this node than this node does: {step_back}. It is fenced and filled again from the \
+             others, once it has heard all of them",
+            node_name(by)
         );
         self.raise_alarm(Alarm::Fence, text);
         // Before the mark is on disk, so that nothing is promised meanwhile.
@@ -505,7 +511,10 @@ impl Network {
                 let proved =
                     proof::prove_as_caller(&self.platform, secret, ids, &mut reader, &mut *writer).await;
                 if let Err(reason) = proved {
-                    self.raise_alarm(Alarm::Peer(peer.id), format!("node {} at {addr}: {reason}", peer.id));
+                    self.raise_alarm(
+                        Alarm::Peer(peer.id),
+                        format!("{} at {addr}: {reason}", node_name(peer.id)),
+                    );
                     return Err(reason);
                 }
             }
@@ -521,7 +530,7 @@ impl Network {
                 .map_err(|error| format!("no welcome: {error}"))?;
             if frame.kind == Kind::Refusal {
                 let reason = String::from_utf8_lossy(&frame.body).into_owned();
-                let text = format!("node {} at {addr} refused this node: {reason}", peer.id);
+                let text = format!("{} at {addr} refused this node: {reason}", node_name(peer.id));
                 self.raise_alarm(Alarm::Peer(peer.id), text);
                 return Err(reason);
             }
@@ -533,7 +542,7 @@ impl Network {
                     if theirs.from == peer.id {
                         Ok(())
                     } else {
-                        Err(format!("node {} answered", theirs.from))
+                        Err(format!("{} answered", node_name(theirs.from)))
                     }
                 })?;
             self.compare(peer, &theirs, &ours)?;
@@ -553,14 +562,14 @@ impl Network {
         let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         complaints.retain(|_, at| now.saturating_sub(*at) < COMPLAINT_INTERVAL);
         if complaints.len() < COMPLAINTS_MAX && !complaints.contains_key(&what) {
-            warn!(group = %self.group, node = self.node, "{what}");
+            warn!(group = %self.group, node = node_name(self.node), "{what}");
             complaints.insert(what, now);
         }
     }
 
     fn connected(&self, peer: &Peer, lane: Lane) {
         if lane == Lane::Control {
-            info!(group = %self.group, node = self.node, peer = peer.id, addr = %peer.addr(), "connected");
+            info!(group = %self.group, node = node_name(self.node), peer = node_name(peer.id), addr = %peer.addr(), "connected");
         }
     }
 }
@@ -574,13 +583,13 @@ impl Peer {
     async fn moved(&self, network: &Network, addr: &str) -> String {
         tokio::select! {
             reason = self.moved_from(addr) => reason,
-            () = greeted_again(network) => format!("node {} is to be greeted again", self.id),
+            () = greeted_again(network) => format!("{} is to be greeted again", node_name(self.id)),
         }
     }
 
     async fn moved_from(&self, addr: &str) -> String {
         match self.addr.subscribe().wait_for(|current| current != addr).await {
-            Ok(now) => format!("node {} moved to {}", self.id, *now),
+            Ok(now) => format!("{} moved to {}", node_name(self.id), *now),
             Err(_) => "no longer needed".into(),
         }
     }

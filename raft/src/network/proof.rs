@@ -20,8 +20,8 @@ use store::codec::{self, Record};
 use tokio::io::AsyncWrite;
 
 use super::frame::{Kind, Parts, Reader};
-use crate::NodeId;
 use crate::config::PeerSecret;
+use crate::{NodeId, node_name};
 
 type Nonce = [u8; 32];
 
@@ -107,7 +107,7 @@ pub(super) async fn prove_as_caller(
     let theirs: Proof = receive(reader, Kind::Proof).await?;
     mac(secret, Side::Listener, &challenge, &theirs.nonce)
         .verify_slice(&theirs.mac)
-        .map_err(|_| format!("node {to} does not know this node's peerSecret"))?;
+        .map_err(|_| format!("{} does not know this node's peerSecret", node_name(to)))?;
     let ours = mac(secret, Side::Caller, &challenge, &theirs.nonce).finalize().into_bytes().into();
     send(writer, Kind::Proof, &Proof { nonce: [0; 32], mac: ours }).await
 }
@@ -127,15 +127,15 @@ pub(super) async fn prove_as_listener(
 ) -> Result<NodeId, String> {
     let challenge: Challenge = receive(reader, Kind::Challenge).await?;
     if challenge.to != this {
-        return Err(format!("node {} is wanted", challenge.to));
+        return Err(format!("{} is wanted", node_name(challenge.to)));
     }
     let nonce = nonce(platform);
     let ours = mac(secret, Side::Listener, &challenge, &nonce).finalize().into_bytes().into();
     send(writer, Kind::Proof, &Proof { nonce, mac: ours }).await?;
     let theirs: Proof = receive(reader, Kind::Proof).await?;
-    mac(secret, Side::Caller, &challenge, &nonce)
-        .verify_slice(&theirs.mac)
-        .map_err(|_| format!("it calls itself node {} and does not know the peerSecret", challenge.from))?;
+    mac(secret, Side::Caller, &challenge, &nonce).verify_slice(&theirs.mac).map_err(|_| {
+        format!("it calls itself {} and does not know the peerSecret", node_name(challenge.from))
+    })?;
     Ok(challenge.from)
 }
 
@@ -182,7 +182,7 @@ mod tests {
         assert!(caller.unwrap_err().contains("does not know this node's peerSecret"));
         assert!(listener.is_err());
         let (_, listener) = meet("three banks of oars", "three banks of oars", 3).await;
-        assert!(listener.unwrap_err().contains("node 3 is wanted"));
+        assert!(listener.unwrap_err().contains("n2 is wanted"));
     }
 
     #[test]

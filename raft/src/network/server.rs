@@ -21,11 +21,11 @@ use super::forms::{Hello, Lane, Mismatch, Request, Response, decode_append, vote
 use super::frame::{FrameError, Kind, Parts, Reader};
 use super::snapshot::{self, Incoming};
 use super::{Alarm, Network, Peer, ended, proof};
-use crate::NodeId;
 use crate::identity::Standing;
 use crate::node::PeerHandler;
 use crate::state_machine::RaftHandle;
 use crate::types::{AppendRequest, AppendResult, log_point};
+use crate::{NodeId, node_name};
 
 /// A caller has this long to introduce itself.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
@@ -132,7 +132,7 @@ impl Server {
         }
         let ours = network.hello(hello.from, hello.lane);
         if let Err(mismatch) = hello.check(&ours) {
-            let text = format!("refused node {} from {}: {mismatch}", hello.from, from.ip());
+            let text = format!("refused {} from {}: {mismatch}", node_name(hello.from), from.ip());
             match mismatch {
                 // Of members only: a stranger could make up names without end.
                 Mismatch::GroupId { .. } if network.peer(hello.from).is_some() => {
@@ -143,7 +143,7 @@ impl Server {
             return refuse(&mut *writer, &mismatch).await;
         }
         let Some(peer) = network.peer(hello.from) else {
-            let reason = format!("node {} is not known to node {}", hello.from, ours.from);
+            let reason = format!("{} is not known to {}", node_name(hello.from), node_name(ours.from));
             network.complain(format!("refused {}: {reason}", from.ip()));
             return refuse(&mut *writer, &reason).await;
         };
@@ -154,7 +154,7 @@ impl Server {
         }
         let welcome = match codec::encode(&ours) {
             Ok(welcome) => Parts::new(Kind::Welcome, 0, [Bytes::from(welcome)]),
-            Err(error) => return network.complain(format!("cannot greet node {}: {error}", peer.id)),
+            Err(error) => return network.complain(format!("cannot greet {}: {error}", node_name(peer.id))),
         };
         let outcome = match welcome.write_to(&mut *writer).await {
             Err(error) => Err(error.into()),
@@ -164,10 +164,12 @@ impl Server {
         };
         match outcome {
             Ok(()) => {}
-            Err(FrameError::Io(_)) => debug!(peer = peer.id, lane = ?hello.lane, "connection ended"),
+            Err(FrameError::Io(_)) => {
+                debug!(peer = node_name(peer.id), lane = ?hello.lane, "connection ended");
+            }
             Err(error) => {
                 network.complain(format!(
-                    "dropped {:?} connection of node {}: {}",
+                    "dropped {:?} connection of {}: {}",
                     hello.lane,
                     peer.id,
                     ended(&error)
@@ -410,7 +412,7 @@ async fn respond(
 ) -> Response {
     let refused = |error: &dyn std::fmt::Display| Response::Refused(error.to_string());
     if let Some(Err(absurd)) = request.term().map(|term| check_term(raft, term)) {
-        network.complain(format!("refused a call of node {from}: {absurd}"));
+        network.complain(format!("refused a call of {}: {absurd}", node_name(from)));
         return refused(&absurd);
     }
     match request {

@@ -171,3 +171,27 @@ async fn a_damaged_vote_fences_the_node_until_it_has_heard_of_the_others() {
     .await;
     group.settle().await;
 }
+
+/// A new node that was started alone said nothing for ten seconds, and raised no alarm.
+#[tokio::test]
+async fn a_new_node_says_within_a_second_whom_it_waits_for() {
+    let mut group = Group::stopped(3);
+    group.run(1);
+    let began = tokio::time::Instant::now();
+    wait_for("an alarm that names the missing", || {
+        let view = group.view(1);
+        let is_told = view.alarms.iter().any(|alarm| alarm.contains("waits for n1, n2"));
+        if is_told { Ok(()) } else { Err(view) }
+    })
+    .await;
+    // Half a second, and whatever a busy machine adds; without it there was none at all.
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+    group.run(2);
+    group.run(3);
+    group.command("all there").await;
+    wait_for("the alarm to end", || {
+        let view = group.view(1);
+        if view.alarms.is_empty() { Ok(()) } else { Err(view) }
+    })
+    .await;
+}

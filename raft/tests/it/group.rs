@@ -181,6 +181,19 @@ pub struct Group {
 impl Group {
     /// Starts `count` nodes with small segments; `adjust` may change each one's configuration.
     pub fn start_with(count: u64, adjust: impl Fn(&mut NodeConfig) + Send + Sync + 'static) -> Self {
+        let mut group = Self::stopped_with(count, adjust);
+        for id in 1..=count {
+            group.run(id);
+        }
+        group
+    }
+
+    /// None of them runs yet.
+    pub fn stopped(count: u64) -> Self {
+        Self::stopped_with(count, |_| {})
+    }
+
+    fn stopped_with(count: u64, adjust: impl Fn(&mut NodeConfig) + Send + Sync + 'static) -> Self {
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()
@@ -191,18 +204,14 @@ impl Group {
             let addr = format!("127.0.0.1:{}", ports.port(id as u16));
             members.insert(id, Member { dir: tempfile::tempdir().unwrap(), addr, running: None });
         }
-        let mut group = Self {
+        Self {
             members,
             adjust: Box::new(adjust),
             has_led: AtomicBool::new(false),
             disks: BTreeMap::new(),
             fearful: std::collections::BTreeSet::new(),
             _ports: ports,
-        };
-        for id in 1..=count {
-            group.run(id);
         }
-        group
     }
 
     pub fn start(count: u64) -> Self {
