@@ -15,6 +15,7 @@ use tracing::debug;
 use crate::exchange::{Answer, Origin, refuse};
 use crate::peer::{PeerRequest, PeerResponse};
 use crate::server::Broker;
+use crate::submit::SubmitError;
 
 /// How long a forwarded request may take: below the 3 s that clients wait by default.
 const FORWARD_WITHIN: Duration = Duration::from_millis(2_500);
@@ -25,6 +26,9 @@ pub const LEADER_WITHIN: Duration = Duration::from_millis(400);
 const LAST_WORD_WITHIN: Duration = Duration::from_millis(200);
 /// How soon it looks again where the node it took for the leader says that it is not.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// What a client is told where nobody leads, and a node that forwarded its request.
+const NO_LEADER_SERVES: &str = "no leader serves this broker group now";
 
 /// Who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +96,12 @@ impl Broker {
                     Forwarded::Unknown(reason) => return answer.send(unknown(&request, &reason)),
                     Forwarded::Reply(_) => {}
                     Forwarded::NotDone(reason) => {
-                        debug!(code = request.code, leader, reason, "not forwarded");
+                        debug!(
+                            code = request.code,
+                            leader = raft::node_name(leader),
+                            reason,
+                            "not forwarded"
+                        );
                     }
                 },
                 Verdict::Nobody => {}
@@ -133,7 +142,7 @@ impl Broker {
         let called = tokio::select! {
             called = self.node.call_peer(leader, call, FORWARD_WITHIN) => called,
             () = self.leads_no_more(leader) => {
-                return Forwarded::Unknown(format!("node {leader} does not answer and leads no more"));
+                return Forwarded::Unknown(format!("{} does not answer and leads no more", raft::node_name(leader)));
             }
         };
         let response = match called {
@@ -179,17 +188,39 @@ fn reply_of(frame: &[u8], request: &Command) -> Forwarded {
 
 /// "I do not lead, and know nobody who does": clients try again.
 pub fn not_leader(request: &Command) -> Command {
-    refuse(request, ResponseCode::SERVICE_NOT_AVAILABLE, "no leader serves this broker group now")
-        .with("outcome", "none")
+    refuse(request, ResponseCode::SERVICE_NOT_AVAILABLE, NO_LEADER_SERVES).with("outcome", "none")
 }
 
-/// Whether a reply is [`not_leader`].
+/// Whether a reply says that whoever gave it does not lead. A leader's own refusals (no room, a disk that is full) have the
+/// same code, and are the answer.
 fn is_not_leader(reply: &Command) -> bool {
-    reply.code == ResponseCode::SERVICE_NOT_AVAILABLE && reply.ext.get("outcome") == Some("none")
+    let no_leader = SubmitError::NoLeader.to_string();
+    reply.code == ResponseCode::SERVICE_NOT_AVAILABLE
+        && reply.remark.as_deref().is_some_and(|remark| remark == NO_LEADER_SERVES || remark == no_leader)
 }
 
 /// It may or may not have happened. Never a code that clients take for success.
 pub fn unknown(request: &Command, reason: &str) -> Command {
     refuse(request, ResponseCode::SYSTEM_ERROR, format!("outcome unknown: {reason}"))
         .with("outcome", "unknown")
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::RequestCode;
+
+    use super::*;
+
+    /// The refusal of a leader that has no room reached the client of a follower as "no leader serves".
+    #[test]
+    fn a_leaders_refusal_is_no_word_of_a_missing_leader() {
+        let request = Command::request(RequestCode::SEND_MESSAGE_V2);
+        let code = ResponseCode::SERVICE_NOT_AVAILABLE;
+        let refused = |remark: String| refuse(&request, code, remark).with("outcome", "none");
+        assert!(is_not_leader(&not_leader(&request)));
+        assert!(is_not_leader(&refused(SubmitError::NoLeader.to_string())));
+        let no_room = "topics, groups and offsets take 9 bytes, 1 more would exceed the limit of 9 bytes";
+        assert!(!is_not_leader(&refused(SubmitError::Refused(no_room.into()).to_string())));
+        assert!(!is_not_leader(&refused("the disk is full: service not available now".into())));
+    }
 }

@@ -52,6 +52,11 @@ pub enum PeerResponse {
     Confirmed(String),
     /// Whether it happened is unknown, or it failed; the text says why.
     Failed(String),
+    /// The bytes of a stretch of the log, as builds of November 2026 asked for; nobody asks any more.
+    Stretch(Vec<u8>),
+    /// The called node leads and refuses the change, in these words; nothing was proposed. A build that does not know this
+    /// answer takes the outcome for unknown, as it took every refusal before.
+    Refused(String),
     /// Stored entries of the log, as many as there are intact.
     Entries(Vec<Bytes>),
 }

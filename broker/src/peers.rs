@@ -15,8 +15,8 @@ use crate::http;
 use crate::peer::{PeerRequest, PeerResponse};
 use crate::repair;
 use crate::server::{Broker, SUBMIT_WITHIN};
-use crate::submit::{self, SubmitHereError};
-use crate::tables::Change;
+use crate::submit::{self, SubmitError, SubmitHereError};
+use crate::tables::{Change, Outcome};
 
 /// The door for peers. It exists before the broker does, because the Raft node wants it at its start.
 pub struct PeerDoor {
@@ -104,13 +104,41 @@ async fn forward(broker: &Arc<Broker>, origin: Origin, frame: &[u8]) -> PeerResp
 }
 
 async fn propose(broker: &Broker, change: Change) -> PeerResponse {
-    if let Err(error) = broker.check_room(&change) {
-        return PeerResponse::Failed(error.to_string());
+    // Who does not lead says so, whatever room there is.
+    if broker.is_ready()
+        && let Err(error) = broker.check_room(&change)
+    {
+        return response(Err(SubmitHereError::Other(error)));
     }
-    match submit::submit_here(&broker.node, &change, SUBMIT_WITHIN).await {
+    response(submit::submit_here(&broker.node, &change, SUBMIT_WITHIN).await)
+}
+
+/// What the calling node is told, which tells its client the same as this node would.
+fn response(submitted: Result<Outcome, SubmitHereError>) -> PeerResponse {
+    match submitted {
         Ok(outcome) => PeerResponse::Outcome(outcome),
-        Err(SubmitHereError::NotLeader { .. }) => PeerResponse::NotLeader,
-        Err(SubmitHereError::Other(error)) if error.is_none() => PeerResponse::NotLeader,
-        Err(SubmitHereError::Other(error)) => PeerResponse::Failed(error.to_string()),
+        Err(SubmitHereError::NotLeader { .. } | SubmitHereError::Other(SubmitError::NoLeader)) => {
+            PeerResponse::NotLeader
+        }
+        Err(SubmitHereError::Other(SubmitError::Refused(reason))) => PeerResponse::Refused(reason),
+        Err(SubmitHereError::Other(SubmitError::Unknown(reason))) => PeerResponse::Failed(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a leader refuses for want of room was told as "outcome unknown" at every other node.
+    #[test]
+    fn a_refusal_reaches_the_client_of_another_node_in_the_same_words() {
+        let room = || SubmitError::Refused("no room: 9 bytes".into());
+        let there = codec::decode(&response(Err(SubmitHereError::Other(room()))).to_bytes());
+        let told = submit::outcome_at_leader(there).unwrap_err();
+        assert!(told.is_none());
+        assert_eq!(told.to_string(), room().to_string());
+        let unknown = SubmitHereError::Other(SubmitError::Unknown("not applied".into()));
+        let told = submit::outcome_at_leader(codec::decode(&response(Err(unknown)).to_bytes())).unwrap_err();
+        assert_eq!((told.is_none(), told.to_string()), (false, "outcome unknown: not applied".into()));
     }
 }

@@ -129,16 +129,25 @@ async fn submit_at(
     let response = match node.call_peer(leader, Bytes::from(request), within).await {
         Err(CallError::NoAnswer { node, reason }) => {
             return Err(SubmitError::Unknown(format!(
-                "no answer from leader n{}: {reason}",
-                node.saturating_sub(1)
+                "no answer from leader {}: {reason}",
+                raft::node_name(node)
             )));
         }
         Err(CallError::UnknownPeer(_) | CallError::NotSent { .. }) => return Err(SubmitError::NoLeader),
         Err(error) => return Err(SubmitError::Refused(error.to_string())),
         Ok(response) => response,
     };
-    match codec::decode::<PeerResponse>(&response) {
+    outcome_at_leader(codec::decode(&response))
+}
+
+/// What came of a change that the leader was asked for.
+///
+/// # Errors
+/// As the leader says.
+pub fn outcome_at_leader(response: Result<PeerResponse, CodecError>) -> Result<Outcome, SubmitError> {
+    match response {
         Ok(PeerResponse::Outcome(outcome)) => Ok(outcome),
+        Ok(PeerResponse::Refused(reason)) => Err(SubmitError::Refused(reason)),
         Ok(PeerResponse::NotLeader) => Err(SubmitError::NoLeader),
         Ok(PeerResponse::Failed(reason)) => Err(SubmitError::Unknown(reason)),
         Ok(other) => Err(SubmitError::Unknown(format!("unexpected answer {other:?}"))),
