@@ -225,20 +225,27 @@ fn members_differ(broker: &Broker, view: &View) -> Option<String> {
     })
 }
 
-/// What is wrong with the node or its group just now, a sentence each; for `/status`, `/readyz` and the metrics.
-pub(crate) fn alarms(broker: &Broker, view: &View) -> Vec<String> {
+/// The alarms that Raft knows of.
+fn of_view(view: &View) -> Vec<String> {
     let mut alarms: Vec<String> = view.fatal.iter().cloned().collect();
+    alarms.extend(view.alarms.iter().cloned());
     if view.fenced {
         alarms.push("fenced: may have forgotten entries, has no vote before it has caught up".to_owned());
     }
     if view.fatal.is_none() && view.leader.is_none() {
         alarms.push(format!("no leader is known in term {}", view.term));
     }
-    alarms.extend(view.halted.clone());
+    alarms.extend(view.halted.iter().map(|why| format!("halted: applies nothing any more: {why}")));
     alarms.extend(view.waits_for.clone());
     if view.is_leader() && !view.is_ready() {
         alarms.push("leads, but a majority has not confirmed it".to_owned());
     }
+    alarms
+}
+
+/// What is wrong with the node or its group just now, a sentence each; for `/status`, `/readyz` and the metrics.
+pub(crate) fn alarms(broker: &Broker, view: &View) -> Vec<String> {
+    let mut alarms = of_view(view);
     for (peer, trouble) in broker.events.peers.all() {
         alarms.push(format!("{} does not answer: {}", node_name(peer), trouble.cause));
     }
@@ -270,6 +277,19 @@ pub(crate) fn alarms(broker: &Broker, view: &View) -> Vec<String> {
 mod tests {
     use super::*;
     use raft::Role;
+
+    /// Raft's own alarms were overwritten by the broker's, and nobody was told of them.
+    #[test]
+    fn what_raft_raises_and_why_a_node_is_halted_are_alarms() {
+        let mut view = View::default();
+        view.leader = Some(2);
+        view.alarms = vec!["waits for n1, n2".to_owned()];
+        view.halted = Some("cannot apply entry 7".to_owned());
+        assert_eq!(
+            of_view(&view),
+            ["waits for n1, n2", "halted: applies nothing any more: cannot apply entry 7"]
+        );
+    }
 
     #[test]
     fn each_change_is_told_once() {
