@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::bail;
 use client::ClientError;
 use serde_json::{Value, json};
 
@@ -31,12 +32,22 @@ impl Verb for ClusterList {
     const EXAMPLES: &'static [&'static str] = &["", "-c RaftCluster", "-m", "-i 5", "--json"];
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
-        context.repeat(self.interval, async || self.list(context).await).await
+        let (report, nodes) = self.list(context).await?;
+        if self.interval.is_some() {
+            // It goes on, so there is no exit status; each round shows who is missing.
+            return context.repeat(self.interval, async || Ok(self.list(context).await?.0)).await;
+        }
+        let missing = missing(&nodes);
+        if missing.is_empty() {
+            return Ok(report);
+        }
+        context.print(&report)?;
+        bail!("not there: {}", missing.join("; "))
     }
 }
 
 impl ClusterList {
-    async fn list(&self, context: &Context) -> anyhow::Result<Report> {
+    async fn list(&self, context: &Context) -> anyhow::Result<(Report, Vec<Value>)> {
         let admin = context.admin().await?;
         let info = admin.cluster_info().await?;
         if let Some(cluster) =
@@ -73,8 +84,22 @@ impl ClusterList {
             }
         }
         let table = if self.more { totals_table(&nodes) } else { load_table(&nodes) };
-        Ok(Report::Shown(Box::new(Report::Table(table)), Value::Array(nodes)))
+        let report = Report::Shown(Box::new(Report::Table(table)), Value::Array(nodes.clone()));
+        Ok((report, nodes))
     }
+}
+
+/// Every node that is dead, paused or cannot be reached, with the cause.
+fn missing(nodes: &[Value]) -> Vec<String> {
+    let of = |node: &Value| {
+        let cause = node["error"].as_str()?;
+        let addr = node["addr"].as_str().unwrap_or_default();
+        Some(match node["node"].as_str() {
+            Some(name) => format!("{name} at {addr}: {cause}"),
+            None => format!("{addr}: {cause}"),
+        })
+    };
+    nodes.iter().filter_map(of).collect()
 }
 
 fn load_table(nodes: &[Value]) -> Table {
@@ -199,6 +224,18 @@ mod tests {
         let nodes = [json!({"error": "refused", "addr": "a:1"})];
         assert!(Report::Table(load_table(&nodes)).to_text().contains("no answer"));
         assert!(Report::Table(totals_table(&nodes)).to_text().contains("refused"));
+    }
+
+    /// S25: the exit status was 0 whoever was dead.
+    #[test]
+    fn whoever_is_missing_is_told_with_the_cause() {
+        let nodes = [
+            json!({"addr": "a:1", "brokerId": 0}),
+            json!({"addr": "a:2", "brokerId": 2, "error": "no answer within 3s"}),
+            json!({"addr": "a:3", "node": "n2", "error": "nothing listens at a:3"}),
+        ];
+        assert_eq!(missing(&nodes), ["a:2: no answer within 3s", "n2 at a:3: nothing listens at a:3"]);
+        assert_eq!(missing(&nodes[..1]), [""; 0]);
     }
 
     #[test]
