@@ -59,10 +59,7 @@ pub async fn serve(
     web::serve(listener, views, shutdown).await
 }
 
-/// `n0` is node 1, and so on.
-pub fn node_name(id: raft::NodeId) -> String {
-    format!("n{}", id.saturating_sub(1))
-}
+pub use raft::node_name;
 
 #[derive(Deserialize)]
 struct LeaderQuery {
@@ -157,6 +154,8 @@ async fn transfer(State(broker): State<Arc<Broker>>, Query(query): Query<Transfe
             None => return web::json(StatusCode::CONFLICT, &json!({"error": "the group has one node only"})),
         },
     };
+    let to = node_name(target);
+    broker.events.note("operator", format!("asked to hand the lead to {to}"), json!({"to": to}));
     match broker.hand_over(target, TRANSFER_WITHIN).await {
         Ok(()) => web::json(
             StatusCode::OK,
@@ -180,7 +179,11 @@ async fn found(State(broker): State<Arc<Broker>>, Query(query): Query<FoundQuery
         return web::json(StatusCode::BAD_REQUEST, &json!({"error": error}));
     }
     match broker.node.leave_out_the_missing() {
-        Ok(()) => web::json(StatusCode::OK, &json!({"node": node_name(broker.node_id()), "forced": true})),
+        Ok(()) => {
+            let text = "told that the members which are missing hold nothing, and may be left out";
+            broker.events.note("operator", text, json!({}));
+            web::json(StatusCode::OK, &json!({"node": node_name(broker.node_id()), "forced": true}))
+        }
         Err(error) => web::json(StatusCode::CONFLICT, &json!({"error": error.to_string()})),
     }
 }
@@ -207,7 +210,6 @@ pub fn status_of(broker: &Broker) -> Value {
         "fenced": view.fenced,
         "halted": view.halted,
         "waitsFor": view.waits_for,
-        "alarms": view.alarms,
         "fatal": view.fatal,
         "checkpointError": view.checkpoint_error,
         "configurationDiffers": view.configuration_differs,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft::NodeId;
+use serde_json::json;
 use store::{CommitlogOffset, LogReader, Queues, RepairError, StoredEntry, Stretch, codec};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -40,6 +41,8 @@ const SCRUB_PAUSE: Duration = Duration::from_secs(10);
 struct Open {
     tried: Option<Duration>,
     told: Option<Duration>,
+    /// It is in the events that every node's bytes are damaged.
+    is_everywhere: bool,
 }
 
 /// Mends what is damaged until shutdown.
@@ -55,6 +58,9 @@ pub async fn mend(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>) {
         let mut wants_another_leader = false;
         for damage in damage {
             let now = broker.monotonic();
+            if !open.contains_key(&damage.stretch) {
+                note(&broker, damage.stretch, "found", &format!("damaged: {}", damage.reason));
+            }
             let state = open.entry(damage.stretch).or_default();
             if state.tried.is_some_and(|tried| now.saturating_sub(tried) < AGAIN_AFTER) {
                 continue;
@@ -62,6 +68,15 @@ pub async fn mend(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>) {
             state.tried = Some(now);
             let Err(failure) = mend_one(&broker, damage.stretch).await else { continue };
             broker.log.note_everywhere(&damage.stretch, failure.is_everywhere);
+            if failure.is_everywhere && !state.is_everywhere {
+                note(
+                    &broker,
+                    damage.stretch,
+                    "everywhere",
+                    "damaged on every node: what lies there is refused",
+                );
+            }
+            state.is_everywhere = failure.is_everywhere;
             wants_another_leader |= !failure.is_everywhere;
             if state.told.is_none_or(|told| now.saturating_sub(told) >= TELL_AGAIN_AFTER) {
                 state.told = Some(now);
@@ -78,6 +93,13 @@ pub async fn mend(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>) {
             give_up_the_lead(&broker).await;
         }
     }
+}
+
+/// Takes note of damage, in the events.
+fn note(broker: &Broker, stretch: Stretch, state: &str, what: &str) {
+    let (from, to) = (stretch.start.0, stretch.end.0);
+    let text = format!("bytes {from} to {to} of the log are {what}");
+    broker.events.note("repair", text, json!({"state": state, "from": from, "to": to}));
 }
 
 /// Why a stretch is still damaged.
@@ -118,6 +140,8 @@ async fn mend_one(broker: &Arc<Broker>, stretch: Stretch) -> Result<(), Failure>
         match write(broker, stretch, entries).await {
             Ok(left) if left.is_empty() => {
                 info!(from = stretch.start.0, to = stretch.end.0, with = node_name(*peer), "mended");
+                let what = format!("mended with what {} has", node_name(*peer));
+                note(broker, stretch, "mended", &what);
                 return Ok(());
             }
             Ok(left) => {

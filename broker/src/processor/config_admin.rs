@@ -9,9 +9,11 @@ use std::sync::Arc;
 use protocol::command::admin::GetBrokerConfigResponse;
 use protocol::route::DataVersion;
 use protocol::{Command, ResponseCode as code};
+use serde_json::json;
 use settings::Properties;
 
 use super::topic_create;
+use crate::config::BrokerConfig;
 use crate::exchange::{Answer, Origin, refuse};
 use crate::registration;
 use crate::server::Broker;
@@ -48,7 +50,7 @@ pub fn get(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answ
 const VALUE_BYTES_MAX: usize = 4_096;
 
 /// Code 25: sets values for the whole group, all of them or none.
-pub fn update(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+pub fn update(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answer) {
     let Ok(wanted) = Properties::parse(&request.body, "updateBrokerConfig") else {
         return answer.send(refuse(&request, code::SYSTEM_ERROR, "string2Properties error"));
     };
@@ -70,12 +72,16 @@ pub fn update(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: A
     if properties.is_empty() {
         return answer.send(Command::response_to(&request, code::SUCCESS));
     }
+    let said = changed(&broker.live(), &properties);
     let is_in_routes = properties.contains_key("brokerPermission");
     let broker = Arc::clone(broker);
     tokio::spawn(async move {
+        let facts = json!({"by": origin.client.to_string(), "set": properties});
         let change = Change::SetProperties { properties, now_ms: broker.now_ms() };
         answer.send(match broker.submit(change).await {
             Ok(_) => {
+                let text = format!("{} set {said}, for the whole group", origin.client);
+                broker.events.note("configuration", text, facts);
                 if is_in_routes {
                     topic_create::tell_name_servers(&broker).await;
                 }
@@ -84,4 +90,13 @@ pub fn update(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: A
             Err(error) => super::not_submitted(&request, &error),
         });
     });
+}
+
+/// What is set over what, for the events.
+fn changed(before: &BrokerConfig, set: &BTreeMap<String, String>) -> String {
+    let one = |(name, value): (&String, &String)| {
+        let was = before.in_force().iter().find(|one| one.name == name).map_or("unset", |one| &one.value);
+        format!("{name}={value} (was {was})")
+    };
+    set.iter().map(one).collect::<Vec<_>>().join(", ")
 }

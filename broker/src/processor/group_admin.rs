@@ -9,6 +9,7 @@ use protocol::command::admin::{
     UpdateGroupForbidden,
 };
 use protocol::{Command, ResponseCode as code, names};
+use serde_json::json;
 
 use super::{data_version, header, send_check, topic_create};
 use crate::clients::ClientInfo;
@@ -118,15 +119,20 @@ fn wider_retry_topics(broker: &Broker, groups: &[GroupConfig]) -> Vec<TopicConfi
 }
 
 /// Code 207.
-pub fn delete(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+pub fn delete(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answer) {
     let header = header!(DeleteGroup, request, answer);
     let broker = Arc::clone(broker);
     tokio::spawn(async move {
         let (group, clean_offsets) = (header.group_name, header.clean_offset);
         broker.clients().pulled.forget_group(&group);
+        let text = format!("{} deleted group {group}", origin.client);
+        let facts = json!({"by": origin.client.to_string(), "consumerGroup": group});
         let change = Change::DeleteGroup { group, clean_offsets, now_ms: broker.now_ms() };
         answer.send(match broker.submit(change).await {
-            Ok(_) => Command::response_to(&request, code::SUCCESS),
+            Ok(_) => {
+                broker.events.note("configuration", text, facts);
+                Command::response_to(&request, code::SUCCESS)
+            }
             Err(error) => super::not_submitted(&request, &error),
         });
     });

@@ -8,6 +8,7 @@ use protocol::command::admin::{
 };
 use protocol::route::{TopicConfig as TopicJson, TopicList};
 use protocol::{Command, ResponseCode as code, names};
+use serde_json::json;
 
 use super::offset::store_time_at;
 use super::send_check::Refusal;
@@ -61,17 +62,17 @@ const ATTRIBUTES_BYTES_MAX: usize = 4_096;
 const PERM_BITS: i32 = 0xf;
 
 /// Code 17.
-pub fn update(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+pub fn update(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answer) {
     let header = header!(CreateTopic, request, answer);
     let known = broker.tables().topic(&header.topic).cloned();
     match wanted(broker, header, known.as_ref()) {
-        Ok(topic) => put(broker, request, vec![topic], answer),
+        Ok(topic) => put(broker, &origin, request, vec![topic], answer),
         Err(refusal) => answer.send(refuse(&request, refusal.code, refusal.remark)),
     }
 }
 
 /// Code 18: several topics, all of them or none. (RocketMQ stops at the first one that is as it was.)
-pub fn update_list(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+pub fn update_list(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answer) {
     let list = match CreateTopics::read(&request.body) {
         Ok(list) => list.topic_config_list,
         Err(error) => return answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string())),
@@ -84,7 +85,7 @@ pub fn update_list(broker: &Arc<Broker>, _origin: Origin, request: Command, answ
             Err(refusal) => return answer.send(refuse(&request, refusal.code, refusal.remark)),
         }
     }
-    put(broker, request, topics, answer);
+    put(broker, &origin, request, topics, answer);
 }
 
 /// The same topic as the other request has it.
@@ -103,13 +104,18 @@ fn as_header(config: &TopicJson) -> CreateTopic {
     }
 }
 
-fn put(broker: &Arc<Broker>, request: Command, topics: Vec<TopicConfig>, answer: Answer) {
+fn put(broker: &Arc<Broker>, origin: &Origin, request: Command, topics: Vec<TopicConfig>, answer: Answer) {
     let began = broker.monotonic();
     let is_known = topics.iter().all(|topic| broker.tables().topic(&topic.name) == Some(topic));
     if is_known {
         return answer.send(Command::response_to(&request, code::SUCCESS));
     }
-    let broker = Arc::clone(broker);
+    // New topics are no switches: a script that makes thousands of them would push everything else out of the events.
+    let switched: Vec<String> = {
+        let tables = broker.tables();
+        topics.iter().filter_map(|topic| Some(switched(tables.topic(&topic.name)?, topic))).collect()
+    };
+    let (broker, client) = (Arc::clone(broker), origin.client);
     tokio::spawn(async move {
         let is_system = topics.first().is_some_and(|topic| names::is_system_topic(&topic.name));
         let change = Change::PutTopics { topics, only_new: false, now_ms: broker.now_ms() };
@@ -118,12 +124,38 @@ fn put(broker: &Arc<Broker>, request: Command, topics: Vec<TopicConfig>, answer:
         broker.stats.topic_creates.record(submitted.is_ok(), is_system, took);
         answer.send(match submitted {
             Ok(_) => {
+                for switched in switched.into_iter().filter(|switched| !switched.is_empty()) {
+                    let facts = json!({"by": client.to_string()});
+                    broker.events.note("configuration", format!("{client} switched {switched}"), facts);
+                }
                 topic_create::tell_name_servers(&broker).await;
                 Command::response_to(&request, code::SUCCESS)
             }
             Err(error) => super::not_submitted(&request, &error),
         });
     });
+}
+
+/// What is different of a topic, for the events; empty if nothing is.
+fn switched(before: &TopicConfig, after: &TopicConfig) -> String {
+    let numbers = [
+        ("perm", before.perm, after.perm),
+        ("readQueueNums", before.read_queue_nums, after.read_queue_nums),
+        ("writeQueueNums", before.write_queue_nums, after.write_queue_nums),
+        ("topicSysFlag", before.sys_flag, after.sys_flag),
+        ("order", i32::from(before.order), i32::from(after.order)),
+    ];
+    let numbers = numbers.into_iter().filter(|(_, before, after)| before != after);
+    let mut parts: Vec<String> =
+        numbers.map(|(name, before, after)| format!("{name} {before} -> {after}")).collect();
+    if before.filter_type != after.filter_type {
+        parts.push(format!("topicFilterType {}", after.filter_type.name()));
+    }
+    if before.attributes != after.attributes {
+        let attributes = after.attributes.iter().map(|(name, value)| format!("{name}={value}"));
+        parts.push(format!("attributes [{}]", attributes.collect::<Vec<_>>().join(", ")));
+    }
+    if parts.is_empty() { String::new() } else { format!("topic {}: {}", after.name, parts.join(", ")) }
 }
 
 fn wanted(broker: &Broker, header: CreateTopic, known: Option<&TopicConfig>) -> Result<TopicConfig, Refusal> {
@@ -235,7 +267,7 @@ fn is_system(broker: &Broker, topic: &str) -> bool {
 }
 
 /// Code 215.
-pub fn delete(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: Answer) {
+pub fn delete(broker: &Arc<Broker>, origin: Origin, request: Command, answer: Answer) {
     let header = header!(TopicRequest, request, answer);
     if header.topic.trim().is_empty() {
         return answer.send(refuse(&request, code::INVALID_PARAMETER, "The specified topic is blank."));
@@ -249,6 +281,9 @@ pub fn delete(broker: &Arc<Broker>, _origin: Origin, request: Command, answer: A
         let change = Change::DeleteTopic { topic: header.topic.clone(), now_ms: broker.now_ms() };
         answer.send(match broker.submit(change).await {
             Ok(_) => {
+                let text = format!("{} deleted topic {}", origin.client, header.topic);
+                let facts = json!({"by": origin.client.to_string(), "topic": header.topic});
+                broker.events.note("configuration", text, facts);
                 broker.stats.forget_topic(&header.topic);
                 broker.clients().pulled.forget_topic(&header.topic);
                 topic_create::tell_name_servers(&broker).await;

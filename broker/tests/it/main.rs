@@ -4,6 +4,8 @@
 mod admin;
 mod clients;
 mod delay;
+mod events;
+mod follower;
 mod malformed;
 mod metrics;
 mod offsets;

@@ -125,6 +125,10 @@ async fn what_comes_in_and_waits_is_told_under_rocketmqs_names() {
         while told("rocketmq_raft_elections_total", &[]).await != Some(1.0) {}
     })
     .await;
+    within("the way to the lead to be told", async {
+        while told("rocketmq_raft_last_failover_milliseconds", &["part=\"first_ack\""]).await.is_none() {}
+    })
+    .await;
     // What waits has an age; what is consumed has none.
     let lag = ["consumer_group=\"CG\"", topic, "is_retry=\"false\""];
     client.store_offset("CG", "T", 0, 1).await;

@@ -111,6 +111,18 @@ impl Node {
         Peer::connect(&self.addr, BTreeMap::new()).await
     }
 
+    /// Where its store is.
+    pub fn store(&self) -> std::path::PathBuf {
+        self.dir.path().join("store")
+    }
+
+    /// The texts of its events of a kind.
+    pub async fn events(&self, kind: &str) -> Vec<String> {
+        let told: Value = serde_json::from_str(&self.http("/events", "").await.1).unwrap();
+        let events = told["events"].as_array().unwrap().iter().filter(|event| event["kind"] == kind);
+        events.map(|event| event["text"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// Head and body of an HTTP view, asked for with the header lines `headers`.
     pub async fn http(&self, path: &str, headers: &str) -> (String, String) {
         let mut socket = within("a connection", TokioNet.connect(&self.http)).await.unwrap();
