@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use store::Stretch;
 use store::codec::{self, Record};
 
 use crate::tables::{Change, Outcome};
@@ -22,6 +23,8 @@ pub enum PeerRequest {
     Propose(Change),
     /// Whether the called node leads, as a majority confirms after the call.
     ConfirmLeader,
+    /// The bytes of a stretch of the log, as a build of November 2026 asks for them; nobody else does.
+    Stretch(Stretch),
     /// What is intact of some entries of the log, for the calling node's own are damaged.
     Entries {
         /// Log index of the first one.

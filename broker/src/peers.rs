@@ -64,6 +64,9 @@ async fn answer(broker: Arc<Broker>, from: NodeId, request: Bytes) -> PeerRespon
             Ok(confirmed) => PeerResponse::Confirmed(confirmed.to_string()),
             Err(reason) => PeerResponse::Failed(reason),
         },
+        Ok(PeerRequest::Stretch(_)) => {
+            PeerResponse::Failed("this build mends entry by entry, and gives no stretches".into())
+        }
         Ok(PeerRequest::Entries { first_index, next_index }) => {
             repair::give(&broker, first_index, next_index).await
         }

@@ -115,7 +115,7 @@ async fn a_damaged_consume_queue_hides_no_message() {
         let told = peer.pull("CG", "T", 0, next).await;
         assert_eq!(told.0.code, 0, "at {next}: {:?}", told.0.remark);
         for unit in told.units() {
-            assert_eq!((unit.queue_offset, unit.body.as_ref()), (next, format!("m{next}").as_bytes()));
+            assert_eq!((unit.queue_offset, unit.body), (next, format!("m{next}").as_bytes()));
             next += 1;
         }
         assert_eq!(told.number("nextBeginOffset"), next);

@@ -201,13 +201,13 @@ impl CommitLog {
         if reader.point(checkpoint.last.log_index) == Some(checkpoint.last) {
             return self.purge(checkpoint.last);
         }
-        if let Some(committed) = reader.committed() {
-            if committed.log_index >= checkpoint.last.log_index {
-                return Err(io::Error::other(format!(
-                    "a checkpoint after {} contradicts the log, which is committed to {committed}",
-                    checkpoint.last
-                )));
-            }
+        if let Some(committed) = reader.committed()
+            && committed.log_index >= checkpoint.last.log_index
+        {
+            return Err(io::Error::other(format!(
+                "a checkpoint after {} contradicts the log, which is committed to {committed}",
+                checkpoint.last
+            )));
         }
         tracing::info!(last = %checkpoint.last, min = %checkpoint.next_offset, "restarting the log behind a checkpoint");
         let appended = self.appended();
