@@ -229,6 +229,9 @@ impl RaftLogReader<Types> for LogStore {
                 return Ok::<_, io::Error>(None);
             }
             let entries = store.read_or_wait(&(next..end), APPLY_BYTES).await?;
+            if entries.is_empty() && store.files.reader().last().is_none_or(|last| last.log_index < next) {
+                return Ok(None); // behind the end
+            }
             match (entries.first(), entries.last().map(RaftEntry::index)) {
                 (Some(first), Some(last)) if first.index() == next => {
                     let piece = stream::iter(entries.into_iter().map(Ok));

@@ -45,7 +45,7 @@ pub enum SlotError {
         source: io::Error,
     },
     /// Neither slot is intact: no write of ours leaves that behind.
-    #[error("{}: both slots are damaged", path.display())]
+    #[error("{}: both slots are damaged. In a group, empty this node's directory: the others fill it again", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -82,7 +82,12 @@ impl SlotFile {
         }
         let file = disk.open(&path, OpenMode::ReadWrite).map_err(io_error)?;
         let mut bytes = vec![0; 2 * SLOT_BYTES];
-        file.read_exact_at(&mut bytes, 0).map_err(io_error)?;
+        match file.read_exact_at(&mut bytes, 0) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(SlotError::Damaged { path });
+            }
+            read => read.map_err(io_error)?,
+        }
         let (first, second) = bytes.split_at(SLOT_BYTES);
         let slots = [look_at(first, 0), look_at(second, 1)];
         let intact = slots.iter().filter_map(|slot| match slot {

@@ -170,7 +170,9 @@ mod tests {
 
     fn written(format: Format) -> Vec<String> {
         let histogram = Histogram::new(&[1_000, 3_000]);
-        [500, 3_000, 9_000].into_iter().for_each(|took| histogram.record(took));
+        for took in [500, 3_000, 9_000] {
+            histogram.record(took);
+        }
         let text = format.write(vec![("cluster", "a\"b\\c\nd".into())], move |families| {
             families.gauge("g", "A gauge.", 3_u64)?;
             families.counters("c", "A counter.", [([("topic", "T")], 7)])?;

@@ -294,6 +294,38 @@ fn holes_are_kept_wherever_they_are_and_filled_from_a_log_without_them() {
     }
 }
 
+/// G15: zeros over several entries, as a disk that lost a page gives them: the log opens, whatever is behind them.
+#[test]
+fn a_log_opens_over_zeros_wherever_they_are() {
+    let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(testing::seed(16));
+    let disk = SimDisk::new();
+    let (platform, _) = platform(Arc::new(disk.clone()));
+    let (mut log, ..) = open(&platform, SYNC).unwrap();
+    for n in 1..=200 {
+        log.append(draft(units(n, 1, vec![unit("T", 0, &[n as u8; 90], "", 0)])), ignore()).unwrap();
+    }
+    log.set_committed(190).unwrap();
+    let reader = log.reader();
+    let whole = reader.digest(1, 200).unwrap();
+    let places: Vec<u64> = (1..=200).map(|n| stored(&log, n).0).collect();
+    for round in 0..60 {
+        let damaged = disk.kill(0);
+        let from = places[rand::Rng::random_range(&mut rng, 2..198_usize)];
+        let bytes = rand::Rng::random_range(&mut rng, 20..700).min(4096 - from % 4096);
+        overwrite(&damaged, from - from % 4096, from % 4096 + 13, &vec![0; bytes as usize - 13]);
+        let (found, recovery) =
+            reopen_with_peers(&damaged).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        if recovery.maybe_forgot {
+            continue; // cut, and fenced
+        }
+        for damage in found.reader().damage() {
+            let given = reader.intact(damage.stretch.first_index, damage.stretch.next_index);
+            assert_eq!(found.reader().repair(&damage.stretch, &given).unwrap(), [], "round {round}");
+        }
+        assert_eq!(found.reader().digest(1, 200).unwrap(), whole, "round {round}");
+    }
+}
+
 /// G15: of a stretch that is damaged on every node at another place, each gives what it has.
 #[test]
 fn what_is_damaged_elsewhere_on_each_node_is_mended_entry_by_entry() {

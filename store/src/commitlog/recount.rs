@@ -63,9 +63,12 @@ impl Recount {
         while next <= last.log_index {
             let entries = match reader.entries(next..last.log_index + 1, OBSERVE_BYTES) {
                 Ok(entries) => entries,
-                Err(_) if reader.first_damaged(next) == Some(next) => {
+                // The damage may lie behind intact entries, which are read with it.
+                Err(error) if error.is_damage() => {
+                    let log_index = reader.first_damaged(next).unwrap_or(next);
+                    tracing::debug!(log_index, %error, "queue offsets are not counted");
                     let source = EntryError::Magic { found: 0 };
-                    return Err(Uncounted::Damaged { log_index: next, source });
+                    return Err(Uncounted::Damaged { log_index, source });
                 }
                 Err(error) => return Err(Uncounted::Open(error.into())),
             };

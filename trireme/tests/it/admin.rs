@@ -369,7 +369,7 @@ fn what_is_refused(admin: &Admin<'_>) {
 /// At last what takes things away: the lead, a group, a topic.
 fn removed(admin: &Admin<'_>) {
     let http = admin.ask(&["status"])[0]["http"].as_str().map(str::to_owned).unwrap();
-    admin.refused(&["bootstrap", "-a", &http], 1, "founds itself once all of its members are there");
+    admin.refused(&["bootstrap", "-a", &http], 1, "waits until it has heard every member once");
     admin.refused(&["bootstrap", "-a", &http, "--force"], 1, "belongs to the group with id");
     let node = |nodes: &Value| nodes[0]["leader"].as_str().map(str::to_owned);
     let old = node(&admin.ask(&["leader"])).unwrap();
