@@ -557,6 +557,8 @@ fn node_properties(options: &ClusterOptions, dir: &Path, ports: &PortBlock, id: 
         ("brokerClusterName", CLUSTER_NAME.to_owned()),
         ("brokerName", GROUP_NAME.to_owned()),
         ("brokerIP1", "127.0.0.1".to_owned()),
+        // A machine whose disk is nearly full would make the nodes drop what a story still asks for.
+        ("cleanFileForciblyEnable", "false".to_owned()),
         ("bindAddress", "127.0.0.1".to_owned()),
         ("listenPort", ports.port(node_port(id, Port::Remoting)).to_string()),
         ("httpPort", ports.port(node_port(id, Port::Http)).to_string()),
