@@ -160,6 +160,12 @@ impl Apply for BrokerApply {
         }
     }
 
+    fn can_take_damaged(&self, entry: &StoredEntry) -> bool {
+        // A delivery moves its level: what it says of that must be certain.
+        schedule::deliveries(&entry.payload()).is_ok_and(|delivered| delivered.is_empty())
+            && store::is_placed(entry, &self.queues)
+    }
+
     fn checkpoint(&mut self) -> (SealState, WriteSections) {
         if let Err(error) = self.queues.write_out() {
             // They are built from the log when they end before a checkpoint, so nothing is lost.

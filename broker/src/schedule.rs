@@ -256,7 +256,17 @@ fn due(
         let place = QueueOffset(offset as u64);
         let record = match pull_read::message(broker, &queue, place, unit) {
             Ok(record) => record,
-            Err(error) if count == 0 => return Err(error.to_string()),
+            Err(error) if count == 0 => {
+                // No record stands in the way of the others for ever.
+                let is_lost = |damage: &store::Damage| {
+                    damage.is_everywhere && (damage.stretch.start..damage.stretch.end).contains(&unit.offset)
+                };
+                if broker.log.damage().iter().any(is_lost) {
+                    let reason = format!("{error}, and on every other node");
+                    return Ok(Some(Due::Undeliverable { offset, reason }));
+                }
+                return Err(error.to_string());
+            }
             Err(_) => break, // told when it is the next one
         };
         let view = message::parse(&record).map_err(|error| error.to_string())?;

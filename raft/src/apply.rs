@@ -63,6 +63,13 @@ pub trait Apply: Send + 'static {
     /// so that the next start tries the same entry again, perhaps with a build that understands it.
     fn apply(&mut self, entry: &StoredEntry) -> Result<Reply, Halt>;
 
+    /// Whether what is left of an entry of units that is damaged on every node can be taken in like any other: where each
+    /// unit belongs is clear, and the damaged ones are refused to whoever asks for them.
+    fn can_take_damaged(&self, entry: &StoredEntry) -> bool {
+        let _ = entry;
+        false
+    }
+
     /// After each run of entries: everything up to `upto` (inclusive) is applied. For write-outs and
     /// wake-ups.
     fn applied(&mut self, upto: LogPoint) {

@@ -48,6 +48,8 @@ pub(crate) struct LogStore {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Test {
     All,
+    /// But for messages that are damaged on every node: they are taken in if what is left of them allows it.
+    ToApply,
     /// Of entries that may have come from the disk.
     Old,
 }
@@ -76,8 +78,10 @@ impl LogStore {
             Err(error) => return Err(io::Error::other(error)),
         };
         let old_end = reader.old_end();
-        let is_tested = |entry: &StoredEntry| {
-            test == Test::All || entry.head.offset < old_end || entry.head.kind == EntryKind::Membership
+        let is_tested = |entry: &StoredEntry| match test {
+            Test::All => true,
+            Test::ToApply => entry.head.kind != EntryKind::Units || !reader.is_lost(entry.head.log_index),
+            Test::Old => entry.head.offset < old_end || entry.head.kind == EntryKind::Membership,
         };
         let tested = entries.iter().enumerate().filter(|(_, entry)| is_tested(entry));
         let damaged = tested.into_iter().find_map(|(at, entry)| Some((at, entry.verify().err()?)));
@@ -113,7 +117,7 @@ impl LogStore {
         bytes_max: u64,
     ) -> io::Result<Vec<Entry>> {
         loop {
-            match self.read_existing(range, bytes_max, Test::All)? {
+            match self.read_existing(range, bytes_max, Test::ToApply)? {
                 Ok(entries) => {
                     if self.files.waits().set_apply(None) {
                         info!(first = ?entries.first().map(RaftEntry::index), "goes on applying: the entry was mended");

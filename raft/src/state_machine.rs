@@ -244,6 +244,19 @@ impl StateMachine {
         }
         let mut reply = Reply::default();
         if let Some(stored) = entry.sealed() {
+            if stored.head.kind == EntryKind::Units
+                && self.files.reader().is_lost(id.index)
+                && stored.verify().is_err()
+            {
+                if !self.apply().can_take_damaged(stored) {
+                    let why = "it is damaged on every node, and what is left of it does not say where its messages belong";
+                    return Err(Halt::Entry(why.into()));
+                }
+                warn!(
+                    log_index = id.index,
+                    "taken in, though damaged on every node: what is damaged in it is refused"
+                );
+            }
             if matches!(stored.head.kind, EntryKind::Units | EntryKind::Command) {
                 reply = self.apply().apply(stored)?;
             }

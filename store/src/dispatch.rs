@@ -1,5 +1,6 @@
 //! From committed entries to consume queues and key index.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use protocol::message::{self, MessageView, properties, sys_flag};
@@ -86,6 +87,34 @@ pub(crate) fn put_keys(
     for key in unique.into_iter().chain(keys) {
         index.put(view.topic, key, offset, store_timestamp_ms);
     }
+}
+
+/// Whether what is left of a damaged entry says of each of its messages where it belongs: all of them are there, at the
+/// place they say, and each is the next one of its queue. Only bodies, tags and keys may be wrong then.
+pub fn is_placed(entry: &StoredEntry, queues: &Queues) -> bool {
+    let payload = entry.payload();
+    let mut offset = payload_offset(entry);
+    let mut next: BTreeMap<(String, u32), u64> = BTreeMap::new();
+    let mut count = 0;
+    for unit in message::walk(&payload) {
+        let Some(view) = unit.ok().and_then(|unit| message::parse(unit).ok()) else { return false };
+        if view.physical_offset != offset.0 as i64 {
+            return false;
+        }
+        if is_queued(view.sys_flag) {
+            let (topic, queue_id) = (view.topic, view.queue_id as u32);
+            let expected = next
+                .entry((topic.to_owned(), queue_id))
+                .or_insert_with(|| queues.get(topic, queue_id).map_or(0, |queue| queue.max().0));
+            if view.queue_offset as u64 != *expected {
+                return false;
+            }
+            *expected += 1;
+        }
+        offset = offset.plus(view.unit_bytes() as u64);
+        count += 1;
+    }
+    count == entry.head.unit_count
 }
 
 /// Where the payload of an entry lies: what [`dispatch_units`] calls its base.

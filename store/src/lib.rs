@@ -36,7 +36,7 @@ mod search;
 pub mod slot;
 
 pub use consume_queue::{ConsumeQueue, QueueInfo, QueueOptions, Queues, UNIT_BYTES, Unit};
-pub use dispatch::{DispatchError, dispatch_units, payload_offset};
+pub use dispatch::{DispatchError, dispatch_units, is_placed, payload_offset};
 pub use key_index::{KeyIndex, LastUpdate};
 pub use lock::{DirLock, LockError};
 pub use queue_check::{belongs, check_queues, mend_around};

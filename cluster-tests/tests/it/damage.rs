@@ -157,6 +157,32 @@ async fn what_is_damaged_on_every_node_is_refused_and_the_rest_is_served() {
     story.cluster.finish().await.unwrap();
 }
 
+/// The same near the end of the log, above every checkpoint, where it is still to be applied.
+#[tokio::test]
+async fn what_is_damaged_on_every_node_before_it_is_applied_stops_no_group() {
+    let mut story = Story::begin("damaged-before-applied").await;
+    story.whole().await;
+    story.send_some("a").await;
+    story.cluster.wait_for_rest().await;
+    story.cluster.kill_together(&[0, 1, 2]).await.unwrap();
+    let entries = story.cluster.count_entries(0).unwrap();
+    for node in 0..3 {
+        // The body of a message: its head is as long again as the entry's.
+        story.cluster.damage_entry(node, entries - 20, 160).unwrap();
+        story.cluster.start_node(node).await.unwrap();
+    }
+    each_status(&story, "it to be told as damaged everywhere", |status| {
+        let damaged = status["damaged"].as_array();
+        damaged.is_some_and(|damaged| damaged.len() == 1 && damaged[0]["everywhere"] == Value::Bool(true))
+            && status["waitsFor"].is_null()
+            && status["halted"].is_null()
+    })
+    .await;
+    story.whole().await;
+    story.send_some("b").await;
+    story.cluster.finish().await.unwrap();
+}
+
 /// A sync that fails ends the node, with a sentence; what it left in the cache is written again at the next start.
 #[tokio::test]
 async fn a_failed_sync_ends_the_node_with_a_sentence_and_costs_nothing() {

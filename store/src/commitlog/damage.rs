@@ -222,6 +222,11 @@ impl LogReader {
         found.map(|(stretch, _)| stretch.start)
     }
 
+    /// Whether an entry lies in a stretch that is damaged on every node.
+    pub fn is_lost(&self, log_index: u64) -> bool {
+        self.lost_at(log_index).is_some()
+    }
+
     /// Counts what was found damaged, and what was mended: whoever waits for either looks again when it has changed.
     pub fn damage_news(&self) -> u64 {
         self.shared.damage_news.load(Ordering::Acquire)

@@ -74,15 +74,27 @@ impl Recount {
             };
             for entry in &entries {
                 let log_index = entry.head.log_index;
-                entry.verify().map_err(|source| {
+                let damage = entry.verify().err();
+                if let Some(source) = &damage {
                     reader.note_damage(entry.head.offset, &source.to_string());
-                    Uncounted::Damaged { log_index, source }
-                })?;
+                    if !reader.is_lost(log_index) {
+                        return Err(Uncounted::Damaged { log_index, source: source.clone() });
+                    }
+                }
                 if entry.head.kind == EntryKind::Units {
                     let at = entry.head.offset.0 + ENTRY_HEAD_BYTES as u64;
-                    sealer
-                        .observe(log_index, &entry.payload(), at, entry.head.unit_count)
-                        .map_err(|source| Uncounted::Open(OpenError::Units { log_index, source }))?;
+                    let counted = sealer.observe(log_index, &entry.payload(), at, entry.head.unit_count);
+                    match (counted, damage) {
+                        (Ok(()), None) => {}
+                        // No node has it intact, but where its messages belong is clear.
+                        (Ok(()), Some(_)) => {
+                            tracing::warn!(log_index, "counted, though damaged on every node");
+                        }
+                        (Err(_), Some(source)) => return Err(Uncounted::Damaged { log_index, source }),
+                        (Err(source), None) => {
+                            return Err(Uncounted::Open(OpenError::Units { log_index, source }));
+                        }
+                    }
                 }
             }
             assert!(!entries.is_empty(), "entry {next} is in the index and cannot be read");
