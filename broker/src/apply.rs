@@ -84,7 +84,7 @@ impl BrokerApply {
             store::dispatch_units(&payload, store::payload_offset(entry), &self.queues, &self.index, each);
         // A queue that cannot take a committed unit would hide it from every consumer.
         dispatched.map_err(|error| match error {
-            DispatchError::Unit { .. } => Halt::Entry(error.to_string()),
+            DispatchError::Unit { .. } | DispatchError::Place { .. } => Halt::Entry(error.to_string()),
             DispatchError::Io(_) | DispatchError::Log(_) => Halt::Disk(error.to_string()),
         })?;
         if !delivered.is_empty() {

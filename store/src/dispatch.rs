@@ -25,6 +25,22 @@ pub enum DispatchError {
         /// What is wrong with it.
         source: message::UnitError,
     },
+    /// The message is not the next one of its queue.
+    #[error(
+        "message {found} of queue {topic}-{queue_id} at commitlog offset {offset}, but the queue's next is {expected}"
+    )]
+    Place {
+        /// Where its unit begins.
+        offset: CommitlogOffset,
+        /// Its topic.
+        topic: String,
+        /// Its queue.
+        queue_id: u32,
+        /// The queue offset it has.
+        found: QueueOffset,
+        /// The one it should have.
+        expected: QueueOffset,
+    },
     /// The log could not be read.
     #[error(transparent)]
     Log(#[from] ReadError),
@@ -36,10 +52,8 @@ pub enum DispatchError {
 /// Half messages and roll-backs have no place in a queue, and roll-backs no key.
 ///
 /// # Errors
-/// If the payload is not units: those before are in.
-///
-/// # Panics
-/// If a queue offset does not follow, which the commitlog has checked: an entry was dispatched twice or left out.
+/// If the payload is not units, or one is not the next of its queue: those before are in. The commitlog checks that they
+/// follow, but not over a hole.
 pub fn dispatch_units(
     payload: &[u8],
     base: CommitlogOffset,
@@ -53,7 +67,13 @@ pub fn dispatch_units(
         let view = message::parse(unit.map_err(wrong)?).map_err(wrong)?;
         let queue_offset = QueueOffset(view.queue_offset as u64);
         if is_queued(view.sys_flag) {
-            queues.append(view.topic, view.queue_id as u32, queue_offset, queue_unit(&view, offset));
+            let (topic, queue_id) = (view.topic, view.queue_id as u32);
+            let expected = queues.next_offset(topic, queue_id);
+            if queue_offset != expected {
+                let (topic, found) = (topic.to_owned(), queue_offset);
+                return Err(DispatchError::Place { offset, topic, queue_id, found, expected });
+            }
+            queues.append(topic, queue_id, queue_offset, queue_unit(&view, offset));
         }
         let store_timestamp_ms = view.store_timestamp_ms as u64;
         queues.note_store_timestamp(store_timestamp_ms);
@@ -105,7 +125,7 @@ pub fn is_placed(entry: &StoredEntry, queues: &Queues) -> bool {
             let (topic, queue_id) = (view.topic, view.queue_id as u32);
             let expected = next
                 .entry((topic.to_owned(), queue_id))
-                .or_insert_with(|| queues.get(topic, queue_id).map_or(0, |queue| queue.max().0));
+                .or_insert_with(|| queues.next_offset(topic, queue_id).0);
             if view.queue_offset as u64 != *expected {
                 return false;
             }

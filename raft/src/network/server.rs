@@ -171,7 +171,7 @@ impl Server {
                 network.complain(format!(
                     "dropped {:?} connection of {}: {}",
                     hello.lane,
-                    peer.id,
+                    node_name(peer.id),
                     ended(&error)
                 ));
             }

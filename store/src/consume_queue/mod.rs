@@ -188,6 +188,11 @@ impl Queues {
         Ok(())
     }
 
+    /// The queue offset that the next unit of a queue has; 0 for one that is not there yet.
+    pub fn next_offset(&self, topic: &str, queue_id: u32) -> QueueOffset {
+        self.get(topic, queue_id).map_or(QueueOffset(0), |queue| queue.max())
+    }
+
     /// Appends one unit, in memory; readable on return. If a full buffer cannot be written out, it stays in memory, and
     /// [`Queues::is_stuck`] until it could.
     ///

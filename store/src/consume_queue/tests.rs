@@ -475,6 +475,22 @@ fn a_queue_begins_where_the_log_does_after_a_restart() {
     log.reader().slice(first.offset, first.size).unwrap();
 }
 
+/// Nothing that a log can hold makes taking it in panic.
+#[test]
+fn a_message_that_is_not_the_next_of_its_queue_is_an_error() {
+    let disk = SimDisk::new();
+    let log = log_of(&disk, 20);
+    let reader = log.reader();
+    let (queues, index) = (open(&disk), KeyIndex::open(Arc::new(disk.clone()), "/i").unwrap());
+    let entries = reader.entries(1..21, 1 << 20).unwrap();
+    let of_units = entries.iter().find(|entry| entry.head.unit_count > 0).unwrap();
+    let again =
+        || dispatch_units(&of_units.payload(), payload_offset(of_units), &queues, &index, &mut |_, _, _| {});
+    again().unwrap();
+    let twice = again().unwrap_err().to_string();
+    assert!(twice.contains("message 0 of queue") && twice.contains("next is "), "{twice}");
+}
+
 /// S17: the file of a queue has no checksum, but every unit can be computed again.
 #[test]
 fn damaged_units_are_found_and_mended_from_the_log() {
