@@ -18,6 +18,7 @@ use tokio::time::timeout;
 mod faults;
 
 use crate::files;
+use crate::hang::Hang;
 use crate::http;
 use crate::process::{Process, Surroundings};
 use crate::proxy::Links;
@@ -140,6 +141,7 @@ pub struct Cluster {
     links: Option<Links>,
     rig: Rig,
     slow: StdMutex<BTreeMap<usize, SlowReads>>,
+    hangs: StdMutex<BTreeMap<usize, Hang>>,
     logs_are_read: bool,
     finished: bool,
 }
@@ -213,8 +215,20 @@ impl Cluster {
         let stores: Vec<_> = (0..options.nodes).map(|id| store_dir(&dir, id)).collect();
         let rig = Rig::new(&dir, &stores, options.disk, options.clocks).await;
         let logs_are_read = options.logs_are_read;
-        let slow = StdMutex::default();
-        Ok(Self { dir, binary, ports, namesrv, nodes, links, rig, slow, logs_are_read, finished: false })
+        let (slow, hangs) = (StdMutex::default(), StdMutex::default());
+        Ok(Self {
+            dir,
+            binary,
+            ports,
+            namesrv,
+            nodes,
+            links,
+            rig,
+            slow,
+            hangs,
+            logs_are_read,
+            finished: false,
+        })
     }
 
     /// How many nodes it has.

@@ -11,6 +11,7 @@ pub mod binary;
 pub mod body;
 mod cluster;
 pub mod files;
+mod hang;
 pub mod http;
 pub mod load;
 pub mod outcome;

@@ -7,6 +7,7 @@ use std::sync::MutexGuard;
 use anyhow::{Context, Result};
 
 use super::Cluster;
+use crate::hang::Hang;
 use crate::rig;
 use crate::slow::{self, SlowReads};
 use crate::view::node_name;
@@ -158,6 +159,26 @@ impl Cluster {
     /// Lifts that limit, if there is one.
     pub fn end_slow_reads(&self, id: usize) {
         self.slow().remove(&id);
+    }
+
+    /// Stops the broker's runtime of a running node, and nothing else of it, until [`Cluster::end_hang`].
+    ///
+    /// # Errors
+    /// If it does not run, or this machine lets nobody trace it.
+    pub fn hang_broker(&self, id: usize) -> Result<()> {
+        let pid = self.pid(id).with_context(|| format!("{} does not run", node_name(id)))?;
+        let hang = Hang::start(pid)?;
+        self.hangs().insert(id, hang);
+        Ok(())
+    }
+
+    /// Lets it go on, if it was stopped.
+    pub fn end_hang(&self, id: usize) {
+        self.hangs().remove(&id);
+    }
+
+    fn hangs(&self) -> MutexGuard<'_, BTreeMap<usize, Hang>> {
+        self.hangs.lock().expect("nothing panics under this lock")
     }
 
     fn slow(&self) -> MutexGuard<'_, BTreeMap<usize, SlowReads>> {

@@ -8,6 +8,7 @@
 
 mod damage;
 mod election;
+mod hang;
 mod kill;
 mod mixed;
 mod namesrv;
