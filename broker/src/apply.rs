@@ -21,7 +21,7 @@ use crate::config::LiveConfig;
 use crate::long_poll::LongPolls;
 use crate::processor::pull::HeldPull;
 use crate::schedule;
-use crate::tables::{Change, Outcome, Tables};
+use crate::tables::{Change, Effect, Outcome, Tables};
 
 /// What applying tells the rest of the broker.
 #[derive(Clone)]
@@ -60,54 +60,72 @@ impl BrokerApply {
         Self { queues, index, tables, holds, signals }
     }
 
-    fn apply_units(&mut self, entry: &StoredEntry) -> Result<Reply, Halt> {
-        let payload = entry.payload();
-        // Before anything of the entry can be seen.
-        let delivered = schedule::deliveries(&payload).map_err(|error| Halt::Entry(error.to_string()))?;
-        if !delivered.is_empty() {
+    /// Units and effects of one entry, each proposal's effects before its units. All effects are checked before anything
+    /// of the entry can be seen.
+    fn take_in(&self, entry: &StoredEntry) -> Result<Reply, Halt> {
+        let effects = effects_of(entry)?;
+        {
+            let delivered = effects.iter().filter_map(|(_, effect)| match effect {
+                Effect::LevelDelivered(delivered) => Some(delivered),
+                Effect::Change(_) => None,
+            });
             let tables = self.tables.read().expect("nothing panics while it holds this lock");
-            tables.check_deliveries(&delivered).map_err(Halt::Entry)?;
+            tables.check_deliveries(delivered).map_err(Halt::Entry)?;
         }
         let mut units = Vec::with_capacity(entry.head.unit_count as usize);
-        let each = &mut |unit: &MessageView<'_>, queue_offset: QueueOffset, offset: CommitlogOffset| {
-            units.push((queue_offset.0, offset.0));
-            if self.holds.is_empty() {
-                return;
-            }
-            for pull in self.holds.arrived(unit.topic, unit.queue_id, queue_offset.0 as i64, unit.tag_hash())
-            {
-                // The receiver goes only when the broker stops.
-                let _ = self.signals.woken.send(pull);
+        let mut values = Vec::with_capacity(effects.len());
+        let mut effects = effects.into_iter().peekable();
+        let mut take_effects = |upto: usize| {
+            while let Some((_, effect)) = effects.next_if(|(first_unit, _)| *first_unit as usize <= upto) {
+                values.push(self.take_effect(&effect, entry.head.log_index));
             }
         };
-        let dispatched =
-            store::dispatch_units(&payload, store::payload_offset(entry), &self.queues, &self.index, each);
-        // A queue that cannot take a committed unit would hide it from every consumer.
-        dispatched.map_err(|error| match error {
-            DispatchError::Unit { .. } | DispatchError::Place { .. } => Halt::Entry(error.to_string()),
-            DispatchError::Io(_) | DispatchError::Log(_) => Halt::Disk(error.to_string()),
-        })?;
-        if !delivered.is_empty() {
-            let mut tables = self.tables.write().expect("nothing panics while it holds this lock");
-            for (level, from) in delivered {
-                tables.delivered(level, from);
+        take_effects(0);
+        let each = &mut |unit: &MessageView<'_>, queue_offset: QueueOffset, offset: CommitlogOffset| {
+            units.push((queue_offset.0, offset.0));
+            self.wake(unit, queue_offset);
+            take_effects(units.len());
+        };
+        if entry.head.unit_count > 0 {
+            let dispatched = store::dispatch_units(entry, &self.queues, &self.index, each);
+            // A queue that cannot take a committed unit would hide it from every consumer.
+            dispatched.map_err(|error| match error {
+                DispatchError::Unit { .. } | DispatchError::Place { .. } => Halt::Entry(error.to_string()),
+                DispatchError::Io(_) | DispatchError::Log(_) => Halt::Disk(error.to_string()),
+            })?;
+        }
+        Ok(Reply { units, values })
+    }
+
+    fn wake(&self, unit: &MessageView<'_>, queue_offset: QueueOffset) {
+        if self.holds.is_empty() {
+            return;
+        }
+        for pull in self.holds.arrived(unit.topic, unit.queue_id, queue_offset.0 as i64, unit.tag_hash()) {
+            // The receiver goes only when the broker stops.
+            let _ = self.signals.woken.send(pull);
+        }
+    }
+
+    /// What the proposer is told of it.
+    fn take_effect(&self, effect: &Effect, log_index: u64) -> Bytes {
+        match effect {
+            Effect::LevelDelivered(delivered) => {
+                let mut tables = self.tables.write().expect("nothing panics while it holds this lock");
+                tables.take_delivered(delivered);
+                Bytes::new()
+            }
+            Effect::Change(change) => {
+                let outcome = self.change(change);
+                // Nothing for the proposer is not an outcome either: it says that it does not know.
+                let value = codec::encode(&outcome)
+                    .inspect_err(|error| error!(log_index, %error, "outcome not told"));
+                Bytes::from(value.unwrap_or_default())
             }
         }
-        Ok(Reply { units, value: Bytes::new() })
     }
 
-    fn apply_command(&mut self, entry: &StoredEntry) -> Result<Reply, Halt> {
-        // A later build wrote it: this one must not guess, and nodes that left it out would differ for ever.
-        let change = codec::decode::<Change>(&entry.payload())
-            .map_err(|error| Halt::Entry(format!("the command is not understood: {error}")))?;
-        let outcome = self.change(&change);
-        // Nothing for the proposer is no outcome either: it says that it does not know.
-        let value = codec::encode(&outcome)
-            .inspect_err(|error| error!(log_index = entry.head.log_index, %error, "outcome not told"));
-        Ok(Reply { units: Vec::new(), value: Bytes::from(value.unwrap_or_default()) })
-    }
-
-    fn change(&mut self, change: &Change) -> Outcome {
+    fn change(&self, change: &Change) -> Outcome {
         let outcome = self.tables.write().expect("nothing panics while it holds this lock").apply(change);
         if let Change::DeleteTopic { topic, .. } = change {
             self.end_queues(topic);
@@ -151,19 +169,42 @@ impl BrokerApply {
     }
 }
 
+/// The effects of an entry, and before which of its units each comes.
+fn effects_of(entry: &StoredEntry) -> Result<Vec<(u32, Effect)>, Halt> {
+    let torn = |error: &dyn std::fmt::Display| Halt::Entry(error.to_string());
+    let units = entry.units().map_err(|error| torn(&error))?;
+    // One that was proposed just before the group's level rose may be in an entry with effects.
+    let old = schedule::old_form::deliveries(&units).map_err(|error| torn(&error))?;
+    let mut effects: Vec<_> =
+        old.into_iter().map(|delivered| (0, Effect::LevelDelivered(delivered))).collect();
+    for effect in entry.effects().map_err(|error| torn(&error))? {
+        // A later build wrote it: this one must not guess, and nodes that left it out would differ for ever.
+        let read = Effect::read(&effect.record)
+            .map_err(|error| Halt::Entry(format!("the command is not understood: {error}")))?;
+        if let Effect::LevelDelivered(delivered) = &read
+            && delivered.count != effect.unit_count
+        {
+            return Err(Halt::Entry(format!(
+                "it delivers {} delayed messages of level {}, and has {} units for them",
+                delivered.count, delivered.level, effect.unit_count
+            )));
+        }
+        effects.push((effect.first_unit, read));
+    }
+    Ok(effects)
+}
+
 impl Apply for BrokerApply {
     fn apply(&mut self, entry: &StoredEntry) -> Result<Reply, Halt> {
         match entry.head.kind {
-            EntryKind::Units => self.apply_units(entry),
-            EntryKind::Command => self.apply_command(entry),
+            EntryKind::Units | EntryKind::Command => self.take_in(entry),
             EntryKind::Blank | EntryKind::Membership | EntryKind::Group => Ok(Reply::default()),
         }
     }
 
     fn can_take_damaged(&self, entry: &StoredEntry) -> bool {
-        // A delivery moves its level: what it says of that must be certain.
-        schedule::deliveries(&entry.payload()).is_ok_and(|delivered| delivered.is_empty())
-            && store::is_placed(entry, &self.queues)
+        // What an entry changes besides its messages must be certain.
+        effects_of(entry).is_ok_and(|effects| effects.is_empty()) && store::is_placed(entry, &self.queues)
     }
 
     fn checkpoint(&mut self) -> (SealState, WriteSections) {

@@ -1,30 +1,31 @@
 //! Delayed messages: 18 levels, one queue of the schedule topic each, delivered by the leader when they are due.
 //!
-//! A delivered message names the schedule record it fulfils. Applying it moves the level's progress in the
-//! replicated tables, so delivery and bookkeeping are one log entry: a new leader goes on exactly behind it, and
-//! a fail-over neither loses nor doubles a delayed message.
+//! Delivered messages and the effect that moves their level's progress in the replicated tables are one log entry: a new
+//! leader goes on exactly behind it, and a failover neither loses nor doubles a delayed message.
 //!
 //! What is due is decided from applied state, in one term: a leader that is ready has applied everything earlier
 //! leaders delivered, delivers one batch of a level after the other, and proposes each in the term in which it was
 //! decided. So a delivery that does not follow the last one is a broken log, and stops applying.
 
 mod arrivals;
+pub mod old_form;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use protocol::message::{self, MessageView, UnitError, UnitFields, properties};
+use protocol::message::{self, MessageView, UnitFields, properties};
 use protocol::names;
 use raft::{Proposal, ProposeError};
 use store::QueueOffset;
+use store::codec::{self, EFFECTS_SINCE};
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
 use crate::processor::pull_read;
 use crate::server::Broker;
 use crate::stats::name as stat;
-use crate::tables::{Change, Tables};
+use crate::tables::{Change, LevelDelivered, Tables};
 use arrivals::{Arrivals, Moment};
 
 /// How often the levels are looked at. Source: RocketMQ `ScheduleMessageService.DELAY_FOR_A_WHILE`, halved, because
@@ -34,20 +35,14 @@ const LOOK: Duration = Duration::from_millis(50);
 const BATCH_MESSAGES: usize = 64;
 /// Bytes after which a batch of deliveries is closed.
 const BATCH_BYTES: usize = 256 << 10;
+/// More than a delivery's effect takes in an entry.
+const EFFECT_BYTES: usize = 128;
 /// After a failure a level is tried again after this time.
 const AGAIN: Duration = Duration::from_millis(500);
 /// A node without a leader for so long may have missed what was stored meanwhile.
 const LEADERLESS_MAX: Duration = Duration::from_secs(10);
 /// A node that has more entries to apply than this is not level with its group.
 const LEVEL_ENTRIES_MAX: u64 = 256;
-
-/// Set in a delivered unit's prepared-transaction offset, which no delayed message has a use for: below it stand the
-/// level (8 bits) and the offset (48 bits) of the schedule record it fulfils.
-const DELIVERS: i64 = 1 << 62;
-const LEVEL_BITS: u32 = 48;
-const OFFSET_MAX: i64 = (1 << LEVEL_BITS) - 1;
-/// Until November 2026 that stood in this property, as `level,offset`.
-const OLD_DELIVERY: &str = "__DELIVERY";
 
 /// The delay level a message asks for; 0 for none.
 pub fn level(properties: &str) -> i32 {
@@ -70,30 +65,6 @@ pub fn delay(properties: &mut String, topic: &str, queue_id: i32, levels_ms: &[u
     properties::set(properties, properties::REAL_TOPIC, topic);
     properties::set(properties, properties::REAL_QUEUE_ID, &queue_id.to_string());
     Some(level)
-}
-
-/// Of an entry's units, the schedule records (level, offset) that they fulfil, in order.
-///
-/// # Errors
-/// If these are no units.
-pub fn deliveries(units: &[u8]) -> Result<Vec<(i32, i64)>, UnitError> {
-    let mut found = Vec::new();
-    for unit in message::walk(units) {
-        let unit = unit?;
-        // Cheap to look at, and zero in almost every unit.
-        let mark = message::prepared_transaction_offset(unit)?;
-        if mark & DELIVERS != 0 && mark > 0 {
-            found.push((((mark ^ DELIVERS) >> LEVEL_BITS) as i32, mark & OFFSET_MAX));
-        } else if mark != 0 {
-            found.extend(old_delivery(&message::parse(unit)?));
-        }
-    }
-    Ok(found)
-}
-
-fn old_delivery(unit: &MessageView<'_>) -> Option<(i32, i64)> {
-    let (level, offset) = unit.property(OLD_DELIVERY)?.split_once(',')?;
-    Some((level.parse().ok()?, offset.parse().ok()?))
 }
 
 /// Delivers what is due while this node leads, until shutdown. Every node notes when records come, for it may lead
@@ -161,7 +132,7 @@ struct Level {
 /// What is to be proposed.
 enum Due {
     /// Messages of a level.
-    Messages { units: BytesMut, count: u32 },
+    Messages { units: BytesMut, delivered: LevelDelivered, has_marks: bool },
     /// A record that can never be delivered.
     Undeliverable { offset: i64, reason: String },
 }
@@ -200,7 +171,19 @@ impl Level {
     async fn propose(&mut self, broker: &Broker, term: u64, due: Due) {
         let level = self.number;
         let (proposal, count) = match due {
-            Due::Messages { units, count } => (Proposal::Units { payload: units, count }, count),
+            Due::Messages { units, delivered, has_marks } => {
+                let count = delivered.count;
+                let proposal = Proposal::units(units, count);
+                match codec::encode(&delivered) {
+                    Ok(_) if has_marks => (proposal, count),
+                    Ok(effect) => (proposal.with_effect(effect), count),
+                    Err(error) => {
+                        error!(level, count, %error, "delayed messages not delivered");
+                        self.not_before = broker.monotonic() + AGAIN;
+                        return;
+                    }
+                }
+            }
             Due::Undeliverable { offset, reason } => {
                 error!(
                     level,
@@ -250,6 +233,7 @@ fn due(
     let Some(queue) = broker.queues.get(names::SCHEDULE_TOPIC, (level - 1) as u32) else { return Ok(None) };
     let first = broker.tables().delay_progress(level).max(queue.min().0 as i64);
     let (mut payload, mut count) = (BytesMut::new(), 0);
+    let has_marks = broker.views.borrow().group_feature_level < EFFECTS_SINCE;
     let units = queue.read(QueueOffset(first as u64), count_max).map_err(|error| error.to_string())?;
     for (n, unit) in units.iter().enumerate() {
         let offset = first + n as i64;
@@ -278,8 +262,10 @@ fn due(
             break;
         }
         let before = payload.len();
-        let outcome = deliver_record(&view, &broker.tables(), level, offset, &mut payload).and_then(|()| {
-            let (bytes, limit) = (payload.len() - before, broker.node.entry_bytes_max());
+        let mark = has_marks.then_some((level, offset));
+        let outcome = deliver_record(&view, &broker.tables(), mark, &mut payload).and_then(|()| {
+            let bytes = payload.len() - before + EFFECT_BYTES;
+            let limit = broker.node.entry_bytes_max();
             if bytes > limit {
                 return Err(format!("delivered it has {bytes} bytes, an entry at most {limit}"));
             }
@@ -297,7 +283,8 @@ fn due(
             break;
         }
     }
-    Ok((count > 0).then_some(Due::Messages { units: payload, count }))
+    let delivered = LevelDelivered { level, from: first, count };
+    Ok((count > 0).then_some(Due::Messages { units: payload, delivered, has_marks }))
 }
 
 /// S14: a topic may have fewer queues by now than when its message was sent; consumers read no others.
@@ -309,29 +296,28 @@ fn readable_queue(tables: &Tables, topic: &str, queue_id: i32) -> i32 {
 fn deliver_record(
     view: &MessageView<'_>,
     tables: &Tables,
-    level: i32,
-    offset: i64,
+    mark: Option<(i32, i64)>,
     units: &mut BytesMut,
 ) -> Result<(), String> {
     let topic = view.property(properties::REAL_TOPIC).ok_or("it has no REAL_TOPIC")?;
     let queue_id = view.property(properties::REAL_QUEUE_ID).and_then(|id| id.parse().ok()).unwrap_or(0);
     let queue_id = readable_queue(tables, topic, queue_id);
-    if offset > OFFSET_MAX {
-        return Err(format!("its offset {offset} is above {OFFSET_MAX}"));
-    }
+    let prepared_transaction_offset = match mark {
+        Some((_, offset)) if offset > old_form::OFFSET_MAX => {
+            return Err(format!("its offset {offset} is above {}", old_form::OFFSET_MAX));
+        }
+        Some((level, offset)) => old_form::mark(level, offset),
+        None => 0,
+    };
     // The properties are the record's own, so that what was accepted can be delivered. Level, topic and queue stay
     // in them, as on RocketMQ: consumers read the level there.
     let fields = UnitFields {
         topic,
         queue_id,
-        prepared_transaction_offset: mark(level, offset),
+        prepared_transaction_offset,
         ..UnitFields::copy_of(view, &view.properties)
     };
     message::encode_unit(&fields, units).map_err(|error| error.to_string())
-}
-
-fn mark(level: i32, offset: i64) -> i64 {
-    DELIVERS | i64::from(level) << LEVEL_BITS | offset
 }
 
 #[cfg(test)]
@@ -359,35 +345,47 @@ mod tests {
         }
     }
 
+    /// Every delayed message that a Java broker has stored, and what it delivered for it: what ours delivers for the same
+    /// record is the same, field by field and property by property. Their order in the text is the record's own in both.
     #[test]
-    fn a_delivery_names_the_record_it_fulfils() {
-        let stored = "REAL_TOPIC\u{1}T\u{2}REAL_QID\u{1}1\u{2}DELAY\u{1}2\u{2}KEYS\u{1}k\u{2}";
-        let host = "10.0.0.1:10911".parse().unwrap();
-        let fields = UnitFields {
-            topic: names::SCHEDULE_TOPIC,
-            queue_id: 1,
-            flag: 0,
-            sys_flag: 0,
-            born_timestamp_ms: 5,
-            born_host: host,
-            store_host: host,
-            reconsume_times: 0,
-            prepared_transaction_offset: 0,
-            body: b"later",
-            properties: stored,
-        };
-        let mut record = BytesMut::new();
-        message::encode_unit(&fields, &mut record).unwrap();
-        message::seal_unit(&mut record, 7, 4_096, 9);
-        let mut units = BytesMut::new();
-        deliver_record(&message::parse(&record).unwrap(), &Tables::default(), 2, 7, &mut units).unwrap();
-        let units = units.freeze();
-        let delivered = message::parse(&units).unwrap();
-        assert_eq!((delivered.topic, delivered.queue_id, delivered.body), ("T", 1, &b"later"[..]));
-        assert_eq!(deliveries(&units).unwrap(), [(2, 7)]);
-        assert_eq!(delivered.properties, stored, "S12: what was accepted fits");
-        assert_eq!(delivered.property("KEYS"), Some("k"));
-        assert_eq!(level(&delivered.properties), 2, "as consumers of RocketMQ see it");
+    #[expect(clippy::disallowed_methods, reason = "a test reads recorded bytes")]
+    fn a_delivered_message_is_what_a_java_broker_delivers() {
+        let mut compared = 0;
+        for store in ["broker-5.3.3", "broker-4.9.7"] {
+            let path = format!("{}/../protocol/tests/vectors/units/{store}.bin", env!("CARGO_MANIFEST_DIR"));
+            let bytes = std::fs::read(path).unwrap();
+            let units: Vec<_> = message::walk(&bytes)
+                .map_while(Result::ok)
+                .filter_map(|unit| message::parse(unit).ok())
+                .collect();
+            let key = |unit: &MessageView<'_>| {
+                let names = ["UNIQ_KEY", properties::DELAY_TIME_LEVEL];
+                (names.map(|name| unit.property(name).unwrap_or_default().to_owned()), unit.reconsume_times)
+            };
+            for (at, record) in units.iter().enumerate() {
+                if record.topic != names::SCHEDULE_TOPIC {
+                    continue;
+                }
+                let topic = record.property(properties::REAL_TOPIC).unwrap();
+                let theirs = units[at..].iter().find(|unit| unit.topic == topic && key(unit) == key(record));
+                let Some(theirs) = theirs else { continue };
+                let mut delivered = BytesMut::new();
+                deliver_record(record, &Tables::default(), None, &mut delivered).unwrap();
+                let ours = message::parse(&delivered).unwrap();
+                assert_eq!(ours.properties, theirs.properties);
+                assert_eq!(
+                    (ours.topic, ours.queue_id, ours.flag),
+                    (theirs.topic, theirs.queue_id, theirs.flag)
+                );
+                assert_eq!((ours.sys_flag, ours.reconsume_times), (theirs.sys_flag, theirs.reconsume_times));
+                assert_eq!(ours.born_timestamp_ms, theirs.born_timestamp_ms);
+                assert_eq!((ours.born_host, ours.store_host), (theirs.born_host, theirs.store_host));
+                assert_eq!(ours.prepared_transaction_offset, theirs.prepared_transaction_offset);
+                assert_eq!(ours.body, theirs.body);
+                compared += 1;
+            }
+        }
+        assert!(compared >= 5, "{compared} were compared");
     }
 
     #[test]
@@ -397,42 +395,5 @@ mod tests {
         let topics = vec![TopicConfig::new("T", 4, 6)];
         tables.apply(&Change::PutTopics { topics, only_new: false, now_ms: 1 });
         assert_eq!([3, 4, 9, -1].map(|queue_id| readable_queue(&tables, "T", queue_id)), [3, 0, 1, 3]);
-    }
-
-    #[test]
-    fn every_level_and_offset_is_found_again_and_other_marks_are_none() {
-        for (level, offset) in [(1, 0), (18, 1), (127, OFFSET_MAX)] {
-            let mark = mark(level, offset);
-            assert!(mark > 0);
-            assert_eq!((((mark ^ DELIVERS) >> LEVEL_BITS) as i32, mark & OFFSET_MAX), (level, offset));
-        }
-        assert_eq!(deliveries(&[]).unwrap(), []);
-        assert!(deliveries(b"no units").is_err());
-    }
-
-    /// Logs from before November 2026.
-    #[test]
-    fn a_delivery_that_names_its_record_in_a_property_is_understood() {
-        let host = "10.0.0.1:10911".parse().unwrap();
-        let mut units = BytesMut::new();
-        for (prepared_transaction_offset, properties) in
-            [(0, "__DELIVERY\u{1}1,1\u{2}"), (4_096, "__DELIVERY\u{1}3,42\u{2}"), (4_096, "a\u{1}b\u{2}")]
-        {
-            let fields = UnitFields {
-                topic: "T",
-                queue_id: 0,
-                flag: 0,
-                sys_flag: 0,
-                born_timestamp_ms: 5,
-                born_host: host,
-                store_host: host,
-                reconsume_times: 0,
-                prepared_transaction_offset,
-                body: b"later",
-                properties,
-            };
-            message::encode_unit(&fields, &mut units).unwrap();
-        }
-        assert_eq!(deliveries(&units).unwrap(), [(3, 42)], "a client's own property says nothing");
     }
 }

@@ -94,7 +94,7 @@ pub async fn submit_in_term(
 /// # Errors
 /// If it is too large.
 pub fn proposal(change: &Change) -> Result<Proposal, CodecError> {
-    Ok(Proposal::Command(Bytes::from(codec::encode(change)?)))
+    Ok(Proposal::command(codec::encode(change)?))
 }
 
 async fn outcome_of(
@@ -114,7 +114,7 @@ async fn outcome_of(
         Ok(Err(error)) => return Err(SubmitHereError::Other(SubmitError::Refused(error.to_string()))),
         Ok(Ok(receipt)) => receipt,
     };
-    codec::decode(&receipt.reply.value)
+    codec::decode(receipt.reply.values.first().map_or(&[][..], |value| value))
         .map_err(|error| SubmitHereError::Other(SubmitError::Unknown(format!("unreadable outcome: {error}"))))
 }
 

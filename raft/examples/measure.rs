@@ -97,7 +97,7 @@ impl Group {
                 tokio::spawn(async move {
                     let command = Bytes::from(vec![7; 1024]);
                     while !stop.load(Ordering::Relaxed) {
-                        if node.propose(Proposal::Command(command.clone())).await.is_ok() {
+                        if node.propose(Proposal::command(command.clone())).await.is_ok() {
                             done.fetch_add(1, Ordering::Relaxed);
                         }
                     }
@@ -121,7 +121,7 @@ impl Group {
         node.crash().await;
         loop {
             let next = self.leader().await;
-            match self.nodes[&next].propose(Proposal::Command(Bytes::from_static(b"after"))).await {
+            match self.nodes[&next].propose(Proposal::command(Bytes::from_static(b"after"))).await {
                 Ok(_) => break,
                 Err(ProposeError::NotLeader { .. }) => {}
                 Err(error) => return Err(error.into()),

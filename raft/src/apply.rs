@@ -9,8 +9,8 @@ pub struct Reply {
     /// One pair a unit of a units entry, in order, of the application's own meaning (for a broker:
     /// queue offset, commitlog offset). Proposals merged into one entry each get back their part.
     pub units: Vec<(u64, u64)>,
-    /// The answer to a command.
-    pub value: Bytes,
+    /// One answer an effect, in order. A command is one effect.
+    pub values: Vec<Bytes>,
 }
 
 /// The state could not be brought to a checkpoint, or a checkpoint made of it.
@@ -55,7 +55,8 @@ pub type WriteSections = Box<dyn Fn(&mut SectionWriter) -> std::io::Result<()> +
 ///
 /// All methods are called on the node's own thread, one at a time. None may block or sync.
 pub trait Apply: Send + 'static {
-    /// Takes in one committed entry of units or one command. They come in log order, each exactly once
+    /// Takes in one committed entry of units and effects, or one command. Effects are taken in together with the units: both
+    /// or, with an error, neither is seen by anybody. They come in log order, each exactly once
     /// since the checkpoint last restored.
     ///
     /// # Errors

@@ -11,6 +11,14 @@ use crate::{NodeId, known_name, node_name};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProposeError {
+    /// Messages that change something besides, in a group whose members do not all read that yet.
+    #[error("messages with effects are of feature level {needed}, the group has {group}")]
+    Level {
+        /// The level it needs.
+        needed: u16,
+        /// The group's.
+        group: u16,
+    },
     /// Nothing was proposed: another node leads, or none does.
     #[error("not the leader (leader: {})", known_name(*.leader))]
     NotLeader {

@@ -210,6 +210,6 @@ mod tests {
     fn a_level_above_this_build_is_told_with_both_numbers() {
         check(codec::feature_level()).unwrap();
         let words = check(900).unwrap_err();
-        assert!(words.contains("feature level is 900, this build has 2"), "{words}");
+        assert!(words.contains("feature level is 900, this build has 3"), "{words}");
     }
 }

@@ -14,7 +14,7 @@ use openraft::raft::ReadPolicy;
 use openraft::raft::linearizable_read::LinearizerOption;
 use openraft::{ChangeMembers, RaftMetrics};
 use platform::Platform;
-use store::{CommitlogOffset, LogPoint, LogReader};
+use store::{CommitlogOffset, EFFECT_HEAD_BYTES, LogPoint, LogReader};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -43,19 +43,40 @@ pub trait PeerHandler: Send + Sync + 'static {
     fn call(&self, from: NodeId, request: Bytes) -> BoxFuture<'static, Bytes>;
 }
 
-/// What is to be agreed on.
-#[derive(Debug)]
-pub enum Proposal {
-    /// `count` units of the log's stored layout, one after the other, without offsets. May be merged
-    /// with others into one entry.
-    Units {
-        /// The units.
-        payload: BytesMut,
-        /// How many they are.
-        count: u32,
-    },
-    /// One command, an entry of its own.
-    Command(Bytes),
+/// What is to be agreed on, in one entry: messages and what they change. May be merged with others into one entry.
+#[derive(Clone, Debug, Default)]
+pub struct Proposal {
+    /// Units of the log's stored layout, one after the other, without offsets.
+    pub units: BytesMut,
+    /// How many they are.
+    pub unit_count: u32,
+    /// What changes with them, in order: records of the application.
+    pub effects: Vec<Bytes>,
+}
+
+impl Proposal {
+    /// `count` units that change nothing else.
+    pub fn units(units: BytesMut, count: u32) -> Self {
+        Self { units, unit_count: count, effects: Vec::new() }
+    }
+
+    /// One effect without units.
+    pub fn command(record: impl Into<Bytes>) -> Self {
+        Self::default().with_effect(record)
+    }
+
+    /// The same with one more effect.
+    #[must_use]
+    pub fn with_effect(mut self, record: impl Into<Bytes>) -> Self {
+        self.effects.push(record.into());
+        self
+    }
+
+    /// Payload bytes that it takes in an entry, at most.
+    pub(crate) fn bytes(&self) -> usize {
+        let effects = self.effects.iter().map(|record| record.len() + EFFECT_HEAD_BYTES);
+        self.units.len() + effects.sum::<usize>()
+    }
 }
 
 /// A proposal that is committed and applied here.

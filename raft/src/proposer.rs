@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use openraft::errors::{ClientWriteError, ForwardReason};
 use openraft::raft::ClientWriteResult;
+use store::codec::EFFECTS_SINCE;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
@@ -18,7 +19,7 @@ use crate::apply::Reply;
 use crate::error::ProposeError;
 use crate::node::{Proposal, Receipt};
 use crate::state_machine::RaftHandle;
-use crate::types::{Answer, CommittedLeaderId, Proposed, Types, UnitsSlot};
+use crate::types::{Answer, CommittedLeaderId, Parts, PartsSlot, Proposed, Types};
 use crate::view::View;
 
 /// Payload bytes that may wait or be on the way.
@@ -57,7 +58,9 @@ struct Waiting {
 }
 
 enum Content {
-    Units { payload: BytesMut, count: u32 },
+    /// May be merged with others.
+    Parts(Proposal),
+    /// An entry of its own, in a group whose members do not all know effects.
     Command(Bytes),
 }
 
@@ -65,6 +68,7 @@ enum Content {
 struct Caller {
     answer: oneshot::Sender<Outcome>,
     unit_count: u32,
+    effect_count: usize,
     _bytes: OwnedSemaphorePermit,
 }
 
@@ -81,7 +85,7 @@ struct Batch {
 impl Content {
     fn bytes(&self) -> usize {
         match self {
-            Self::Units { payload, .. } => payload.len(),
+            Self::Parts(proposal) => proposal.bytes(),
             Self::Command(bytes) => bytes.len(),
         }
     }
@@ -120,10 +124,8 @@ impl Proposer {
         if !view.is_leader() || decided_in.is_some_and(|term| term != view.term) {
             return Err(ProposeError::NotLeader { leader: view.leader });
         }
-        let (content, unit_count) = match proposal {
-            Proposal::Units { payload, count } => (Content::Units { payload, count }, count),
-            Proposal::Command(bytes) => (Content::Command(bytes), 0),
-        };
+        let (unit_count, effect_count) = (proposal.unit_count, proposal.effects.len());
+        let content = content_at(proposal, view.group_feature_level)?;
         let bytes = content.bytes();
         if bytes > self.entry_bytes_max {
             return Err(ProposeError::TooLarge { bytes, limit: self.entry_bytes_max });
@@ -140,12 +142,25 @@ impl Proposer {
             }
         }
         let (answer, receiver) = oneshot::channel();
-        let caller = Caller { answer, unit_count, _bytes: room };
+        let caller = Caller { answer, unit_count, effect_count, _bytes: room };
         self.queue.try_send(Waiting { content, term: view.term, caller }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,
         })?;
         Ok(receiver)
+    }
+}
+
+/// What is said of a proposal in a group of this feature level.
+fn content_at(mut proposal: Proposal, level: u16) -> Result<Content, ProposeError> {
+    if level >= EFFECTS_SINCE || proposal.effects.is_empty() {
+        return Ok(Content::Parts(proposal));
+    }
+    match proposal.effects.pop() {
+        Some(record) if proposal.effects.is_empty() && proposal.unit_count == 0 => {
+            Ok(Content::Command(record))
+        }
+        _ => Err(ProposeError::Level { needed: EFFECTS_SINCE, group: level }),
     }
 }
 
@@ -215,24 +230,24 @@ fn gather(
 ) -> Batch {
     let give_up = Instant::now() + RETRY_TIME_MAX;
     let Waiting { content, term, caller } = first;
-    let (payload, count) = match content {
+    let mut bytes = content.bytes();
+    let proposal = match content {
         Content::Command(bytes) => {
             let proposed = Proposed::Command(bytes);
             return Batch { sequence, term, proposed, callers: vec![caller], give_up, entry };
         }
-        Content::Units { payload, count } => (payload, count),
+        Content::Parts(proposal) => proposal,
     };
-    let mut bytes = payload.len();
-    let (mut parts, mut units, mut callers) = (vec![payload], count, vec![caller]);
+    let (mut parts, mut count, mut callers) = (Parts::default(), 0, vec![caller]);
+    put(&mut parts, &mut count, proposal);
     while callers.len() < ENTRY_PROPOSALS_MAX {
         let Ok(waiting) = queue.try_recv() else { break };
         match waiting {
-            Waiting { content: Content::Units { payload, count }, term: same, caller }
-                if same == term && bytes + payload.len() <= ENTRY_BYTES_GOAL =>
+            Waiting { content: Content::Parts(proposal), term: same, caller }
+                if same == term && bytes + proposal.bytes() <= ENTRY_BYTES_GOAL =>
             {
-                bytes += payload.len();
-                parts.push(payload);
-                units += count;
+                bytes += proposal.bytes();
+                put(&mut parts, &mut count, proposal);
                 callers.push(caller);
             }
             other => {
@@ -241,8 +256,19 @@ fn gather(
             }
         }
     }
-    let proposed = Proposed::Units { slot: UnitsSlot::new(parts), count: units };
+    let proposed = Proposed::Units { slot: PartsSlot::new(parts), count };
     Batch { sequence, term, proposed, callers, give_up, entry }
+}
+
+/// Puts a proposal behind those that are in `parts`, which have `count` units.
+fn put(parts: &mut Parts, count: &mut u32, proposal: Proposal) {
+    for record in &proposal.effects {
+        parts.effects.push(*count, proposal.unit_count, record);
+    }
+    if proposal.unit_count > 0 {
+        parts.units.push(proposal.units);
+    }
+    *count += proposal.unit_count;
 }
 
 /// A refused batch, if somebody still waits for it and this node still leads its term.
@@ -281,11 +307,12 @@ fn conclude(batch: Batch, result: ClientWriteResult<Types>, refused: &mpsc::Unbo
         Ok(response) => {
             let (term, log_index) = (response.log_id.leader_id.term, response.log_id.index);
             assert!(term == batch.term, "proposed in term {}, committed in term {term}", batch.term);
-            let Reply { units, value } = response.data;
-            let mut units = units.into_iter();
+            let Reply { units, values } = response.data;
+            let (mut units, mut values) = (units.into_iter(), values.into_iter());
             for caller in batch.callers {
-                let own: Vec<_> = units.by_ref().take(caller.unit_count as usize).collect();
-                let reply = Reply { units: own, value: value.clone() };
+                let units: Vec<_> = units.by_ref().take(caller.unit_count as usize).collect();
+                let values: Vec<_> = values.by_ref().take(caller.effect_count).collect();
+                let reply = Reply { units, values };
                 let _ = caller.answer.send(Ok(Receipt { term, log_index, reply })); // a caller may have gone
             }
             drop(batch.entry);

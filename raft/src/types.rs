@@ -14,7 +14,7 @@ use openraft::vote::RaftLeaderId;
 use openraft::{OptionalSend, RaftTypeConfig};
 use serde::{Deserialize, Serialize};
 use store::codec::{self, CodecError, Record};
-use store::{Draft, EntryKind, LogPoint, Pending, StoredEntry};
+use store::{Draft, EffectList, EntryKind, LogPoint, Pending, StoredEntry};
 
 use crate::apply::Reply;
 use crate::checkpoints::SnapshotData;
@@ -67,18 +67,25 @@ pub(crate) fn log_point(id: &LogId) -> LogPoint {
     LogPoint { term: id.leader_id.term, log_index: id.index }
 }
 
-/// Units on their way from the proposer to the log. The log takes them out when it appends; if openraft
+/// Units and what they change, of all proposals of one entry.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parts {
+    pub(crate) units: Vec<BytesMut>,
+    pub(crate) effects: EffectList,
+}
+
+/// Parts of an entry on their way from the proposer to the log. The log takes them out when it appends; if openraft
 /// refuses the proposal before, they are still here, and are proposed again.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UnitsSlot(Arc<Mutex<Option<Vec<BytesMut>>>>);
+pub(crate) struct PartsSlot(Arc<Mutex<Option<Parts>>>);
 
-impl UnitsSlot {
-    pub(crate) fn new(parts: Vec<BytesMut>) -> Self {
+impl PartsSlot {
+    pub(crate) fn new(parts: Parts) -> Self {
         Self(Arc::new(Mutex::new(Some(parts))))
     }
 
-    /// The units, if nobody took them yet.
-    pub(crate) fn take(&self) -> Option<Vec<BytesMut>> {
+    /// The parts, if nobody took them yet.
+    pub(crate) fn take(&self) -> Option<Parts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -87,9 +94,10 @@ impl UnitsSlot {
 #[derive(Clone, Debug)]
 pub(crate) enum Proposed {
     Units {
-        slot: UnitsSlot,
+        slot: PartsSlot,
         count: u32,
     },
+    /// A command in a group whose members do not all know effects.
     Command(Bytes),
     /// A change of the group's own state.
     Group(Bytes),
@@ -186,6 +194,7 @@ impl Entry {
 
     /// What the commitlog is to append, in a group of this feature level.
     pub(crate) fn into_pending(self, level: u16) -> Pending {
+        let mut effects = EffectList::default();
         let (kind, unit_count, payload) = match self.body {
             Body::Sealed(stored) => return Pending::Sealed(stored),
             Body::Unread => unreachable!("what is appended was proposed, or sent by a leader"),
@@ -200,10 +209,13 @@ impl Entry {
                 (EntryKind::Group, 0, vec![BytesMut::from(bytes)])
             }
             Body::Draft(Payload::Proposed(Proposed::Units { slot, count })) => {
-                (EntryKind::Units, count, slot.take().expect("an entry is appended once"))
+                let parts = slot.take().expect("an entry is appended once");
+                effects = parts.effects;
+                (EntryKind::Units, count, parts.units)
             }
         };
-        Pending::Draft(Draft { log_index: self.log_index, term: self.leader.term, kind, unit_count, payload })
+        let (log_index, term) = (self.log_index, self.leader.term);
+        Pending::Draft(Draft { log_index, term, kind, unit_count, payload, effects })
     }
 }
 

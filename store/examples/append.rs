@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use bytes::BytesMut;
 use platform::Platform;
 use protocol::message::{UnitFields, encode_unit};
-use store::{Checkpoints, CommitLog, Draft, EntryKind, FlushMode, LogOptions, Pending};
+use store::{Checkpoints, CommitLog, Draft, EffectList, EntryKind, FlushMode, LogOptions, Pending};
 
 /// Each measurement takes about so long.
 const MEASURE_MS: u128 = 3_000;
@@ -49,6 +49,7 @@ fn measure(dir: &std::path::Path, flush: FlushMode, batch: u64) -> Result<u64, B
             kind: EntryKind::Units,
             unit_count: batch as u32,
             payload: vec![payload],
+            effects: EffectList::default(),
         };
         {
             let (count, changed) = &*waiting;

@@ -30,7 +30,10 @@ const _: () = assert!(BODY_AT == 12);
 /// |---:|---|
 /// | 1 | everything before there were levels |
 /// | 2 | `membership` 2: names and addresses of the members |
-pub const FEATURE_LEVEL: u16 = 2;
+/// | 3 | entries with effects; `level-delivered` 1 |
+pub const FEATURE_LEVEL: u16 = 3;
+/// From this level on an entry may have effects, and every command is one.
+pub const EFFECTS_SINCE: u16 = 3;
 
 /// The level of this process: [`FEATURE_LEVEL`], or less in a test of a group of mixed builds.
 pub fn feature_level() -> u16 {
@@ -39,6 +42,11 @@ pub fn feature_level() -> u16 {
         let max = std::env::var("TRIREME_FEATURE_LEVEL_MAX").ok().filter(|_| cfg!(debug_assertions));
         max.and_then(|max| max.parse().ok()).map_or(FEATURE_LEVEL, |max: u16| max.min(FEATURE_LEVEL))
     })
+}
+
+/// The kind of the record that `bytes` begin with, if there is a head. Whether it is intact [`decode`] says.
+pub fn kind_of(bytes: &[u8]) -> Option<u16> {
+    bytes.first_chunk().copied().map(u16::from_be_bytes)
 }
 
 /// Bytes of a record before its body.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 
 use protocol::message::{self, MessageView, properties, sys_flag};
 
-use crate::commitlog::layout::ALIGN_BYTES;
 use crate::commitlog::{ENTRY_HEAD_BYTES, ReadError, StoredEntry, is_queued};
 use crate::consume_queue::{Queues, Unit};
 use crate::key_index::KeyIndex;
@@ -46,7 +46,7 @@ pub enum DispatchError {
     Log(#[from] ReadError),
 }
 
-/// Takes in the units of one committed entry: `payload`, which lies at commitlog offset `base`. Then tells
+/// Takes in the units of one committed entry. Then tells
 /// `on_unit` of each of them: the message, its queue offset and its commitlog offset.
 ///
 /// Half messages and roll-backs have no place in a queue, and roll-backs no key.
@@ -55,14 +55,26 @@ pub enum DispatchError {
 /// If the payload is not units, or one is not the next of its queue: those before are in. The commitlog checks that they
 /// follow, but not over a hole.
 pub fn dispatch_units(
-    payload: &[u8],
-    base: CommitlogOffset,
+    entry: &StoredEntry,
     queues: &Queues,
     index: &KeyIndex,
     on_unit: &mut dyn FnMut(&MessageView<'_>, QueueOffset, CommitlogOffset),
 ) -> Result<(), DispatchError> {
-    let mut offset = base;
-    for unit in message::walk(payload) {
+    let torn = |source| ReadError::Damaged { log_index: entry.head.log_index, source };
+    let units = entry.units().map_err(torn)?;
+    take_in(&units, payload_offset(entry)..entry.head.end(), queues, index, on_unit)
+}
+
+/// Takes in units that lie at `place.start`, in an entry that ends at `place.end`.
+pub(crate) fn take_in(
+    units: &[u8],
+    place: Range<CommitlogOffset>,
+    queues: &Queues,
+    index: &KeyIndex,
+    on_unit: &mut dyn FnMut(&MessageView<'_>, QueueOffset, CommitlogOffset),
+) -> Result<(), DispatchError> {
+    let mut offset = place.start;
+    for unit in message::walk(units) {
         let wrong = |source| DispatchError::Unit { offset, source };
         let view = message::parse(unit.map_err(wrong)?).map_err(wrong)?;
         let queue_offset = QueueOffset(view.queue_offset as u64);
@@ -83,9 +95,8 @@ pub fn dispatch_units(
         on_unit(&view, queue_offset, offset);
         offset = offset.plus(view.unit_bytes() as u64);
     }
-    let end = CommitlogOffset(offset.0.next_multiple_of(ALIGN_BYTES)); // of the entry
-    queues.note_covered(end);
-    index.note_covered(end);
+    queues.note_covered(place.end);
+    index.note_covered(place.end);
     Ok(())
 }
 
@@ -112,11 +123,11 @@ pub(crate) fn put_keys(
 /// Whether what is left of a damaged entry says of each of its messages where it belongs: all of them are there, at the
 /// place they say, and each is the next one of its queue. Only bodies, tags and keys may be wrong then.
 pub fn is_placed(entry: &StoredEntry, queues: &Queues) -> bool {
-    let payload = entry.payload();
+    let Ok(units) = entry.units() else { return false };
     let mut offset = payload_offset(entry);
     let mut next: BTreeMap<(String, u32), u64> = BTreeMap::new();
     let mut count = 0;
-    for unit in message::walk(&payload) {
+    for unit in message::walk(&units) {
         let Some(view) = unit.ok().and_then(|unit| message::parse(unit).ok()) else { return false };
         if view.physical_offset != offset.0 as i64 {
             return false;
@@ -137,7 +148,7 @@ pub fn is_placed(entry: &StoredEntry, queues: &Queues) -> bool {
     count == entry.head.unit_count
 }
 
-/// Where the payload of an entry lies: what [`dispatch_units`] calls its base.
+/// Where the payload of an entry lies.
 pub fn payload_offset(entry: &StoredEntry) -> CommitlogOffset {
     entry.head.offset.plus(ENTRY_HEAD_BYTES as u64)
 }

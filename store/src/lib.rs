@@ -19,10 +19,10 @@ pub use checkpoint::{
     SectionWriter, Sections, Unnamed,
 };
 pub use commitlog::{
-    AppendError, BadEntry, CommitLog, Damage, Digest, Done, Draft, ENTRY_HEAD_BYTES, EntryError, EntryHead,
-    EntryKind, EntryPlace, FlushMode, Helpers, LAYOUT_VERSION, LogEnds, LogOptions, LogReader, OpenError,
-    Pending, ReadError, Recovery, RepairError, Run, SealError, SegmentInfo, StoredEntry, Stretch,
-    StretchError,
+    AppendError, BadEntry, CommitLog, Damage, Digest, Done, Draft, EFFECT_HEAD_BYTES, ENTRY_HEAD_BYTES,
+    Effect, EffectList, EntryError, EntryHead, EntryKind, EntryPlace, FlushMode, Helpers, LAYOUT_VERSION,
+    LogEnds, LogOptions, LogReader, OpenError, Pending, ReadError, Recovery, RepairError, Run, SealError,
+    SegmentInfo, StoredEntry, Stretch, StretchError,
 };
 pub use offset::{CommitlogOffset, LogPoint, QueueOffset};
 pub mod codec;

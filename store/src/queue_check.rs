@@ -110,9 +110,11 @@ fn each_queued(
                 continue;
             }
             let log_index = entry.head.log_index;
-            entry.verify().map_err(|source| ReadError::Damaged { log_index, source })?;
+            let damaged = |source| ReadError::Damaged { log_index, source };
+            entry.verify().map_err(damaged)?;
+            let units = entry.units().map_err(damaged)?;
             let mut offset = payload_offset(&entry);
-            for unit in message::walk(&entry.payload()) {
+            for unit in message::walk(&units) {
                 let wrong = |source| DispatchError::Unit { offset, source };
                 let view = message::parse(unit.map_err(wrong)?).map_err(wrong)?;
                 if is_queued(view.sys_flag) {

@@ -7,7 +7,7 @@
 use protocol::message::{self, MessageView, sys_flag};
 
 use crate::checkpoint::Checkpoint;
-use crate::commitlog::{EntryKind, LogReader, ReadError, StoredEntry, is_queued};
+use crate::commitlog::{EntryError, EntryKind, LogReader, ReadError, StoredEntry, is_queued};
 use crate::consume_queue::{Queues, Recovered, Unit};
 use crate::dispatch::{DispatchError, payload_offset, put_keys, queue_unit};
 use crate::key_index::KeyIndex;
@@ -157,7 +157,8 @@ fn each_unit(
         next = last.head.log_index + 1;
         for entry in entries.iter().filter(|entry| entry.head.kind == EntryKind::Units) {
             let mut offset = payload_offset(entry);
-            for unit in message::walk(&entry.payload()) {
+            let units = entry.units().map_err(|source| damaged(entry, source))?;
+            for unit in message::walk(&units) {
                 let wrong = |source| DispatchError::Unit { offset, source };
                 let view = message::parse(unit.map_err(wrong)?).map_err(wrong)?;
                 tell(&view, offset, lost)?;
@@ -166,6 +167,10 @@ fn each_unit(
         }
     }
     Ok(lost)
+}
+
+fn damaged(entry: &StoredEntry, source: EntryError) -> ReadError {
+    ReadError::Damaged { log_index: entry.head.log_index, source }
 }
 
 /// Some entries from `first` on, up to the first one that is damaged; an error if that is the first.

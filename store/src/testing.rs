@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::Record;
 use crate::{
-    CheckpointError, Checkpoints, CommitLog, CommitlogOffset, Done, Draft, EntryKind, FlushMode, Helpers,
-    LogOptions, LogPoint, OpenError, Recovery, SealState, Unnamed,
+    CheckpointError, Checkpoints, CommitLog, CommitlogOffset, Done, Draft, EffectList, EntryKind, FlushMode,
+    Helpers, LogOptions, LogPoint, OpenError, Recovery, SealState, Unnamed,
 };
 
 /// The wall clock of [`platform`] begins here.
@@ -63,12 +63,26 @@ pub(crate) fn unit(topic: &str, queue_id: u32, body: &[u8], properties: &str, sy
 
 /// A draft of units, one part each.
 pub(crate) fn units(log_index: u64, term: u64, units: Vec<BytesMut>) -> Draft {
-    Draft { log_index, term, kind: EntryKind::Units, unit_count: units.len() as u32, payload: units }
+    Draft {
+        log_index,
+        term,
+        kind: EntryKind::Units,
+        unit_count: units.len() as u32,
+        payload: units,
+        effects: EffectList::default(),
+    }
 }
 
 /// A draft of a command.
 pub(crate) fn command(log_index: u64, term: u64, payload: &[u8]) -> Draft {
-    Draft { log_index, term, kind: EntryKind::Command, unit_count: 0, payload: vec![payload.into()] }
+    Draft {
+        log_index,
+        term,
+        kind: EntryKind::Command,
+        unit_count: 0,
+        payload: vec![payload.into()],
+        effects: EffectList::default(),
+    }
 }
 
 /// A callback, and where its result arrives.

@@ -85,7 +85,7 @@ fn propose(
     let Ready { units, count, bytes, kind, topic, queue_id, unique_key } = ready;
     let began = broker.monotonic();
     // Takes its place in the log's order here and now; only the waiting is left to the task.
-    let proposed = broker.node.propose(Proposal::Units { payload: units, count });
+    let proposed = broker.node.propose(Proposal::units(units, count));
     let broker = Arc::clone(broker);
     tokio::spawn(async move {
         let within = Duration::from_millis(broker.live().storage.sync_flush_timeout_ms);

@@ -6,6 +6,7 @@
 //! none of those is replicated.
 
 mod change;
+mod effect;
 mod group;
 mod lock;
 mod sections;
@@ -19,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 pub use change::{Change, LockedQueue, OffsetRow, Outcome, RequestMode};
+pub use effect::{Effect, LevelDelivered};
 pub use group::GroupConfig;
 pub use lock::Locks;
 pub use sections::Sink;
@@ -357,26 +359,37 @@ impl Tables {
         self.delay_progress.get(&level).copied().unwrap_or(0)
     }
 
-    /// Whether these schedule records (level, offset) may be delivered in this order now.
+    /// Whether these may be delivered in this order now. Only the leader delivers, one batch of a level after the other,
+    /// within its term and from applied state: a delivery that does not fit is a broken log.
     ///
     /// # Errors
     /// With the first one that is delivered already.
-    pub fn check_deliveries(&self, records: &[(i32, i64)]) -> Result<(), String> {
-        let mut nexts = HashMap::new();
-        for (level, offset) in records {
-            let next = nexts.entry(level).or_insert_with(|| self.delay_progress(*level));
-            if offset < next {
+    pub fn check_deliveries<'a>(
+        &self,
+        delivered: impl IntoIterator<Item = &'a LevelDelivered>,
+    ) -> Result<(), String> {
+        let mut nexts = BTreeMap::new();
+        for delivered in delivered {
+            let (level, from) = (delivered.level, delivered.from);
+            let next = nexts.entry(level).or_insert_with(|| self.delay_progress(level));
+            if from < *next {
                 return Err(format!(
-                    "it delivers delayed message {offset} of level {level} a second time; {next} is next"
+                    "it delivers delayed message {from} of level {level} a second time; {next} is next"
                 ));
             }
-            *next = offset + 1;
+            *next = delivered.end();
         }
         Ok(())
     }
 
-    /// The message at `offset` of a delay level's schedule queue is delivered: the entry that holds its delivery
-    /// has been committed. Says whether it was the one to be delivered next.
+    /// The entry that delivers these has been committed.
+    pub fn take_delivered(&mut self, delivered: &LevelDelivered) {
+        if delivered.count > 0 {
+            self.delivered(delivered.level, delivered.end() - 1);
+        }
+    }
+
+    /// The level goes on behind the record at `offset`. Says whether that was not behind it yet.
     pub fn delivered(&mut self, level: i32, offset: i64) -> bool {
         let next = self.delay_progress.entry(level).or_insert(offset);
         let is_next = *next <= offset;

@@ -22,7 +22,7 @@ async fn three_nodes_elect_one_leader_and_agree() {
     assert_eq!(view.voters, [1, 2, 3]);
     assert!(view.peers.iter().all(|peer| peer.about == format!("node {}", peer.id)), "{view:?}");
     let follower = group.running().into_iter().find(|id| *id != leader).unwrap();
-    let refused = group.node(follower).propose(Proposal::Command(Bytes::new())).await;
+    let refused = group.node(follower).propose(Proposal::command(Bytes::new())).await;
     assert_eq!(refused, Err(ProposeError::NotLeader { leader: Some(leader) }));
     let refused = group.node(follower).read_index(Duration::from_secs(1)).await;
     assert_eq!(refused, Err(ReadIndexError::NotLeader { leader: Some(leader) }));
@@ -69,8 +69,7 @@ async fn without_a_majority_nothing_is_acknowledged_and_the_leader_is_not_ready(
     let node = group.node(leader);
     let read = node.read_index(Duration::from_millis(500)).await;
     assert!(matches!(read, Err(ReadIndexError::NoQuorum(_) | ReadIndexError::NotLeader { .. })), "{read:?}");
-    let lost =
-        tokio::time::timeout(Duration::from_secs(5), node.propose(Proposal::Command("alone".into()))).await;
+    let lost = tokio::time::timeout(Duration::from_secs(5), node.propose(Proposal::command("alone"))).await;
     assert!(!matches!(lost, Ok(Ok(_))), "acknowledged without a majority: {lost:?}");
     group.run(others[0]);
     group.command("together").await;

@@ -127,7 +127,7 @@ async fn after_a_failed_flush_the_node_stops_and_the_others_go_on() {
     }
     disk.fail();
     let node = group.node(1);
-    let outcome = node.propose(Proposal::Command(Bytes::from("during"))).await;
+    let outcome = node.propose(Proposal::command(Bytes::from("during"))).await;
     // Two others may have it on their disks before this node knows that its own has failed.
     assert!(matches!(outcome, Ok(_) | Err(ProposeError::Unknown | ProposeError::Stopped)), "{outcome:?}");
     wait_for("the node to stop", || {
@@ -135,7 +135,7 @@ async fn after_a_failed_flush_the_node_stops_and_the_others_go_on() {
         if view.fatal.is_some() && !view.is_ready() { Ok(()) } else { Err(view) }
     })
     .await;
-    let refused = node.propose(Proposal::Command(Bytes::new())).await;
+    let refused = node.propose(Proposal::command(Bytes::new())).await;
     assert_eq!(refused, Err(ProposeError::Stopped));
     group.crash(1).await;
     group.command("after").await;

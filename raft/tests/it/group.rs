@@ -82,32 +82,24 @@ impl Apply for Recorder {
             entry.head,
             state.last
         );
-        let payload = entry.payload();
-        if payload.starts_with(POISON) && self.1 {
+        let effects = entry.effects().unwrap();
+        if effects.iter().any(|effect| effect.record.starts_with(POISON)) && self.1 {
             return Err(Halt::Entry("this build knows no poison".into()));
         }
         state.last = entry.head.point();
-        Ok(match entry.head.kind {
-            EntryKind::Command => {
-                state.commands.push((entry.head.log_index, payload.to_vec()));
-                Reply { units: Vec::new(), value: Bytes::from([b"did ", &payload[..]].concat()) }
-            }
-            EntryKind::Units => {
-                let mut units = Vec::new();
-                for unit in crate::units::walk(&payload) {
-                    let end = state.queue_ends.entry((unit.topic.clone(), unit.queue_id)).or_default();
-                    assert_eq!(
-                        unit.queue_offset, *end,
-                        "a gap or a repeat in {} {}",
-                        unit.topic, unit.queue_id
-                    );
-                    *end += 1;
-                    units.push((unit.queue_offset, unit.commitlog_offset));
-                }
-                Reply { units, value: Bytes::new() }
-            }
-            other => panic!("{other:?} is not the application's"),
-        })
+        assert!(matches!(entry.head.kind, EntryKind::Command | EntryKind::Units), "{:?}", entry.head);
+        let mut reply = Reply::default();
+        for effect in effects {
+            state.commands.push((entry.head.log_index, effect.record.to_vec()));
+            reply.values.push(Bytes::from([b"did ", &effect.record[..]].concat()));
+        }
+        for unit in crate::units::walk(&entry.units().unwrap()) {
+            let end = state.queue_ends.entry((unit.topic.clone(), unit.queue_id)).or_default();
+            assert_eq!(unit.queue_offset, *end, "a gap or a repeat in {} {}", unit.topic, unit.queue_id);
+            *end += 1;
+            reply.units.push((unit.queue_offset, unit.commitlog_offset));
+        }
+        Ok(reply)
     }
 
     fn checkpoint(&mut self) -> (SealState, WriteSections) {
@@ -300,7 +292,7 @@ impl Group {
     pub async fn command(&self, command: &str) -> Receipt {
         loop {
             let leader = self.leader().await;
-            match self.node(leader).propose(Proposal::Command(Bytes::from(command.to_string()))).await {
+            match self.node(leader).propose(Proposal::command(Bytes::from(command.to_string()))).await {
                 Ok(receipt) => return receipt,
                 Err(ProposeError::NotLeader { .. } | ProposeError::Overloaded) => {}
                 Err(error) => panic!("{command}: {error}"),

@@ -10,7 +10,7 @@ use crate::group::{Group, wait_for};
 const SOON: Duration = Duration::from_secs(20);
 
 fn command(text: &str) -> Proposal {
-    Proposal::Command(Bytes::from(text.to_owned()))
+    Proposal::command(Bytes::from(text.to_owned()))
 }
 
 /// Hands the lead to `id`, again and again if need be: a busy machine elects somebody now and then.

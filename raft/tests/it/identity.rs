@@ -149,7 +149,7 @@ async fn a_new_disk_acknowledges_nothing_before_it_has_heard_every_member() {
     wipe(&group, wiped);
     group.run(wiped);
     let node = group.node(leader);
-    let proposal = node.propose(Proposal::Command(Bytes::from("by one and a new disk")));
+    let proposal = node.propose(Proposal::command(Bytes::from("by one and a new disk")));
     let outcome = timeout(LONG, proposal).await;
     assert!(!matches!(outcome, Ok(Ok(_))), "{outcome:?}");
     assert!(group.view(wiped).fenced);
@@ -197,7 +197,7 @@ async fn a_disk_that_was_put_back_is_seen_told_fenced_and_filled_again() {
     .await;
     // It counts for nothing before everybody was heard.
     let node = group.node(leader);
-    let outcome = timeout(LONG, node.propose(Proposal::Command(Bytes::from("by one and an old disk")))).await;
+    let outcome = timeout(LONG, node.propose(Proposal::command(Bytes::from("by one and an old disk")))).await;
     assert!(!matches!(outcome, Ok(Ok(_))), "{outcome:?}");
     group.run(behind);
     group.command("by all").await;

@@ -12,7 +12,7 @@ use crate::units::unit;
 async fn it_leads_itself_and_remembers_over_clean_and_unclean_ends() {
     let mut group = Group::start(1);
     let receipt = group.command("one").await;
-    assert_eq!((&receipt.reply.value[..], receipt.term), (&b"did one"[..], 1));
+    assert_eq!((&receipt.reply.values[0][..], receipt.term), (&b"did one"[..], 1));
     let read = group.node(1).read_index(Duration::from_secs(5)).await.unwrap();
     assert!(read.log_index >= receipt.log_index && read.leader == 1);
     group.shut_down(1).await;
@@ -37,7 +37,7 @@ async fn merged_proposals_each_get_their_own_units_in_order() {
         for _ in 0..=n % 3 {
             payload.extend_from_slice(&unit("topic", (n % 4) as u32, format!("body {n}").as_bytes()));
         }
-        pending.push((n, node.propose(Proposal::Units { payload, count: (n % 3 + 1) as u32 })));
+        pending.push((n, node.propose(Proposal::units(payload, (n % 3 + 1) as u32))));
     }
     let mut next = [0_u64; 4];
     let mut entries = std::collections::BTreeSet::new();
@@ -61,12 +61,12 @@ async fn what_is_too_large_is_refused_and_a_stopped_node_says_so() {
     group.leader().await;
     let node = group.node(1);
     let large = Bytes::from(vec![7; (512 << 10) + 1]);
-    let refused = node.propose(Proposal::Command(large)).await;
+    let refused = node.propose(Proposal::command(large)).await;
     assert_eq!(refused, Err(ProposeError::TooLarge { bytes: (512 << 10) + 1, limit: 512 << 10 }));
-    node.propose(Proposal::Command(Bytes::from(vec![7; 512 << 10]))).await.unwrap();
+    node.propose(Proposal::command(Bytes::from(vec![7; 512 << 10]))).await.unwrap();
     node.shutdown().await.unwrap();
     node.shutdown().await.unwrap();
-    let stopped = node.propose(Proposal::Command(Bytes::new())).await;
+    let stopped = node.propose(Proposal::command(Bytes::new())).await;
     assert!(matches!(stopped, Err(ProposeError::Stopped | ProposeError::Unknown)), "{stopped:?}");
 }
 

@@ -61,7 +61,7 @@ async fn a_follower_that_hangs_holds_up_neither_the_group_nor_its_purges() {
             proxy.frozen.send_replace(true);
         }
         let text = format!("command {n} {}", "x".repeat(100 << 10));
-        node.propose(Proposal::Command(Bytes::from(text))).await.unwrap();
+        node.propose(Proposal::command(Bytes::from(text))).await.unwrap();
         freeze.tick().await;
     }
     wait_for("enough segments", || {

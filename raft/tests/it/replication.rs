@@ -32,7 +32,7 @@ async fn what_only_a_dead_leader_had_is_cut_from_its_log() {
     let node = group.node(old);
     let before = group.view(old).last_log_index;
     let lost: Vec<_> =
-        (0..10).map(|n| node.propose(Proposal::Command(Bytes::from(format!("lost {n}"))))).collect();
+        (0..10).map(|n| node.propose(Proposal::command(Bytes::from(format!("lost {n}"))))).collect();
     wait_for("the old leader to write them", || {
         let last = node.log().last();
         if last.is_some_and(|last| last.log_index >= before + 10) { Ok(()) } else { Err(last) }

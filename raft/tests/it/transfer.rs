@@ -27,7 +27,7 @@ async fn under_load_no_proposal_fails_because_of_a_transfer() {
                     let command = format!("task {task} command {}", sent.len());
                     // Again only where it was certainly not proposed; anything else is a failure.
                     loop {
-                        match nodes[at].propose(Proposal::Command(Bytes::from(command.clone()))).await {
+                        match nodes[at].propose(Proposal::command(Bytes::from(command.clone()))).await {
                             Ok(_) => break,
                             Err(ProposeError::NotLeader { leader: Some(leader) }) => at = leader as usize - 1,
                             Err(ProposeError::NotLeader { leader: None }) => tokio::task::yield_now().await,

@@ -94,10 +94,11 @@ impl LogReader {
         let log_index = head.log_index;
         let entries = self.entries(log_index..log_index + 1, 1)?;
         let entry = entries.first().ok_or(ReadError::Missing { log_index })?;
-        entry.verify().map_err(|source| ReadError::Damaged { log_index, source })?;
-        let payload = entry.payload();
+        let damaged = |source| ReadError::Damaged { log_index, source };
+        entry.verify().map_err(damaged)?;
+        let units = entry.units().map_err(damaged)?;
         let mut time = None;
-        for unit in message::walk(&payload) {
+        for unit in message::walk(&units) {
             let offset = CommitlogOffset(head.offset.0);
             let wrong = |source| ReadError::Unit { offset, source };
             let view = message::parse(unit.map_err(wrong)?).map_err(wrong)?;

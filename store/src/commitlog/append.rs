@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use super::entry::verify_crc;
 use super::flush::Job;
 use super::layout::{
-    ALIGN_BYTES, CHECKED_AT, CRC_AT, ENTRY_HEAD_BYTES, FILLER_HEAD_BYTES, FILLER_MAGIC, entry_bytes_for,
-    place,
+    ALIGN_BYTES, CHECKED_AT, CRC_AT, ENTRY_HEAD_BYTES, FILLER_HEAD_BYTES, FILLER_MAGIC, FLAG_EFFECTS,
+    entry_bytes_for, place,
 };
 use super::shared::Part;
 use super::{AppendError, CommitLog, Done, Draft, EntryHead, EntryKind, FlushMode, Pending, StoredEntry};
@@ -170,8 +170,9 @@ impl CommitLog {
         offset: u64,
         entry_bytes: u64,
     ) -> Result<(EntryHead, Image), AppendError> {
-        let Draft { log_index, term, kind, unit_count, payload: mut parts } = draft;
-        let payload_bytes: usize = parts.iter().map(BytesMut::len).sum();
+        let Draft { log_index, term, kind, unit_count, payload: mut parts, effects } = draft;
+        assert!(effects.is_empty() || kind == EntryKind::Units, "effects in an entry of kind {kind:?}");
+        let flags = if effects.is_empty() { 0 } else { FLAG_EFFECTS };
         if kind == EntryKind::Units {
             let at = offset + ENTRY_HEAD_BYTES as u64;
             let now_ms = self.clock.wall_ms();
@@ -179,9 +180,11 @@ impl CommitLog {
                 .seal(log_index, &mut parts, at, unit_count, now_ms)
                 .map_err(|source| AppendError::Units { log_index, source })?;
         }
+        parts.push(effects.into_bytes());
+        let payload_bytes: usize = parts.iter().map(BytesMut::len).sum();
         let head = EntryHead {
             kind,
-            flags: 0,
+            flags,
             log_index,
             term,
             offset: CommitlogOffset(offset),
@@ -226,9 +229,11 @@ impl CommitLog {
         }
         // Over a hole the leader's numbers are taken as they are.
         if head.kind == EntryKind::Units && self.recount.is_none() {
-            let payload = &bytes[ENTRY_HEAD_BYTES..ENTRY_HEAD_BYTES + head.payload_bytes as usize];
+            let wrong = |source| AppendError::Entry { log_index, source };
+            stored.effects().map_err(wrong)?;
+            let units = stored.units().map_err(wrong)?;
             self.sealer
-                .observe(log_index, payload, offset + ENTRY_HEAD_BYTES as u64, head.unit_count)
+                .observe(log_index, &units, offset + ENTRY_HEAD_BYTES as u64, head.unit_count)
                 .map_err(|source| AppendError::Units { log_index, source })?;
         }
         Ok(())
@@ -333,7 +338,10 @@ pub(super) fn seal_tail(part: &mut Part) -> Option<(u64, Vec<u8>)> {
 impl Pending {
     fn entry_bytes(&self) -> u64 {
         match self {
-            Self::Draft(draft) => entry_bytes_for(draft.payload.iter().map(|part| part.len() as u64).sum()),
+            Self::Draft(draft) => {
+                let units: u64 = draft.payload.iter().map(|part| part.len() as u64).sum();
+                entry_bytes_for(units + draft.effects.bytes())
+            }
             Self::Sealed(stored) => u64::from(stored.head.entry_bytes),
         }
     }

@@ -14,8 +14,8 @@ use super::entry::verify_crc;
 use super::judge::LOOK_BEHIND_BYTES;
 use super::layout::{
     ALIGN_BYTES, CRC_AT, ENTRY_BYTES_AT, ENTRY_HEAD_BYTES, ENTRY_MAGIC, EntryKind, FILLER_HEAD_BYTES,
-    FILLER_MAGIC, FLAGS_AT, INDEX_AT, KIND_AT, LAYOUT_VERSION, MAGIC_AT, OFFSET_AT, PAYLOAD_BYTES_AT,
-    TERM_AT, UNIT_COUNT_AT, VERSION_AT, entry_bytes_for, u32_at, u64_at,
+    FILLER_MAGIC, FLAG_EFFECTS, FLAGS_AT, INDEX_AT, KIND_AT, LAYOUT_VERSION, MAGIC_AT, OFFSET_AT,
+    PAYLOAD_BYTES_AT, TERM_AT, UNIT_COUNT_AT, VERSION_AT, entry_bytes_for, u32_at, u64_at,
 };
 use super::scan::{Before, head_at, intact_entry, may_come_after};
 use crate::LogPoint;
@@ -164,7 +164,8 @@ impl Around<'_> {
         let payloads = payloads.map(|bytes| (PAYLOAD_BYTES_AT, (bytes as u32).to_be_bytes().to_vec()));
         let some_terms = *terms.start()..=*terms.end().min(&(terms.start() + TERMS_MAX));
         let some_terms = some_terms.map(|term| (TERM_AT, term.to_be_bytes().to_vec()));
-        let as_it_is = [(FLAGS_AT, vec![entry[FLAGS_AT]]), (FLAGS_AT, vec![0])];
+        let as_it_is =
+            [(FLAGS_AT, vec![entry[FLAGS_AT]]), (FLAGS_AT, vec![0]), (FLAGS_AT, vec![FLAG_EFFECTS])];
         for (at, bytes) in as_it_is.into_iter().chain(kinds).chain(payloads).chain(some_terms) {
             let place = at..at + bytes.len();
             let before = entry[place.clone()].to_vec();

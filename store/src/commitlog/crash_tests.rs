@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::{CommitLog, Draft, EntryKind, FlushMode, Pending};
+use super::{CommitLog, Draft, EffectList, EntryKind, FlushMode, Pending};
 use crate::LogPoint;
 use crate::checkpoint::{Checkpoints, Keep, SealState};
 use crate::sim::SimDisk;
@@ -63,7 +63,9 @@ impl Model {
                     (topic, rng.random_range(0..2), vec![rng.random(); rng.random_range(0..300)])
                 };
                 let units = (0..count).map(|_| unit(rng)).collect();
-                Entry { point, kind: EntryKind::Units, units, payload: Vec::new() }
+                // Of units that stand alone, or change something besides.
+                let effect = vec![7; rng.random_range(0..3) * 20];
+                Entry { point, kind: EntryKind::Units, units, payload: effect }
             }
         }
     }
@@ -79,12 +81,17 @@ impl Entry {
             }
             _ => vec![self.payload.as_slice().into()],
         };
+        let mut effects = EffectList::default();
+        if self.kind == EntryKind::Units && !self.payload.is_empty() {
+            effects.push(0, self.units.len() as u32, &self.payload);
+        }
         Draft {
             log_index: self.point.log_index,
             term: self.point.term,
             kind: self.kind,
             unit_count: self.units.len() as u32,
             payload,
+            effects,
         }
     }
 }
@@ -196,6 +203,12 @@ fn check(disk: &SimDisk, flush: FlushMode, model: &mut Model) -> (CommitLog, Che
         assert_eq!((stored.head.point(), stored.head.kind), (entry.point, entry.kind));
         if entry.kind != EntryKind::Units {
             assert_eq!(stored.payload(), entry.payload);
+        } else {
+            let effects = stored.effects().unwrap();
+            let records: Vec<_> = effects.iter().map(|effect| effect.record.as_ref()).collect();
+            let wanted: Vec<_> =
+                Some(&*entry.payload).filter(|payload| !payload.is_empty()).into_iter().collect();
+            assert_eq!(records, wanted);
         }
     }
     assert_eq!(log.seal_state().queue_ends, model.ends(last), "queue offsets at {last}, purged to {purged}");

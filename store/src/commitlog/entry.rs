@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::effects::EffectList;
 use super::layout::{
     CHECKED_AT, CRC_AT, ENTRY_HEAD_BYTES, EntryError, EntryHead, EntryKind, PAYLOAD_AT, u32_at,
 };
@@ -19,6 +20,8 @@ pub struct Draft {
     pub unit_count: u32,
     /// The payload, as a scatter list. No unit straddles two parts.
     pub payload: Vec<BytesMut>,
+    /// What the entry changes besides: stands behind the units; empty unless `kind` is `Units`.
+    pub effects: EffectList,
 }
 
 /// An entry with the exact bytes that are, or will be, in the log of every node.

@@ -36,6 +36,8 @@ const _: () = assert!(FILLER_HEAD_BYTES as u64 == ALIGN_BYTES);
 
 /// Every entry begins at, and is as long as, a multiple of this.
 pub(crate) const ALIGN_BYTES: u64 = 8;
+/// In an entry's flags: a list of effects stands behind its units, see `effects.rs`. Since feature level 3.
+pub(crate) const FLAG_EFFECTS: u8 = 1;
 /// Version of this layout, in every entry and in the handshake between nodes.
 pub const LAYOUT_VERSION: u16 = 1;
 
@@ -68,7 +70,7 @@ impl EntryKind {
 pub struct EntryHead {
     /// What the entry is for.
     pub kind: EntryKind,
-    /// No bit has a meaning yet; written as 0, kept as read.
+    /// Bit 0: effects stand behind the units. No other bit has a meaning yet; written as 0, kept as read.
     pub flags: u8,
     /// Index in the replicated log.
     pub log_index: u64,
@@ -180,6 +182,12 @@ pub enum EntryError {
         found: u64,
         /// How many the header announces.
         needed: u64,
+    },
+    /// A flag announces effects, and they are not there whole.
+    #[error("the list of effects is not whole: {at} bytes before its end")]
+    Effects {
+        /// Bytes that were left to read.
+        at: u32,
     },
     /// The checksum does not match.
     #[error("crc32c is {computed:#010x}, the header says {stored:#010x}")]

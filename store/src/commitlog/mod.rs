@@ -11,6 +11,7 @@ mod crash_tests;
 mod damage;
 #[cfg(test)]
 mod damage_tests;
+mod effects;
 mod entry;
 mod error;
 mod evidence;
@@ -38,6 +39,7 @@ use bytes::Bytes;
 use platform::{Clock, Platform};
 
 pub use damage::{Damage, Stretch, StretchError};
+pub use effects::{EFFECT_HEAD_BYTES, Effect, EffectList};
 pub use entry::{Draft, Pending, StoredEntry};
 pub use error::{AppendError, OpenError, ReadError};
 pub use layout::{ENTRY_HEAD_BYTES, EntryError, EntryHead, EntryKind, LAYOUT_VERSION};

@@ -83,7 +83,9 @@ impl Recount {
                 }
                 if entry.head.kind == EntryKind::Units {
                     let at = entry.head.offset.0 + ENTRY_HEAD_BYTES as u64;
-                    let counted = sealer.observe(log_index, &entry.payload(), at, entry.head.unit_count);
+                    let units = entry.units();
+                    let units = units.map_err(|source| Uncounted::Damaged { log_index, source })?;
+                    let counted = sealer.observe(log_index, &units, at, entry.head.unit_count);
                     match (counted, damage) {
                         (Ok(()), None) => {}
                         // No node has it intact, but where its messages belong is clear.

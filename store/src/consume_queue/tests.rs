@@ -15,7 +15,7 @@ use super::layout::file_path;
 use super::*;
 use crate::checkpoint::{Checkpoint, Sections};
 use crate::commitlog::{FlushMode, LogReader, Pending};
-use crate::dispatch::{dispatch_units, payload_offset};
+use crate::dispatch::{dispatch_units, payload_offset, take_in};
 use crate::key_index::KeyIndex;
 use crate::queue_check::{check_queues, mend_around};
 use crate::restore::restore;
@@ -265,7 +265,9 @@ fn the_units_are_those_that_java_writes_for_the_same_messages() {
             if skipped.contains(&queue) {
                 continue;
             }
-            dispatch_units(&unit, CommitlogOffset(offset), &queues, &index, &mut |_, _, _| {}).unwrap();
+            let place =
+                CommitlogOffset(offset)..CommitlogOffset((offset + unit.len() as u64).next_multiple_of(8));
+            take_in(&unit, place, &queues, &index, &mut |_, _, _| {}).unwrap();
         }
         let file = OsDisk.open(&dir.join("queues.tsv"), platform::OpenMode::Read).unwrap();
         let mut text = vec![0; file.len().unwrap() as usize];
@@ -316,7 +318,7 @@ fn queues_and_index_built_anew_from_the_log_have_the_same_bytes() {
                 assert_eq!(view.physical_offset as u64, offset.0);
                 told.push((view.queue_id, queue_offset.0));
             };
-        dispatch_units(&entry.payload(), payload_offset(&entry), &queues, &index, &mut tell).unwrap();
+        dispatch_units(&entry, &queues, &index, &mut tell).unwrap();
     }
     assert_eq!(told[..4], [(0, 0), (1, 0), (0, 1), (0, 2)]);
     assert_eq!(queues.seal_state(), log.seal_state());
@@ -382,7 +384,7 @@ fn live(rng: &mut StdRng, disk: &SimDisk, log: &crate::CommitLog) -> Checkpoint 
     let at = rng.random_range(20..60);
     let mut checkpoint = None;
     for entry in log.reader().entries(1..61, u64::MAX).unwrap() {
-        dispatch_units(&entry.payload(), payload_offset(&entry), &queues, &index, &mut |_, _, _| {}).unwrap();
+        dispatch_units(&entry, &queues, &index, &mut |_, _, _| {}).unwrap();
         match rng.random_range(0..6) {
             0 => queues.write_out().unwrap(),
             1 => queues.flush().unwrap(),
@@ -484,8 +486,7 @@ fn a_message_that_is_not_the_next_of_its_queue_is_an_error() {
     let (queues, index) = (open(&disk), KeyIndex::open(Arc::new(disk.clone()), "/i").unwrap());
     let entries = reader.entries(1..21, 1 << 20).unwrap();
     let of_units = entries.iter().find(|entry| entry.head.unit_count > 0).unwrap();
-    let again =
-        || dispatch_units(&of_units.payload(), payload_offset(of_units), &queues, &index, &mut |_, _, _| {});
+    let again = || dispatch_units(of_units, &queues, &index, &mut |_, _, _| {});
     again().unwrap();
     let twice = again().unwrap_err().to_string();
     assert!(twice.contains("message 0 of queue") && twice.contains("next is "), "{twice}");
