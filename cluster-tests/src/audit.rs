@@ -231,7 +231,7 @@ mod tests {
     fn pulled(number: usize, queue_offset: u64) -> Pulled {
         let value = format!("a-0-{number}");
         let body = Ok(Body { attempt: format!("{value}.0"), value });
-        Pulled { queue_offset, commitlog_offset: 100 * queue_offset, body }
+        Pulled { queue_offset, commitlog_offset: 100 * queue_offset, born_ms: 0, stored_ms: 0, body }
     }
 
     fn findings(attempts: &[Attempt], read: &[Pulled]) -> Vec<String> {

@@ -81,6 +81,8 @@ pub struct LoadSpec {
     pub workers: usize,
     /// Pause of a worker between two sends, at least.
     pub every: Duration,
+    /// The level of delay that every message asks for. Where it will lie is unknown then.
+    pub delay_level: Option<u8>,
 }
 
 /// Running workers.
@@ -162,7 +164,10 @@ async fn work(shared: Arc<Shared>, worker: usize) -> Vec<Attempt> {
         let value = format!("{}-{worker}-{number}", spec.name);
         let body = body::encode(&value, &format!("{value}.0"), BODY_BYTES);
         let begun = clock.monotonic();
-        let (outcome, sent) = client.send(&addrs[node], &queue, body, SEND_WITHIN).await;
+        let (outcome, sent) = match spec.delay_level {
+            Some(level) => (client.send_delayed(&addrs[node], &queue, body, level, SEND_WITHIN).await, None),
+            None => client.send(&addrs[node], &queue, body, SEND_WITHIN).await,
+        };
         let ended = clock.monotonic();
         if outcome == Outcome::Acked {
             shared.acked.fetch_add(1, Ordering::Relaxed);

@@ -43,6 +43,10 @@ pub struct Pulled {
     pub queue_offset: u64,
     /// In the commitlog.
     pub commitlog_offset: u64,
+    /// When it was sent, by the client's clock, in milliseconds.
+    pub born_ms: i64,
+    /// When it was stored, by the leader's clock, in milliseconds.
+    pub stored_ms: i64,
     /// What its body says, or what is wrong with it.
     pub body: Result<body::Body, String>,
 }
@@ -367,6 +371,8 @@ fn messages(units: &Bytes) -> Result<Vec<Pulled>> {
         messages.push(Pulled {
             queue_offset: u64::try_from(view.queue_offset)?,
             commitlog_offset: u64::try_from(view.physical_offset)?,
+            born_ms: view.born_timestamp_ms,
+            stored_ms: view.store_timestamp_ms,
             body,
         });
     }

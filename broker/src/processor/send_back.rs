@@ -9,6 +9,7 @@ use protocol::message::{self, MessageView, UnitFields, id, properties};
 use protocol::{Command, ResponseCode as code, names};
 use raft::Proposal;
 use rand::Rng;
+use store::codec::{self, EFFECTS_SINCE};
 
 use super::send_check::{self, Refusal};
 use super::{header, message_query, topic_create};
@@ -17,7 +18,8 @@ use crate::gate;
 use crate::schedule;
 use crate::server::Broker;
 use crate::stats::name as stat;
-use crate::tables::GroupConfig;
+use crate::submit::SubmitError;
+use crate::tables::{Change, GroupConfig, TopicConfig};
 
 /// Tries so far plus this is the delay level of the next one, where the client names none.
 const FIRST_LEVEL: i32 = 3;
@@ -66,13 +68,18 @@ async fn take_back(broker: &Broker, request: &Command, header: &SendBackRequest)
     }
     let is_new = broker.tables().topic(&topic.name).is_none();
     let topics = if is_new { vec![topic] } else { Vec::new() };
-    if let Err(error) = topic_create::create(broker, topics, new_groups).await {
-        return Ok(super::not_submitted(request, &error));
-    }
-    let proposed = broker.node.propose(Proposal::Units { payload: again.unit, count: 1 });
+    let proposal = match with_what_it_needs(broker, Proposal::units(again.unit, 1), topics, new_groups).await
+    {
+        Ok(proposal) => proposal,
+        Err(error) => return Ok(super::not_submitted(request, &error)),
+    };
+    let proposed = broker.node.propose(proposal);
     let within = Duration::from_millis(broker.live().storage.sync_flush_timeout_ms);
     Ok(match tokio::time::timeout(within, proposed).await {
         Ok(Ok(_)) => {
+            if is_new {
+                topic_create::tell_name_servers(broker).await;
+            }
             let key = format!("{}@{}", again.origin_topic, group.name);
             broker.stats.counter(stat::SNDBCK_PUT_NUMS, &key).add(1);
             Command::response_to(request, code::SUCCESS)
@@ -80,6 +87,29 @@ async fn take_back(broker: &Broker, request: &Command, header: &SendBackRequest)
         Ok(Err(error)) => refuse(request, code::SYSTEM_ERROR, error.to_string()),
         Err(_) => gate::unknown(request, &format!("no majority has the message after {within:?}")),
     })
+}
+
+/// The proposal with the topics and groups that it needs, in one entry: a kill between them would leave one without the
+/// other. In a group with a member that reads no effects they are made before.
+async fn with_what_it_needs(
+    broker: &Broker,
+    mut proposal: Proposal,
+    topics: Vec<TopicConfig>,
+    groups: Vec<GroupConfig>,
+) -> Result<Proposal, SubmitError> {
+    if broker.views.borrow().group_feature_level < EFFECTS_SINCE {
+        topic_create::create(broker, topics, groups).await?;
+        return Ok(proposal);
+    }
+    let now_ms = broker.now_ms();
+    let groups = (!groups.is_empty()).then_some(Change::PutGroups { groups, only_new: true, now_ms });
+    let topics = (!topics.is_empty()).then_some(Change::PutTopics { topics, only_new: true, now_ms });
+    for change in groups.into_iter().chain(topics) {
+        broker.check_room(&change)?;
+        let record = codec::encode(&change).map_err(|error| SubmitError::Refused(error.to_string()))?;
+        proposal = proposal.with_effect(record);
+    }
+    Ok(proposal)
 }
 
 /// The message as it will come again.

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "tests may panic, their helpers too")]
 
 mod damage;
+mod delay;
 mod election;
 mod hang;
 mod kill;

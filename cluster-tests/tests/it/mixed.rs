@@ -3,7 +3,11 @@
 use cluster_tests::{ClusterOptions, http};
 use serde_json::Value;
 
+use crate::delay::Later;
 use crate::story::{ASK_WITHIN, Story};
+
+/// The feature level of this build.
+const NEWEST: u64 = 3;
 
 /// What a node says of feature levels, `build` or `group`.
 async fn level(story: &Story, node: usize, which: &str) -> Option<u64> {
@@ -35,8 +39,9 @@ async fn the_level_of_a_group_rises_with_its_last_member_and_never_falls() {
     options.old = vec![(2, 1)];
     let mut story = Story::begin_with(options).await;
     let load = story.load("mixed");
+    let later = Later::start(&story, "mixed").await;
     load.wait_for_acks(100).await;
-    assert_eq!(level(&story, 0, "build").await, Some(2));
+    assert_eq!(level(&story, 0, "build").await, Some(NEWEST));
     assert_eq!(level(&story, 2, "build").await, Some(1));
     group_level(&story, 1).await;
     // Under each node as the leader, the old one among them.
@@ -52,8 +57,10 @@ async fn the_level_of_a_group_rises_with_its_last_member_and_never_falls() {
     story.cluster.set_feature_level_max(2, None);
     story.cluster.start_node(2).await.unwrap();
     story.whole().await;
-    group_level(&story, 2).await;
+    group_level(&story, NEWEST).await;
     load.wait_for_acks(50).await;
+    // Delivered in the old form and in the new one.
+    later.end(&story).await;
     // From now on the members' addresses are in the log.
     story.cluster.wait_for("every node to apply everything", cluster_tests::View::whole).await;
     let members = |status: Value| status["membership"][2]["raft"].as_str().map(str::to_owned);
@@ -75,8 +82,8 @@ async fn the_level_of_a_group_rises_with_its_last_member_and_never_falls() {
     cluster.wait_for("the old build to end", |_| cluster.ended().into_iter().next()).await;
     let logs = (1..9)
         .filter_map(|start| cluster_tests::files::read(&cluster.dir().join(format!("n2.{start}.log"))).ok());
-    let words = "feature level is 2, this build has 1; it takes a newer build";
-    assert!(logs.into_iter().any(|log| log.contains(words)), "{words:?} is nowhere");
+    let words = format!("feature level is {NEWEST}, this build has 1; it takes a newer build");
+    assert!(logs.into_iter().any(|log| log.contains(&words)), "{words:?} is nowhere");
     story.cluster.set_feature_level_max(2, None);
     story.cluster.start_node(2).await.unwrap();
     story.whole().await;

@@ -91,6 +91,7 @@ impl Story {
             queues: Self::queues(),
             workers: 4,
             every: Duration::from_millis(5),
+            delay_level: None,
         };
         Load::start(&self.client, addrs, spec)
     }
