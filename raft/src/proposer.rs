@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::errors::{ClientWriteError, ForwardReason};
 use openraft::raft::ClientWriteResult;
 use store::codec::EFFECTS_SINCE;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::apply::Reply;
@@ -26,8 +27,11 @@ use crate::view::View;
 pub(crate) const IN_FLIGHT_BYTES_MAX: usize = 64 << 20;
 /// Room that proposals leave to Raft's own entries when the log has no next segment.
 const ROOM_KEPT_BYTES: u64 = 16 << 10;
-/// Entries that may be on the way.
-const IN_FLIGHT_ENTRIES_MAX: usize = 64;
+/// Entries on the way that are not full: one at the disk, one at the followers, one that is applied, and the next. More of
+/// them would be smaller and no sooner done, since one sync takes all that was written before it.
+const SMALL_ENTRIES_MAX: usize = 4;
+/// Entries on the way beyond these, all full: what a slow disk or a far follower needs to be kept busy.
+const FULL_ENTRIES_MAX: usize = 60;
 /// Proposals that may wait.
 const WAITING_MAX: usize = 64 << 10;
 /// An entry takes no further proposal once it has this many payload bytes.
@@ -46,7 +50,15 @@ type Outcome = Result<Receipt, ProposeError>;
 pub(crate) struct Proposer {
     queue: mpsc::Sender<Waiting>,
     bytes: Arc<Semaphore>,
+    waiting: Arc<WaitingBytes>,
     entry_bytes_max: usize,
+}
+
+/// Payload bytes in the queue, and whom to wake once they fill an entry.
+#[derive(Default)]
+struct WaitingBytes {
+    bytes: AtomicUsize,
+    fill_an_entry: Notify,
 }
 
 /// One proposal in the queue.
@@ -96,7 +108,9 @@ impl Proposer {
     pub(crate) fn new(entry_bytes_max: usize) -> (Self, Queue) {
         let (queue, receiver) = mpsc::channel(WAITING_MAX);
         let bytes = Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX));
-        (Self { queue, bytes, entry_bytes_max }, Queue(receiver))
+        let waiting = Arc::<WaitingBytes>::default();
+        let tasks_end = Queue { receiver, waiting: Arc::clone(&waiting) };
+        (Self { queue, bytes, waiting, entry_bytes_max }, tasks_end)
     }
 
     pub(crate) fn entry_bytes_max(&self) -> usize {
@@ -143,9 +157,13 @@ impl Proposer {
         }
         let (answer, receiver) = oneshot::channel();
         let caller = Caller { answer, unit_count, effect_count, _bytes: room };
-        self.queue.try_send(Waiting { content, term: view.term, caller }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,
+        self.waiting.put(bytes);
+        self.queue.try_send(Waiting { content, term: view.term, caller }).map_err(|error| {
+            self.waiting.take(bytes);
+            match error {
+                mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,
+            }
         })?;
         Ok(receiver)
     }
@@ -165,11 +183,77 @@ fn content_at(mut proposal: Proposal, level: u16) -> Result<Content, ProposeErro
 }
 
 /// The task's end of the queue.
-pub(crate) struct Queue(mpsc::Receiver<Waiting>);
+pub(crate) struct Queue {
+    receiver: mpsc::Receiver<Waiting>,
+    waiting: Arc<WaitingBytes>,
+}
+
+impl WaitingBytes {
+    fn put(&self, bytes: usize) {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before < ENTRY_BYTES_GOAL && before + bytes >= ENTRY_BYTES_GOAL {
+            self.fill_an_entry.notify_one();
+        }
+    }
+
+    fn take(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Returns once what waits fills an entry.
+    async fn fill_an_entry(&self) {
+        while self.bytes.load(Ordering::Relaxed) < ENTRY_BYTES_GOAL {
+            self.fill_an_entry.notified().await;
+        }
+    }
+}
+
+impl Queue {
+    fn try_recv(&mut self) -> Option<Waiting> {
+        let waiting = self.receiver.try_recv().ok()?;
+        self.waiting.take(waiting.content.bytes());
+        Some(waiting)
+    }
+
+    async fn recv(&mut self) -> Option<Waiting> {
+        let waiting = self.receiver.recv().await?;
+        self.waiting.take(waiting.content.bytes());
+        Some(waiting)
+    }
+}
+
+/// How many entries may be on the way.
+struct Window {
+    small: Arc<Semaphore>,
+    full: Arc<Semaphore>,
+}
+
+impl Window {
+    fn new() -> Self {
+        let permits = |count| Arc::new(Semaphore::new(count));
+        Self { small: permits(SMALL_ENTRIES_MAX), full: permits(FULL_ENTRIES_MAX) }
+    }
+
+    /// Room for one more entry: at once while few are on the way, else as soon as one is done or a full one can be made.
+    async fn room(&self, waiting: &WaitingBytes) -> OwnedSemaphorePermit {
+        let full = async {
+            let permit = Arc::clone(&self.full).acquire_owned().await;
+            waiting.fill_an_entry().await;
+            permit
+        };
+        let permit = tokio::select! {
+            biased;
+            permit = Arc::clone(&self.small).acquire_owned() => permit,
+            permit = full => permit,
+        };
+        permit.expect("the semaphores are never closed")
+    }
+}
 
 /// Turns the queue into entries until the node stops.
-pub(crate) async fn run(Queue(mut queue): Queue, raft: RaftHandle, views: watch::Receiver<View>) {
-    let entries = Arc::new(Semaphore::new(IN_FLIGHT_ENTRIES_MAX));
+pub(crate) async fn run(mut queue: Queue, raft: RaftHandle, views: watch::Receiver<View>) {
+    let window = Window::new();
+    let waiting_bytes = Arc::clone(&queue.waiting);
     let (refused, mut returned) = mpsc::unbounded_channel(); // at most as many as entries on the way
     let mut again: BTreeMap<u64, Batch> = BTreeMap::new();
     let mut held: Option<Waiting> = None;
@@ -193,7 +277,6 @@ pub(crate) async fn run(Queue(mut queue): Queue, raft: RaftHandle, views: watch:
             }
             continue;
         }
-        let entry = Arc::clone(&entries).acquire_owned().await.expect("the semaphore is never closed");
         let next = if held.is_some() {
             held.take()
         } else {
@@ -207,6 +290,15 @@ pub(crate) async fn run(Queue(mut queue): Queue, raft: RaftHandle, views: watch:
             }
         };
         let Some(first) = next else { return };
+        let entry = tokio::select! {
+            biased;
+            Some(batch) = returned.recv() => {
+                insert(&mut again, batch);
+                held = Some(first);
+                continue;
+            }
+            entry = window.room(&waiting_bytes) => entry,
+        };
         sequence += 1;
         let batch = gather(first, &mut queue, &mut held, sequence, entry);
         if submit(&raft, batch, &refused).await.is_err() {
@@ -223,7 +315,7 @@ fn insert(again: &mut BTreeMap<u64, Batch>, batch: Batch) {
 /// Builds one entry from what waits; what does not fit is held back for the next.
 fn gather(
     first: Waiting,
-    queue: &mut mpsc::Receiver<Waiting>,
+    queue: &mut Queue,
     held: &mut Option<Waiting>,
     sequence: u64,
     entry: OwnedSemaphorePermit,
@@ -241,7 +333,7 @@ fn gather(
     let (mut parts, mut count, mut callers) = (Parts::default(), 0, vec![caller]);
     put(&mut parts, &mut count, proposal);
     while callers.len() < ENTRY_PROPOSALS_MAX {
-        let Ok(waiting) = queue.try_recv() else { break };
+        let Some(waiting) = queue.try_recv() else { break };
         match waiting {
             Waiting { content: Content::Parts(proposal), term: same, caller }
                 if same == term && bytes + proposal.bytes() <= ENTRY_BYTES_GOAL =>
