@@ -201,14 +201,14 @@ fn check(disk: &SimDisk, flush: FlushMode, model: &mut Model) -> (CommitLog, Che
     for (entry, stored) in model.entries[purged..].iter().zip(&found) {
         stored.verify().unwrap();
         assert_eq!((stored.head.point(), stored.head.kind), (entry.point, entry.kind));
-        if entry.kind != EntryKind::Units {
-            assert_eq!(stored.payload(), entry.payload);
-        } else {
+        if entry.kind == EntryKind::Units {
             let effects = stored.effects().unwrap();
             let records: Vec<_> = effects.iter().map(|effect| effect.record.as_ref()).collect();
             let wanted: Vec<_> =
                 Some(&*entry.payload).filter(|payload| !payload.is_empty()).into_iter().collect();
             assert_eq!(records, wanted);
+        } else {
+            assert_eq!(stored.payload(), entry.payload);
         }
     }
     assert_eq!(log.seal_state().queue_ends, model.ends(last), "queue offsets at {last}, purged to {purged}");
