@@ -21,7 +21,7 @@ use crate::config::LiveConfig;
 use crate::long_poll::LongPolls;
 use crate::processor::pull::HeldPull;
 use crate::schedule;
-use crate::tables::{Change, Effect, Outcome, Tables};
+use crate::tables::{Change, Effect, LevelDelivered, Outcome, Tables};
 
 /// What applying tells the rest of the broker.
 #[derive(Clone)]
@@ -63,14 +63,14 @@ impl BrokerApply {
     /// Units and effects of one entry, each proposal's effects before its units. All effects are checked before anything
     /// of the entry can be seen.
     fn take_in(&self, entry: &StoredEntry) -> Result<Reply, Halt> {
-        let effects = effects_of(entry)?;
+        let (old, effects) = (old_deliveries(entry)?, effects_of(entry)?);
         {
             let delivered = effects.iter().filter_map(|(_, effect)| match effect {
                 Effect::LevelDelivered(delivered) => Some(delivered),
                 Effect::Change(_) => None,
             });
             let tables = self.tables.read().expect("nothing panics while it holds this lock");
-            tables.check_deliveries(delivered).map_err(Halt::Entry)?;
+            tables.check_deliveries(old.iter().chain(delivered)).map_err(Halt::Entry)?;
         }
         let mut units = Vec::with_capacity(entry.head.unit_count as usize);
         let mut values = Vec::with_capacity(effects.len());
@@ -81,6 +81,7 @@ impl BrokerApply {
             }
         };
         take_effects(0);
+        self.take_delivered(&old);
         let each = &mut |unit: &MessageView<'_>, queue_offset: QueueOffset, offset: CommitlogOffset| {
             units.push((queue_offset.0, offset.0));
             self.wake(unit, queue_offset);
@@ -107,12 +108,21 @@ impl BrokerApply {
         }
     }
 
+    fn take_delivered(&self, delivered: &[LevelDelivered]) {
+        if delivered.is_empty() {
+            return;
+        }
+        let mut tables = self.tables.write().expect("nothing panics while it holds this lock");
+        for delivered in delivered {
+            tables.take_delivered(delivered);
+        }
+    }
+
     /// What the proposer is told of it.
     fn take_effect(&self, effect: &Effect, log_index: u64) -> Bytes {
         match effect {
             Effect::LevelDelivered(delivered) => {
-                let mut tables = self.tables.write().expect("nothing panics while it holds this lock");
-                tables.take_delivered(delivered);
+                self.take_delivered(std::slice::from_ref(delivered));
                 Bytes::new()
             }
             Effect::Change(change) => {
@@ -169,15 +179,17 @@ impl BrokerApply {
     }
 }
 
+/// What units of an entry deliver in the form from before there were effects. One that was proposed just before the
+/// group's level rose may be in an entry with effects.
+fn old_deliveries(entry: &StoredEntry) -> Result<Vec<LevelDelivered>, Halt> {
+    let units = entry.units().map_err(|error| Halt::Entry(error.to_string()))?;
+    schedule::old_form::deliveries(&units).map_err(|error| Halt::Entry(error.to_string()))
+}
+
 /// The effects of an entry, and before which of its units each comes.
 fn effects_of(entry: &StoredEntry) -> Result<Vec<(u32, Effect)>, Halt> {
-    let torn = |error: &dyn std::fmt::Display| Halt::Entry(error.to_string());
-    let units = entry.units().map_err(|error| torn(&error))?;
-    // One that was proposed just before the group's level rose may be in an entry with effects.
-    let old = schedule::old_form::deliveries(&units).map_err(|error| torn(&error))?;
-    let mut effects: Vec<_> =
-        old.into_iter().map(|delivered| (0, Effect::LevelDelivered(delivered))).collect();
-    for effect in entry.effects().map_err(|error| torn(&error))? {
+    let mut effects = Vec::new();
+    for effect in entry.effects().map_err(|error| Halt::Entry(error.to_string()))? {
         // A later build wrote it: this one must not guess, and nodes that left it out would differ for ever.
         let read = Effect::read(&effect.record)
             .map_err(|error| Halt::Entry(format!("the command is not understood: {error}")))?;
@@ -204,7 +216,9 @@ impl Apply for BrokerApply {
 
     fn can_take_damaged(&self, entry: &StoredEntry) -> bool {
         // What an entry changes besides its messages must be certain.
-        effects_of(entry).is_ok_and(|effects| effects.is_empty()) && store::is_placed(entry, &self.queues)
+        effects_of(entry).is_ok_and(|effects| effects.is_empty())
+            && old_deliveries(entry).is_ok_and(|delivered| delivered.is_empty())
+            && store::is_placed(entry, &self.queues)
     }
 
     fn checkpoint(&mut self) -> (SealState, WriteSections) {
@@ -247,3 +261,6 @@ impl Apply for BrokerApply {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
