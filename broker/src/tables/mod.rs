@@ -393,7 +393,7 @@ impl Tables {
     pub fn delivered(&mut self, level: i32, offset: i64) -> bool {
         let next = self.delay_progress.entry(level).or_insert(offset);
         let is_next = *next <= offset;
-        *next = (*next).max(offset + 1);
+        *next = (*next).max(offset.saturating_add(1));
         is_next
     }
 

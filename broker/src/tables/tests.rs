@@ -230,6 +230,23 @@ fn a_delivery_that_does_not_follow_is_found_before_it_is_applied() {
     }
 }
 
+/// A panic here would be one of every node, at every start.
+#[test]
+fn no_offset_that_a_log_can_hold_overflows() {
+    for (from, count) in [(i64::MAX, 0), (i64::MAX, 1), (i64::MAX - 1, u32::MAX)] {
+        let mut tables = Tables::default();
+        let delivered = LevelDelivered { level: 1, from, count };
+        assert_eq!(tables.check_deliveries([&delivered]), Ok(()));
+        tables.take_delivered(&delivered);
+        assert_eq!(tables.delay_progress(1), if count == 0 { 0 } else { i64::MAX });
+    }
+    for offset in [i64::MIN, -1, i64::MAX] {
+        let mut tables = Tables::default();
+        tables.apply(&Change::SetDelayedAside { level: 1, offset });
+        assert!(tables.check_deliveries([&LevelDelivered { level: 1, from: i64::MIN, count: 1 }]).is_err());
+    }
+}
+
 #[test]
 fn a_delayed_message_set_aside_is_passed_over_once() {
     let mut tables = Tables::default();
