@@ -172,7 +172,6 @@ impl CommitLog {
     ) -> Result<(EntryHead, Image), AppendError> {
         let Draft { log_index, term, kind, unit_count, payload: mut parts, effects } = draft;
         assert!(effects.is_empty() || kind == EntryKind::Units, "effects in an entry of kind {kind:?}");
-        let flags = if effects.is_empty() { 0 } else { FLAG_EFFECTS };
         if kind == EntryKind::Units {
             let at = offset + ENTRY_HEAD_BYTES as u64;
             let now_ms = self.clock.wall_ms();
@@ -180,7 +179,11 @@ impl CommitLog {
                 .seal(log_index, &mut parts, at, unit_count, now_ms)
                 .map_err(|source| AppendError::Units { log_index, source })?;
         }
-        parts.push(effects.into_bytes());
+        let mut flags = 0;
+        if !effects.is_empty() {
+            flags = FLAG_EFFECTS;
+            parts.push(effects.into_bytes());
+        }
         let payload_bytes: usize = parts.iter().map(BytesMut::len).sum();
         let head = EntryHead {
             kind,

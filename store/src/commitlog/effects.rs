@@ -86,18 +86,14 @@ impl StoredEntry {
         let (_, mut rest) = self.parts()?;
         let mut effects = Vec::new();
         while !rest.is_empty() {
-            let torn = EntryError::Effects { at: rest.len() as u32 };
-            if rest.len() < RECORD_AT {
-                return Err(torn);
-            }
-            let head = rest.split_to(RECORD_AT);
+            let head = take(&mut rest, RECORD_AT)?;
             let [first_unit, unit_count, bytes] =
                 [FIRST_UNIT_AT, UNITS_AT, RECORD_BYTES_AT].map(|at| u32_at(&head, at));
             let end = u64::from(first_unit) + u64::from(unit_count);
-            if end > u64::from(self.head.unit_count) || rest.len() < bytes as usize {
-                return Err(torn);
+            if end > u64::from(self.head.unit_count) {
+                return Err(EntryError::EffectUnits { end, unit_count: self.head.unit_count });
             }
-            effects.push(Effect { first_unit, unit_count, record: rest.split_to(bytes as usize) });
+            effects.push(Effect { first_unit, unit_count, record: take(&mut rest, bytes as usize)? });
         }
         Ok(effects)
     }
@@ -108,21 +104,29 @@ impl StoredEntry {
         if self.head.kind != EntryKind::Units {
             return Ok((Bytes::new(), Bytes::new()));
         }
-        if self.head.flags & FLAG_EFFECTS == 0 {
+        // A test's older build knows no flag, and takes all of the payload for units.
+        if self.head.flags & FLAG_EFFECTS == 0 || feature_level() < EFFECTS_SINCE {
             return Ok((payload, Bytes::new()));
         }
-        let torn = EntryError::Effects { at: payload.len() as u32 };
-        if feature_level() < EFFECTS_SINCE {
-            return Err(torn); // a test's older build, which takes what it does not know for a torn unit
-        }
-        let Some(effects_end) = payload.len().checked_sub(TRAILER_BYTES) else { return Err(torn) };
+        let short = |needed| EntryError::Effects { found: payload.len() as u64, needed };
+        let effects_end = payload.len().checked_sub(TRAILER_BYTES);
+        let effects_end = effects_end.ok_or_else(|| short(TRAILER_BYTES as u64))?;
         let bytes = u32_at(&payload, effects_end) as usize;
+        // Where there is no effect there is no flag either: an empty list is as wrong as one that is too long.
         let effects_at = effects_end.checked_sub(bytes).filter(|_| bytes > 0);
-        let Some(effects_at) = effects_at else { return Err(torn) };
+        let effects_at = effects_at.ok_or_else(|| short((bytes.max(RECORD_AT) + TRAILER_BYTES) as u64))?;
         payload.truncate(effects_end);
         let effects = payload.split_off(effects_at);
         Ok((payload, effects))
     }
+}
+
+/// Takes the first `bytes` off the front of `rest`.
+fn take(rest: &mut Bytes, bytes: usize) -> Result<Bytes, EntryError> {
+    if rest.len() < bytes {
+        return Err(EntryError::Effects { found: rest.len() as u64, needed: bytes as u64 });
+    }
+    Ok(rest.split_to(bytes))
 }
 
 #[cfg(test)]
@@ -177,6 +181,17 @@ mod tests {
     }
 
     #[test]
+    fn the_bytes_of_a_list_stay_what_they_are() {
+        let mut effects = EffectList::default();
+        assert_eq!((effects.bytes(), effects.clone().into_bytes().as_ref()), (0, &b""[..]));
+        effects.push(0, 2, b"ab");
+        effects.push(258, 0, b"");
+        let list = b"\0\0\0\0\0\0\0\x02\0\0\0\x02ab\0\0\x01\x02\0\0\0\0\0\0\0\0\0\0\0\x1a";
+        assert_eq!(effects.bytes(), list.len() as u64);
+        assert_eq!(effects.into_bytes().as_ref(), list);
+    }
+
+    #[test]
     fn a_list_that_is_not_whole_is_told() {
         let mut effects = EffectList::default();
         effects.push(0, 0, b"record");
@@ -188,7 +203,10 @@ mod tests {
         }
         let mut foreign = EffectList::default();
         foreign.push(0, 1, b"of a unit that is not there");
-        assert!(entry_of(&foreign.into_bytes()).effects().is_err());
+        assert_eq!(
+            entry_of(&foreign.into_bytes()).effects(),
+            Err(EntryError::EffectUnits { end: 1, unit_count: 0 })
+        );
         assert_eq!(entry_of(&whole).effects().unwrap().len(), 1);
     }
 

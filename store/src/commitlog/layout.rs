@@ -184,10 +184,20 @@ pub enum EntryError {
         needed: u64,
     },
     /// A flag announces effects, and they are not there whole.
-    #[error("the list of effects is not whole: {at} bytes before its end")]
+    #[error("effects: {found} bytes are there, {needed} are needed")]
     Effects {
-        /// Bytes that were left to read.
-        at: u32,
+        /// How many there are.
+        found: u64,
+        /// How many the list, or the next effect in it, takes.
+        needed: u64,
+    },
+    /// An effect belongs to units that the entry does not have.
+    #[error("an effect belongs to units up to {end} (exclusive), the entry has {unit_count}")]
+    EffectUnits {
+        /// The first unit behind its own.
+        end: u64,
+        /// In the header.
+        unit_count: u32,
     },
     /// The checksum does not match.
     #[error("crc32c is {computed:#010x}, the header says {stored:#010x}")]
