@@ -55,9 +55,9 @@ pub type WriteSections = Box<dyn Fn(&mut SectionWriter) -> std::io::Result<()> +
 ///
 /// All methods are called on the node's own thread, one at a time. None may block or sync.
 pub trait Apply: Send + 'static {
-    /// Takes in one committed entry of units and effects, or one command. Effects are taken in together with the units: both
-    /// or, with an error, neither is seen by anybody. They come in log order, each exactly once
-    /// since the checkpoint last restored.
+    /// Takes in one committed entry of units and effects, or one command. They come in log order, each exactly once since
+    /// the checkpoint last restored. What can be known of an entry before it is taken in is to be asked before anything of
+    /// it can be seen.
     ///
     /// # Errors
     /// If it cannot be taken in. Nothing more is applied and no checkpoint is asked for in this run of the node,

@@ -11,14 +11,6 @@ use crate::{NodeId, known_name, node_name};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProposeError {
-    /// Messages that change something besides, in a group whose members do not all read that yet.
-    #[error("messages with effects are of feature level {needed}, the group has {group}")]
-    Level {
-        /// The level it needs.
-        needed: u16,
-        /// The group's.
-        group: u16,
-    },
     /// Nothing was proposed: another node leads, or none does.
     #[error("not the leader (leader: {})", known_name(*.leader))]
     NotLeader {
@@ -46,6 +38,14 @@ pub enum ProposeError {
         needed: u64,
         /// What the log still takes.
         left: u64,
+    },
+    /// Nothing was proposed: messages that change something besides, in a group whose members do not all read that yet.
+    #[error("messages with effects are of feature level {needed}, the group has {group}")]
+    Level {
+        /// The level it needs.
+        needed: u16,
+        /// The group's.
+        group: u16,
     },
     /// Nothing was proposed: the node is stopped.
     #[error("the node is stopped")]

@@ -1,5 +1,5 @@
-//! Proposals of many callers become entries: one task takes what waits, merges units into one entry, and
-//! hands it to raft without waiting for more. Waiting comes from back-pressure alone.
+//! Proposals of many callers become entries: one task takes what waits, merges it into one entry, and hands that to raft. It
+//! waits for more only while a few entries that are not full are on the way: until one of them is done, or what waits fills one.
 //!
 //! Bounds, all ours, because raft counts messages and not bytes: bytes waiting or on the way, entries on
 //! the way, bytes and proposals of one entry.
@@ -357,7 +357,8 @@ fn put(parts: &mut Parts, count: &mut u32, proposal: Proposal) {
     for record in &proposal.effects {
         parts.effects.push(*count, proposal.unit_count, record);
     }
-    if proposal.unit_count > 0 {
+    // By their bytes and not by what is said of them: the log counts them, and refuses a wrong count.
+    if !proposal.units.is_empty() {
         parts.units.push(proposal.units);
     }
     *count += proposal.unit_count;
