@@ -264,3 +264,6 @@ impl Apply for BrokerApply {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(crate) use tests::unit;

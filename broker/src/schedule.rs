@@ -132,7 +132,7 @@ struct Level {
 /// What is to be proposed.
 enum Due {
     /// Messages of a level.
-    Messages { units: BytesMut, delivered: LevelDelivered, has_marks: bool },
+    Messages(Proposal),
     /// A record that can never be delivered.
     Undeliverable { offset: i64, reason: String },
 }
@@ -170,20 +170,8 @@ impl Level {
 
     async fn propose(&mut self, broker: &Broker, term: u64, due: Due) {
         let level = self.number;
-        let (proposal, count) = match due {
-            Due::Messages { units, delivered, has_marks } => {
-                let count = delivered.count;
-                let proposal = Proposal::units(units, count);
-                match codec::encode(&delivered) {
-                    Ok(_) if has_marks => (proposal, count),
-                    Ok(effect) => (proposal.with_effect(effect), count),
-                    Err(error) => {
-                        error!(level, count, %error, "delayed messages not delivered");
-                        self.not_before = broker.monotonic() + AGAIN;
-                        return;
-                    }
-                }
-            }
+        let proposal = match due {
+            Due::Messages(proposal) => proposal,
             Due::Undeliverable { offset, reason } => {
                 error!(
                     level,
@@ -194,7 +182,7 @@ impl Level {
                 );
                 broker.stats.counter(stat::DELAY_SET_ASIDE_NUMS, &level.to_string()).add(1);
                 match crate::submit::proposal(&Change::SetDelayedAside { level, offset }) {
-                    Ok(proposal) => (proposal, 0),
+                    Ok(proposal) => proposal,
                     Err(error) => {
                         error!(level, offset, %error, "not set aside");
                         self.not_before = broker.monotonic() + AGAIN;
@@ -203,6 +191,7 @@ impl Level {
                 }
             }
         };
+        let count = proposal.unit_count;
         match broker.node.propose_in_term(term, proposal).await {
             Ok(receipt) => {
                 self.one_by_one = false;
@@ -283,8 +272,15 @@ fn due(
             break;
         }
     }
-    let delivered = LevelDelivered { level, from: first, count };
-    Ok((count > 0).then_some(Due::Messages { units: payload, delivered, has_marks }))
+    if count == 0 {
+        return Ok(None);
+    }
+    let mut proposal = Proposal::units(payload, count);
+    if !has_marks {
+        let effect = codec::encode(&LevelDelivered { level, from: first, count });
+        proposal = proposal.with_effect(effect.map_err(|error| error.to_string())?);
+    }
+    Ok(Some(Due::Messages(proposal)))
 }
 
 /// S14: a topic may have fewer queues by now than when its message was sent; consumers read no others.

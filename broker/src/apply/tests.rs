@@ -68,7 +68,8 @@ impl Rig {
     }
 }
 
-fn unit(topic: &str, prepared_transaction_offset: i64) -> BytesMut {
+/// A message unit that is not sealed.
+pub(crate) fn unit(topic: &str, prepared_transaction_offset: i64) -> BytesMut {
     let host = "127.0.0.1:10911".parse().unwrap();
     let fields = UnitFields {
         topic,

@@ -19,7 +19,7 @@ use crate::schedule;
 use crate::server::Broker;
 use crate::stats::name as stat;
 use crate::submit::SubmitError;
-use crate::tables::{Change, GroupConfig, TopicConfig};
+use crate::tables::{GroupConfig, TopicConfig};
 
 /// Tries so far plus this is the delay level of the next one, where the client names none.
 const FIRST_LEVEL: i32 = 3;
@@ -101,10 +101,7 @@ async fn with_what_it_needs(
         topic_create::create(broker, topics, groups).await?;
         return Ok(proposal);
     }
-    let now_ms = broker.now_ms();
-    let groups = (!groups.is_empty()).then_some(Change::PutGroups { groups, only_new: true, now_ms });
-    let topics = (!topics.is_empty()).then_some(Change::PutTopics { topics, only_new: true, now_ms });
-    for change in groups.into_iter().chain(topics) {
+    for change in topic_create::changes(broker.now_ms(), topics, groups) {
         broker.check_room(&change)?;
         let record = codec::encode(&change).map_err(|error| SubmitError::Refused(error.to_string()))?;
         proposal = proposal.with_effect(record);

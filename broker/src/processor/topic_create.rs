@@ -19,15 +19,25 @@ pub async fn create(
     topics: Vec<TopicConfig>,
     groups: Vec<GroupConfig>,
 ) -> Result<(), SubmitError> {
-    let now_ms = broker.now_ms();
-    if !groups.is_empty() {
-        broker.submit(Change::PutGroups { groups, only_new: true, now_ms }).await?;
+    let are_topics_new = !topics.is_empty();
+    for change in changes(broker.now_ms(), topics, groups) {
+        broker.submit(change).await?;
     }
-    if !topics.is_empty() {
-        broker.submit(Change::PutTopics { topics, only_new: true, now_ms }).await?;
+    if are_topics_new {
         tell_name_servers(broker).await;
     }
     Ok(())
+}
+
+/// The changes that create those of `groups`, then of `topics`, that do not exist.
+pub fn changes(
+    now_ms: u64,
+    topics: Vec<TopicConfig>,
+    groups: Vec<GroupConfig>,
+) -> impl Iterator<Item = Change> {
+    let groups = (!groups.is_empty()).then_some(Change::PutGroups { groups, only_new: true, now_ms });
+    let topics = (!topics.is_empty()).then_some(Change::PutTopics { topics, only_new: true, now_ms });
+    groups.into_iter().chain(topics)
 }
 
 /// Waits a moment until the name servers that answer know the newest topics.

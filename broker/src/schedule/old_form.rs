@@ -37,33 +37,14 @@ pub fn deliveries(units: &[u8]) -> Result<Vec<LevelDelivered>, UnitError> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::BytesMut;
-    use protocol::message::UnitFields;
-
     use super::*;
 
     #[test]
     fn every_level_and_offset_is_found_again_and_other_marks_are_none() {
-        let host = "10.0.0.1:10911".parse().unwrap();
         let places = [(1, 0), (18, 1), (127, OFFSET_MAX)];
         let marks = places.map(|(level, offset)| mark(level, offset));
-        let mut units = BytesMut::new();
-        for prepared_transaction_offset in [0, 4_096, -1].into_iter().chain(marks) {
-            let fields = UnitFields {
-                topic: "T",
-                queue_id: 0,
-                flag: 0,
-                sys_flag: 0,
-                born_timestamp_ms: 5,
-                born_host: host,
-                store_host: host,
-                reconsume_times: 0,
-                prepared_transaction_offset,
-                body: b"later",
-                properties: "",
-            };
-            message::encode_unit(&fields, &mut units).unwrap();
-        }
+        let units = [0, 4_096, -1].into_iter().chain(marks).map(|mark| crate::apply::unit("T", mark));
+        let units = units.collect::<Vec<_>>().concat();
         let wanted = places.map(|(level, from)| LevelDelivered { level, from, count: 1 });
         assert_eq!(deliveries(&units).unwrap(), wanted);
         assert_eq!(deliveries(&[]).unwrap(), []);
