@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
+use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::unistd::Pid;
 use platform::{Disk, OpenMode, OsDisk};
@@ -33,8 +34,9 @@ impl Hang {
         // One thread traces and lets go: the kernel gives a traced thread to its tracer alone.
         thread::Builder::new().name("hang".into()).spawn(move || {
             let stopped = threads.iter().try_for_each(|id| {
-                ptrace::seize(*id, ptrace::Options::empty())?;
-                ptrace::interrupt(*id)
+                let stop = ptrace::seize(*id, ptrace::Options::empty()).and_then(|()| ptrace::interrupt(*id));
+                // One that had nothing to do may have ended since it was listed.
+                stop.or_else(|error| if error == Errno::ESRCH { Ok(()) } else { Err(error) })
             });
             if done.send(stopped).is_ok() {
                 // Until the other end is dropped.
@@ -52,7 +54,8 @@ impl Hang {
 fn runtime_threads(pid: i32) -> Result<Vec<Pid>> {
     let mut found = Vec::new();
     for task in OsDisk.list(format!("/proc/{pid}/task").as_ref())? {
-        let file = OsDisk.open(&task.join("comm"), OpenMode::Read)?;
+        // It may have ended since it was listed.
+        let Ok(file) = OsDisk.open(&task.join("comm"), OpenMode::Read) else { continue };
         let mut name = [0; NAME_BYTES_MAX];
         // A file of this kind has no length: what is read ends with a line break.
         let is_one = file.as_file().is_some_and(|mut file| {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cluster_tests::eventually;
 use cluster_tests::load::{Ledger, Load, LoadSpec};
 use cluster_tests::outcome::Outcome;
 use cluster_tests::raw_client::{Pulled, Queue};
-use tokio::time::{Instant, sleep};
 
 use crate::story::{ASK_WITHIN, Story};
 
@@ -28,16 +28,17 @@ impl Later {
         let topic = format!("later-{name}");
         story.client.create_topic(&story.leader_addr().await, &topic, QUEUES, ASK_WITHIN).await.unwrap();
         let loads = LEVELS.map(|(level, _)| {
-            let spec = LoadSpec {
-                name: format!("{name}-{level}"),
-                queues: queues(&topic),
-                workers: 2,
-                every: Duration::from_millis(10),
-                delay_level: Some(level),
-            };
+            let spec = spec(format!("{name}-{level}"), &topic, 2, level);
             (level, Load::start(&story.client, story.cluster.broker_addrs(), spec))
         });
         Self { topic, loads: loads.into() }
+    }
+
+    /// Waits until so many more are acknowledged at every level.
+    async fn wait_for_acks(&self, more: u64) {
+        for (_, load) in &self.loads {
+            load.wait_for_acks(more).await;
+        }
     }
 
     /// Ends them, and waits for what they sent: each acknowledged message comes once, no other one twice, none early.
@@ -51,32 +52,24 @@ impl Later {
         let acked = attempts.values().filter(|(_, attempt)| attempt.outcome == Outcome::Acked).count();
         // A level delivers in order: whatever was sent before these has come when they have.
         for level in LEVELS.map(|(level, _)| level) {
-            let spec = LoadSpec {
-                name: format!("last-{level}"),
-                queues: queues(&topic),
-                workers: 1,
-                every: Duration::from_millis(10),
-                delay_level: Some(level),
-            };
+            let spec = spec(format!("last-{level}"), &topic, 1, level);
             let load = Load::start(&story.client, vec![story.leader_addr().await], spec);
             load.wait_for_acks(1).await;
             attempts.extend(
                 load.stop().await.attempts.into_iter().map(|last| (last.value.clone(), (level, last))),
             );
         }
-        let deadline = Instant::now() + COMES_WITHIN;
-        let came = loop {
-            let came = came_so_far(story, &topic).await;
-            let is_missing = |(value, (_, attempt)): (&String, &(u8, cluster_tests::load::Attempt))| {
-                attempt.outcome == Outcome::Acked && !came.contains_key(value)
-            };
-            let missing = attempts.iter().filter(|attempt| is_missing(*attempt)).count();
-            if missing == 0 {
-                break came;
-            }
-            assert!(Instant::now() < deadline, "{missing} of {acked} acknowledged messages did not come");
-            sleep(Duration::from_millis(200)).await;
-        };
+        assert!(acked > 0, "no delayed message was acknowledged");
+        let mut reader = Reader::new(&topic);
+        eventually(&format!("{acked} delayed messages to come"), COMES_WITHIN, async || {
+            reader.read_on(story).await;
+            let mut acked = attempts.iter().filter(|(_, (_, attempt))| attempt.outcome == Outcome::Acked);
+            acked.all(|(value, _)| reader.came.contains_key(value)).then_some(())
+        })
+        .await;
+        // In the queues that were read before the one in which the last of them was found.
+        reader.read_on(story).await;
+        let came = reader.came;
         for (value, times) in &came {
             assert_eq!(times.len(), 1, "{value} came {} times: {times:?}", times.len());
             let (level, attempt) = attempts.get(value).unwrap_or_else(|| panic!("nobody sent {value}"));
@@ -89,25 +82,40 @@ impl Later {
     }
 }
 
-/// All that has come, by value.
-async fn came_so_far(story: &Story, topic: &str) -> BTreeMap<String, Vec<Pulled>> {
-    let mut came: BTreeMap<String, Vec<Pulled>> = BTreeMap::new();
-    for queue in queues(topic) {
-        let mut next = 0;
-        loop {
-            let addr = story.leader_addr().await;
-            let page = story.client.pull(&addr, &queue, next, 32, ASK_WITHIN).await.unwrap();
-            for message in page.messages {
-                let value = message.body.clone().unwrap().value;
-                came.entry(value).or_default().push(message);
-            }
-            next = page.next;
-            if next >= page.max {
-                break;
+/// Reads what has come.
+struct Reader {
+    /// Queues, and where to go on in each.
+    next: Vec<(Queue, u64)>,
+    /// By value.
+    came: BTreeMap<String, Vec<Pulled>>,
+}
+
+impl Reader {
+    fn new(topic: &str) -> Self {
+        Self { next: queues(topic).into_iter().map(|queue| (queue, 0)).collect(), came: BTreeMap::new() }
+    }
+
+    async fn read_on(&mut self, story: &Story) {
+        let addr = story.leader_addr().await;
+        for (queue, next) in &mut self.next {
+            loop {
+                let page = story.client.pull(&addr, queue, *next, 32, ASK_WITHIN).await.unwrap();
+                for message in page.messages {
+                    let value = message.body.clone().unwrap().value;
+                    self.came.entry(value).or_default().push(message);
+                }
+                *next = page.next;
+                if *next >= page.max {
+                    break;
+                }
             }
         }
     }
-    came
+}
+
+fn spec(name: String, topic: &str, workers: usize, level: u8) -> LoadSpec {
+    let every = Duration::from_millis(10);
+    LoadSpec { name, queues: queues(topic), workers, every, delay_level: Some(level) }
 }
 
 fn queues(topic: &str) -> Vec<Queue> {
@@ -120,8 +128,8 @@ async fn delayed_messages_come_once_and_not_early_through_twenty_changes_of_lead
     let later = Later::start(&story, "story").await;
     for round in 0..20 {
         let old = story.whole().await;
-        // Long enough that some are due whatever happens when.
-        sleep(Duration::from_millis(300 + 70 * (round % 7))).await;
+        // As many as take a third of a second at least, in another place of their levels' delays each time.
+        later.wait_for_acks(60 + 14 * (round % 7)).await;
         match round % 3 {
             0 => {
                 story.cluster.kill(old).await.unwrap();
