@@ -34,7 +34,8 @@ public final class Client {
     private static final String PROPERTY = "city";
     private static final String PROPERTY_VALUE = "上海";
     private static final long RETRY_PAUSE_MS = 100;
-    private static final int START_TRIES = 5;
+    /** Which of two name servers start() asks is the client's own throw of a coin, at each try anew. */
+    private static final int START_TRIES = 20;
     private static final PrintStream OUT = new PrintStream(System.out, false, StandardCharsets.UTF_8);
     private static final BufferedReader IN =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
