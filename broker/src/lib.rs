@@ -1,40 +1,34 @@
 //! RocketMQ's semantics over the replicated log: what clients send, pull, ask and are told.
 //!
 //! This is the one crate where all parts meet: `protocol` (words and bytes), `remoting` (frames over TCP), `store`
-//! (the log and what is built from it) and `raft` (who leads, what is committed). A message's way: `handler.rs`
-//! finds the processor, `processor/send.rs` checks and proposes, `apply.rs` makes the committed entry visible,
-//! `processor/pull.rs` hands it out.
+//! (the log and what is built from it) and `raft` (who leads, what is committed). [`node::Node`] is this process,
+//! [`group::Group`] the Raft group that it is a member of. A feature is a folder (`send`, `pull`, `delay`, …): its typed
+//! functions, and the requests that are translated to them. A message's way: `door/remoting.rs` takes the frame,
+//! `route.rs` says who answers and which function does, `send/` checks and proposes, `state/apply.rs` makes the committed
+//! entry visible, `pull/` hands it out.
 
-mod apply;
+mod admin;
 mod clients;
-mod clock_watch;
 pub mod config;
-mod consumer_offset;
-mod digest;
+mod consumer;
+mod delay;
+mod door;
 mod events;
-mod exchange;
-mod fitness;
-mod gate;
-mod handler;
-mod http;
+mod group;
+mod housekeeping;
+mod leader;
 mod local_time;
-mod long_poll;
-mod maintenance;
 mod metrics;
-mod peer;
-mod peers;
-mod processor;
-mod registration;
-mod repair;
-mod room;
-mod rpc_times;
+mod node;
+mod open;
+mod pull;
+mod refusal;
+mod route;
 mod run;
-mod schedule;
-mod server;
+mod send;
+mod state;
 mod stats;
-mod submit;
-mod tables;
-mod watchdog;
 
 pub use config::BrokerConfig;
-pub use run::{RunError, run};
+pub use open::RunError;
+pub use run::run;

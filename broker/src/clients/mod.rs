@@ -4,9 +4,14 @@
 //! to every node, so that a new leader knows them already. Pure: time is passed in, connections are numbers,
 //! and who has to be told of a change is returned rather than told.
 
+#![expect(clippy::needless_pass_by_value, reason = "requests have one signature, `route::Function`")]
+
 mod consumers;
 mod producers;
 mod pulled;
+pub mod relay;
+pub mod requests;
+pub mod subscription;
 
 use std::net::SocketAddr;
 

@@ -7,9 +7,9 @@ use raft::{NodeId, Role, View};
 use serde_json::json;
 use tracing::info;
 
-use crate::http::node_name;
-use crate::server::Broker;
+use crate::node::Node;
 use crate::stats::name as stat;
+use raft::node_name;
 
 /// A part that takes longer is not waited for.
 const PART_WITHIN: Duration = Duration::from_secs(30);
@@ -102,23 +102,23 @@ impl Way {
 }
 
 /// Waits for the parts that follow, and tells all of them.
-pub(crate) async fn tell(broker: Arc<Broker>, term: u64, taken: Taken) {
-    let puts = broker.stats.total(stat::BROKER_PUT_NUMS);
+pub(crate) async fn tell(node: Arc<Node>, term: u64, taken: Taken) {
+    let puts = node.stats.total(stat::BROKER_PUT_NUMS);
     let registered = async {
-        broker.registrar.refresh(PART_WITHIN).await;
-        broker.monotonic()
+        node.registrar.refresh(PART_WITHIN).await;
+        node.monotonic()
     };
     let acked = async {
         let looked = async {
-            while broker.stats.total(stat::BROKER_PUT_NUMS) == puts {
+            while node.stats.total(stat::BROKER_PUT_NUMS) == puts {
                 tokio::time::sleep(LOOK).await;
             }
-            broker.monotonic()
+            node.monotonic()
         };
         tokio::time::timeout(PART_WITHIN, looked).await.ok()
     };
     let (registered, acked) = tokio::join!(registered, acked);
-    *broker.events.last_failover.lock().unwrap_or_else(PoisonError::into_inner) = Some(Split {
+    *node.events.last_failover.lock().unwrap_or_else(PoisonError::into_inner) = Some(Split {
         detect: taken.detect,
         elect: taken.elect,
         ready: taken.ready,
@@ -132,7 +132,7 @@ pub(crate) async fn tell(broker: Arc<Broker>, term: u64, taken: Taken) {
     let (detect_ms, elect_ms, ready_ms) = (ms(taken.detect), ms(taken.elect), ms(taken.ready));
     let away_ms = detect_ms + elect_ms + ready_ms;
     info!(
-        group = broker.name(),
+        group = node.group.name(),
         term, from, detect_ms, elect_ms, ready_ms, registered_ms, first_ack_ms, away_ms, "lead taken over"
     );
     let text = format!(
@@ -145,7 +145,7 @@ pub(crate) async fn tell(broker: Arc<Broker>, term: u64, taken: Taken) {
         "term": term, "from": from, "detectMs": detect_ms, "electMs": elect_ms, "readyMs": ready_ms,
         "registeredMs": registered_ms, "firstAckMs": first_ack_ms,
     });
-    broker.events.note("failover", text, facts);
+    node.events.note("failover", text, facts);
 }
 
 #[cfg(test)]

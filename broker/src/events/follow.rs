@@ -12,8 +12,9 @@ use tracing::{error, info, warn};
 
 use super::failover::{self, Way};
 use super::peers::{self, Trouble};
-use crate::http::{node_name, role_name};
-use crate::server::Broker;
+use crate::door::http::role_name;
+use crate::node::Node;
+use raft::node_name;
 
 /// How often is looked where nothing tells of a change.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -24,8 +25,8 @@ const QUORUM_SILENT_MS: u64 = 1_000;
 type Said = (&'static str, String, Value);
 
 /// Follows the node until `shutdown`.
-pub(crate) async fn run(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>) {
-    let mut views = broker.node.views();
+pub(crate) async fn run(node: Arc<Node>, mut shutdown: watch::Receiver<bool>) {
+    let mut views = node.group.raft.views();
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut before, mut was_ready) = (View::default(), false);
@@ -35,7 +36,7 @@ pub(crate) async fn run(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>
         let view = views.borrow_and_update().clone();
         let is_ready = view.is_ready();
         for (kind, text, facts) in changes(&before, &view) {
-            broker.events.note(kind, text, facts);
+            node.events.note(kind, text, facts);
         }
         if was_ready != is_ready {
             let text = if is_ready {
@@ -43,17 +44,17 @@ pub(crate) async fn run(broker: Arc<Broker>, mut shutdown: watch::Receiver<bool>
             } else {
                 "does not serve as the leader any more"
             };
-            broker.events.note("ready", text, json!({"term": view.term, "ready": is_ready}));
+            node.events.note("ready", text, json!({"term": view.term, "ready": is_ready}));
         }
         if view.is_leader() && !(before.is_leader() && before.term == view.term) {
-            broker.stats.elections_won.fetch_add(1, Ordering::Relaxed);
+            node.stats.elections_won.fetch_add(1, Ordering::Relaxed);
         }
         let ready = [was_ready, is_ready];
-        if let Some(taken) = way.look(broker.node_id(), &before, &view, ready, broker.monotonic()) {
-            tokio::spawn(failover::tell(Arc::clone(&broker), view.term, taken));
+        if let Some(taken) = way.look(node.group.node_id(), &before, &view, ready, node.monotonic()) {
+            tokio::spawn(failover::tell(Arc::clone(&node), view.term, taken));
         }
-        look_at_peers(&broker, &view);
-        standing.look(&broker, &view);
+        look_at_peers(&node, &view);
+        standing.look(&node, &view);
         (before, was_ready) = (view, is_ready);
         tokio::select! {
             changed = views.changed() => if changed.is_err() { return },
@@ -116,8 +117,8 @@ fn changes(before: &View, after: &View) -> Vec<Said> {
 }
 
 /// Peers that fell silent are looked at from another task: that takes a second.
-fn look_at_peers(broker: &Arc<Broker>, view: &View) {
-    let troubles = &broker.events.peers;
+fn look_at_peers(node: &Arc<Node>, view: &View) {
+    let troubles = &node.events.peers;
     if !view.is_leader() {
         // The leader knows now.
         for peer in troubles.all().into_keys() {
@@ -127,35 +128,35 @@ fn look_at_peers(broker: &Arc<Broker>, view: &View) {
     }
     for peer in view.peers.iter().map(|peer| peer.id) {
         match (peers::answers(view, peer), troubles.of(peer)) {
-            (Some(false), None) => fell_silent(broker, view, peer),
+            (Some(false), None) => fell_silent(node, view, peer),
             (Some(true), Some(trouble)) => {
                 troubles.remove(peer);
-                let down_ms = broker.now_ms().saturating_sub(trouble.since_ms);
+                let down_ms = node.now_ms().saturating_sub(trouble.since_ms);
                 let name = node_name(peer);
-                info!(group = broker.name(), peer = name, down_ms, "peer answers again");
+                info!(group = node.group.name(), peer = name, down_ms, "peer answers again");
                 let text = format!("{name} answers again, after {:.1} s", down_ms as f64 / 1_000.0);
-                broker.events.note("peer", text, json!({"peer": name, "up": true, "downMs": down_ms}));
+                node.events.note("peer", text, json!({"peer": name, "up": true, "downMs": down_ms}));
             }
             _ => {}
         }
     }
 }
 
-fn fell_silent(broker: &Arc<Broker>, view: &View, peer: NodeId) {
+fn fell_silent(node: &Arc<Node>, view: &View, peer: NodeId) {
     let Some(known) = view.peers.iter().find(|known| known.id == peer) else { return };
-    let since_ms = broker.now_ms().saturating_sub(known.last_contact_ms.unwrap_or(0));
+    let since_ms = node.now_ms().saturating_sub(known.last_contact_ms.unwrap_or(0));
     // At once, so that it is looked at once.
-    broker.events.peers.put(peer, Trouble { since_ms, cause: "does not answer".to_owned() });
-    let (broker, addr) = (Arc::clone(broker), known.addr.clone());
+    node.events.peers.put(peer, Trouble { since_ms, cause: "does not answer".to_owned() });
+    let (node, addr) = (Arc::clone(node), known.addr.clone());
     tokio::spawn(async move {
-        let cause = peers::cause(&*broker.platform.net, &addr).await;
-        if broker.events.peers.of(peer).is_none() {
+        let cause = peers::cause(&*node.platform.net, &addr).await;
+        if node.events.peers.of(peer).is_none() {
             return; // it is back already
         }
-        broker.events.peers.put(peer, Trouble { since_ms, cause: cause.clone() });
+        node.events.peers.put(peer, Trouble { since_ms, cause: cause.clone() });
         let name = node_name(peer);
-        warn!(group = broker.name(), peer = name, cause, "peer does not answer");
-        broker.events.note(
+        warn!(group = node.group.name(), peer = name, cause, "peer does not answer");
+        node.events.note(
             "peer",
             format!("{name} does not answer: {cause}"),
             json!({"peer": name, "up": false}),
@@ -172,30 +173,30 @@ struct Standing {
 }
 
 impl Standing {
-    fn look(&mut self, broker: &Broker, view: &View) {
-        let is_full = broker.is_disk_full();
+    fn look(&mut self, node: &Node, view: &View) {
+        let is_full = node.group.is_disk_full();
         if std::mem::replace(&mut self.disk_full, is_full) != is_full {
             let text =
                 if is_full { "the disk is full: sends are refused" } else { "the disk has room again" };
-            broker.events.note("disk", text, json!({"full": is_full}));
+            node.events.note("disk", text, json!({"full": is_full}));
         }
         let is_lost = view.is_leader() && view.quorum_ack_age_ms().is_some_and(|ms| ms > QUORUM_SILENT_MS);
         if std::mem::replace(&mut self.quorum_lost, is_lost) != is_lost && view.is_leader() {
-            self.tell_quorum(broker, view);
+            self.tell_quorum(node, view);
         }
-        let differ = members_differ(broker, view);
+        let differ = members_differ(node, view);
         if std::mem::replace(&mut self.members_differ, differ.is_some()) != differ.is_some()
             && let Some(differ) = differ
         {
-            warn!(group = broker.name(), "{differ}");
-            broker.events.note("configuration", differ, json!({}));
+            warn!(group = node.group.name(), "{differ}");
+            node.events.note("configuration", differ, json!({}));
         }
     }
 
-    fn tell_quorum(&self, broker: &Broker, view: &View) {
+    fn tell_quorum(&self, node: &Node, view: &View) {
         if !self.quorum_lost {
-            info!(group = broker.name(), term = view.term, "a majority answers again");
-            return broker.events.note("quorum", "a majority answers again", json!({"lost": false}));
+            info!(group = node.group.name(), term = view.term, "a majority answers again");
+            return node.events.note("quorum", "a majority answers again", json!({"lost": false}));
         }
         let voters = view.voters.len();
         let silent: Vec<_> = view
@@ -206,15 +207,15 @@ impl Standing {
             .collect();
         let text =
             format!("no majority of {voters} answers: {} silent; nothing is acknowledged", silent.join(", "));
-        error!(group = broker.name(), term = view.term, "{text}");
-        broker.events.note("quorum", text, json!({"lost": true, "silent": silent}));
+        error!(group = node.group.name(), term = view.term, "{text}");
+        node.events.note("quorum", text, json!({"lost": true, "silent": silent}));
     }
 }
 
 /// Where `dLegerPeers` of this node names other nodes than the group has.
-fn members_differ(broker: &Broker, view: &View) -> Option<String> {
+fn members_differ(node: &Node, view: &View) -> Option<String> {
     let names = |ids: &BTreeSet<NodeId>| ids.iter().copied().map(node_name).collect::<Vec<_>>().join(", ");
-    let configured: BTreeSet<_> = broker.config.quorum.members.keys().copied().collect();
+    let configured: BTreeSet<_> = node.config.quorum.members.keys().copied().collect();
     let members: BTreeSet<_> = view.voters.iter().copied().collect();
     (!members.is_empty() && configured != members).then(|| {
         format!(
@@ -244,12 +245,12 @@ fn of_view(view: &View) -> Vec<String> {
 }
 
 /// What is wrong with the node or its group just now, a sentence each; for `/status`, `/readyz` and the metrics.
-pub(crate) fn alarms(broker: &Broker, view: &View) -> Vec<String> {
+pub(crate) fn alarms(node: &Node, view: &View) -> Vec<String> {
     let mut alarms = of_view(view);
-    for (peer, trouble) in broker.events.peers.all() {
+    for (peer, trouble) in node.events.peers.all() {
         alarms.push(format!("{} does not answer: {}", node_name(peer), trouble.cause));
     }
-    let damage = broker.log.damage();
+    let damage = node.group.log.damage();
     let everywhere = damage.iter().filter(|damage| damage.is_everywhere).count();
     if everywhere < damage.len() {
         let damaged = damage.len() - everywhere;
@@ -261,15 +262,15 @@ pub(crate) fn alarms(broker: &Broker, view: &View) -> Vec<String> {
             "{everywhere} stretches of the log are damaged on every node and refused; see damaged"
         ));
     }
-    if broker.is_disk_full() {
+    if node.group.is_disk_full() {
         alarms.push("the disk is full: sends are refused".to_owned());
     }
-    let jumped_ms = broker.clock_jumped_ms.load(Ordering::Relaxed);
+    let jumped_ms = node.clock_jumped_ms.load(Ordering::Relaxed);
     if jumped_ms != 0 {
         let jumped = jumped_ms / 1_000;
         alarms.push(format!("the wall clock has jumped by {jumped} s: nothing is deleted for its age"));
     }
-    alarms.extend(members_differ(broker, view));
+    alarms.extend(members_differ(node, view));
     alarms
 }
 

@@ -9,7 +9,7 @@ use platform::Net;
 use raft::{NodeId, View};
 use serde_json::{Value, json};
 
-use crate::http::node_name;
+use raft::node_name;
 
 /// A peer not heard of for so long does not answer; several heartbeats, and less than a person waits.
 const SILENT_MS: u64 = 1_500;

@@ -8,22 +8,22 @@ use protocol::names;
 use web::metrics::Families;
 
 use super::word;
-use crate::server::Broker;
+use crate::node::Node;
 
 /// All clients speak this protocol.
 const PROTOCOL: (&str, &str) = ("protocol_type", "remoting");
 
-pub(super) fn tell(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
-    connections(broker, out)?;
-    out.gauge("rocketmq_held_pulls", "Pulls that wait for a message.", broker.holds.len())?;
-    requests(broker, out)
+pub(super) fn tell(node: &Node, out: &mut Families<'_>) -> fmt::Result {
+    connections(node, out)?;
+    out.gauge("rocketmq_held_pulls", "Pulls that wait for a message.", node.group.holds.len())?;
+    requests(node, out)
 }
 
-fn connections(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
+fn connections(node: &Node, out: &mut Families<'_>) -> fmt::Result {
     let mut producers: BTreeMap<_, u64> = BTreeMap::new();
     let mut consumers: BTreeMap<_, u64> = BTreeMap::new();
     {
-        let clients = broker.clients();
+        let clients = node.clients();
         for client in clients.producers.all().flat_map(|(_, clients)| clients) {
             *producers.entry(client.metric_labels()).or_default() += 1;
         }
@@ -62,8 +62,8 @@ fn consume_mode(consume_type: Option<ConsumeType>) -> &'static str {
     }
 }
 
-fn requests(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
-    let rows = broker.rpc_times.rows().into_iter().map(|(kind, counts)| {
+fn requests(node: &Node, out: &mut Families<'_>) -> fmt::Result {
+    let rows = node.rpc_times.rows().into_iter().map(|(kind, counts)| {
         let labels = [
             ("protocol_type", "remoting".to_owned()),
             ("request_code", kind.request_name()),

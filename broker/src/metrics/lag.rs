@@ -4,10 +4,11 @@
 //! was read is known as long as the group stands still, so that the groups which are left out at first have their turn.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
-use crate::processor::offset::store_time_at;
-use crate::server::Broker;
+use crate::consumer::offset::store_time_at;
+use crate::metrics::lag_ages::Place;
+use crate::node::Node;
 
 /// Reads of the log for one scrape.
 const LOOKS_MAX: usize = 500;
@@ -20,13 +21,6 @@ pub(super) struct Lag {
     /// Age of the first of them, milliseconds; 0 without any, `None` where there were too many to look at.
     pub age_ms: Option<i64>,
 }
-
-/// Topic and group joined by `@`, and a queue.
-type Place = (String, i32);
-
-/// When the first messages that are not consumed were stored: queue offset and time.
-#[derive(Default)]
-pub(crate) struct LagAges(Mutex<HashMap<Place, (i64, i64)>>);
 
 /// Looks up times, at most so many new ones.
 struct Looks<'a> {
@@ -53,15 +47,15 @@ impl Looks<'_> {
 }
 
 /// Every group's lag on every topic it has offsets on, by topic and group.
-pub(super) fn of_all(broker: &Broker) -> Vec<Lag> {
-    let queues = broker.queues.list().into_iter();
+pub(super) fn of_all(node: &Node) -> Vec<Lag> {
+    let queues = node.group.queues.list().into_iter();
     let ends: HashMap<Place, (i64, i64)> = queues
         .map(|queue| ((queue.topic, queue.queue_id as i32), (queue.min.0 as i64, queue.max.0 as i64)))
         .collect();
-    let offsets = broker.tables().offset_table();
-    let term = broker.views.borrow().term;
-    let now_ms = broker.now_ms() as i64;
-    let mut ages = broker.lag_ages.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let offsets = node.group.tables().offset_table();
+    let term = node.group.views.borrow().term;
+    let now_ms = node.now_ms() as i64;
+    let mut ages = node.lag_ages.0.lock().unwrap_or_else(PoisonError::into_inner);
     let mut looks = Looks { before: &ages, known: HashMap::new(), left: LOOKS_MAX };
     let mut lags = Vec::new();
     for (key, queues) in &offsets {
@@ -69,13 +63,13 @@ pub(super) fn of_all(broker: &Broker) -> Vec<Lag> {
         let mut lag = Lag { topic: topic.into(), group: group.into(), messages: 0, age_ms: Some(0) };
         for (queue_id, offset) in queues {
             let Some((min, max)) = ends.get(&(topic.to_owned(), *queue_id)).copied() else { continue };
-            let offset = broker.offsets.get(term, group, topic, *queue_id).unwrap_or(*offset);
+            let offset = node.group.offsets.get(term, group, topic, *queue_id).unwrap_or(*offset);
             if offset >= max {
                 continue;
             }
             lag.messages += max - offset;
             let first = offset.max(min);
-            let read = || store_time_at(broker, topic, *queue_id, first);
+            let read = || store_time_at(node, topic, *queue_id, first);
             let time = looks.time((key.clone(), *queue_id), first, read);
             let age_ms = time.map(|time| now_ms.saturating_sub(time).max(0));
             lag.age_ms = lag.age_ms.zip(age_ms).map(|(one, other)| one.max(other));

@@ -5,6 +5,7 @@
 
 mod clients;
 mod lag;
+pub mod lag_ages;
 mod raft;
 mod storage;
 mod traffic;
@@ -12,35 +13,34 @@ mod traffic;
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use lag::LagAges;
 use web::metrics::{Families, Format};
 
 use crate::events::follow;
-use crate::http::node_name;
-use crate::server::Broker;
+use crate::node::Node;
+use ::raft::node_name;
 
 /// Everything, at this moment. Reads the log where the age of messages is asked for, so it may have to wait for the disk.
-pub fn render(broker: &Arc<Broker>, format: Format) -> String {
+pub fn render(node: &Arc<Node>, format: Format) -> String {
     let common = vec![
-        ("cluster", broker.config.identity.cluster.clone()),
+        ("cluster", node.config.identity.cluster.clone()),
         ("node_type", "broker".to_owned()),
-        ("node_id", broker.name().to_owned()),
-        ("peer_id", node_name(broker.node_id())),
+        ("node_id", node.group.name().to_owned()),
+        ("peer_id", node_name(node.group.node_id())),
     ];
-    let broker = Arc::clone(broker);
-    format.write(common, move |families| tell(&broker, families))
+    let node = Arc::clone(node);
+    format.write(common, move |families| tell(&node, families))
 }
 
-fn tell(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
-    let view = broker.node.view();
-    raft::tell(broker, &view, out)?;
-    let alarms = follow::alarms(broker, &view).len();
+fn tell(node: &Node, out: &mut Families<'_>) -> fmt::Result {
+    let view = node.group.raft.view();
+    raft::tell(node, &view, out)?;
+    let alarms = follow::alarms(node, &view).len();
     out.gauge("rocketmq_alarms", "What is wrong just now; /status tells it in words.", alarms)?;
     let help = "Log lines that nobody read in time.";
     out.counter("rocketmq_log_lines_lost", help, platform::Sink::stderr().lost())?;
-    storage::tell(broker, out)?;
-    traffic::tell(broker, out)?;
-    clients::tell(broker, out)
+    storage::tell(node, out)?;
+    traffic::tell(node, out)?;
+    clients::tell(node, out)
 }
 
 /// A yes or no as a number.

@@ -8,12 +8,12 @@ use raft::{Role, View};
 use web::metrics::{Families, NO_LABELS};
 
 use super::flag;
+use crate::door::http::{lag_entries, node_name, role_name};
 use crate::events::peers;
-use crate::http::{lag_entries, node_name, role_name};
-use crate::server::Broker;
+use crate::node::Node;
 
-pub(super) fn tell(broker: &Broker, view: &View, out: &mut Families<'_>) -> fmt::Result {
-    let leads = view.leader == Some(broker.node_id());
+pub(super) fn tell(node: &Node, view: &View, out: &mut Families<'_>) -> fmt::Result {
+    let leads = view.leader == Some(node.group.node_id());
     out.gauge("rocketmq_raft_term", "Newest term known.", view.term)?;
     out.gauge("rocketmq_raft_leader", "1 if this node leads.", flag(leads))?;
     out.gauge("rocketmq_raft_ready", "1 if this node leads and serves.", flag(view.is_ready()))?;
@@ -26,7 +26,7 @@ pub(super) fn tell(broker: &Broker, view: &View, out: &mut Families<'_>) -> fmt:
     let lags = view
         .peers
         .iter()
-        .filter_map(|peer| Some(([("peer", node_name(peer.id))], lag_entries(broker, view, peer)?)));
+        .filter_map(|peer| Some(([("peer", node_name(peer.id))], lag_entries(node, view, peer)?)));
     out.gauges("rocketmq_raft_peer_lag_entries", "Entries a follower lacks, as the leader knows.", lags)?;
     let answering = view
         .peers
@@ -40,11 +40,11 @@ pub(super) fn tell(broker: &Broker, view: &View, out: &mut Families<'_>) -> fmt:
     }
     out.gauge("rocketmq_raft_fenced", "1 if this node has no vote yet.", flag(view.fenced))?;
     let help = "Elections that this node won.";
-    out.counter("rocketmq_raft_elections", help, broker.stats.elections_won.load(Ordering::Relaxed))?;
+    out.counter("rocketmq_raft_elections", help, node.stats.elections_won.load(Ordering::Relaxed))?;
     let help = "Until an append of log entries counts as flushed.";
-    let times = [(NO_LABELS, broker.log.append_times())];
+    let times = [(NO_LABELS, node.group.log.append_times())];
     out.histograms("rocketmq_raft_append_latency_milliseconds", help, 1_000, times)?;
-    let split = *broker.events.last_failover.lock().unwrap_or_else(PoisonError::into_inner);
+    let split = *node.events.last_failover.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(split) = split {
         let parts = [
             ("detect", Some(split.detect)),

@@ -5,14 +5,13 @@ use std::fmt;
 use web::metrics::{Families, NO_LABELS};
 
 use super::flag;
-use crate::maintenance;
-use crate::server::Broker;
+use crate::node::Node;
 
 const LABELS: [(&str, &str); 2] = [("storage_type", "local"), ("storage_medium", "disk")];
 
-pub(super) fn tell(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
-    let ends = broker.log.ends();
-    let unapplied = ends.committed.0.saturating_sub(maintenance::applied_end(broker).0);
+pub(super) fn tell(node: &Node, out: &mut Families<'_>) -> fmt::Result {
+    let ends = node.group.log.ends();
+    let unapplied = ends.committed.0.saturating_sub(node.group.applied_end().0);
     for (name, help, value) in [
         ("rocketmq_storage_size_bytes", "Bytes of log retained.", ends.appended.0 - ends.min.0),
         ("rocketmq_storage_flush_behind_bytes", "Bytes not flushed yet.", ends.appended.0 - ends.flushed.0),
@@ -21,24 +20,24 @@ pub(super) fn tell(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
         out.gauges(name, help, [(LABELS, value)])?;
     }
     // Blank entries and commands may come first; without a message there is no age.
-    if let Some(earliest_ms) = maintenance::earliest_store_time(broker) {
-        let age_ms = (broker.now_ms() as i64).saturating_sub(earliest_ms).max(0);
+    if let Some(earliest_ms) = node.group.earliest_store_time() {
+        let age_ms = (node.now_ms() as i64).saturating_sub(earliest_ms).max(0);
         let help = "Age of the oldest message retained.";
         out.gauges("rocketmq_storage_message_reserve_time_milliseconds", help, [(LABELS, age_ms)])?;
     }
     let help = "How long the syncs of the log took.";
-    let times = [(NO_LABELS, broker.log.sync_times())];
+    let times = [(NO_LABELS, node.group.log.sync_times())];
     out.histograms("rocketmq_storage_fsync_latency_milliseconds", help, 1_000, times)?;
-    let damaged = broker.log.damage();
+    let damaged = node.group.log.damage();
     let damaged: u64 = damaged.iter().map(|damage| damage.stretch.end.0 - damage.stretch.start.0).sum();
     let help = "Bytes of log that are damaged here, and not mended yet.";
     out.gauge("rocketmq_storage_damaged_bytes", help, damaged)?;
     let help = "Stretches of log mended with another node's bytes.";
-    out.counter("rocketmq_storage_repaired", help, broker.log.repaired())?;
-    if let Ok(space) = broker.platform.disk.space(&broker.config.storage.root) {
+    out.counter("rocketmq_storage_repaired", help, node.group.log.repaired())?;
+    if let Ok(space) = node.platform.disk.space(&node.config.storage.root) {
         out.gauge("rocketmq_disk_available_bytes", "Room on the log's disk.", space.available_bytes)?;
         out.gauge("rocketmq_disk_total_bytes", "Size of the log's disk.", space.total_bytes)?;
     }
     let help = "1 if sends are refused for want of room.";
-    out.gauge("rocketmq_disk_full", help, flag(broker.is_disk_full()))
+    out.gauge("rocketmq_disk_full", help, flag(node.group.is_disk_full()))
 }

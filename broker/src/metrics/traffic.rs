@@ -8,19 +8,19 @@ use protocol::names;
 use web::metrics::Families;
 
 use super::{lag, word};
-use crate::server::Broker;
+use crate::node::Node;
 use crate::stats::name as stat;
 
-pub(super) fn tell(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
-    topics(broker, out)?;
-    got(broker, out)?;
-    creates(broker, out)?;
-    if broker.is_ready() { waiting(broker, out) } else { Ok(()) }
+pub(super) fn tell(node: &Node, out: &mut Families<'_>) -> fmt::Result {
+    topics(node, out)?;
+    got(node, out)?;
+    creates(node, out)?;
+    if node.group.is_ready() { waiting(node, out) } else { Ok(()) }
 }
 
-fn topics(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
-    let known = |topic: &str| broker.tables().topic(topic).is_some();
-    let topics: Vec<_> = broker.stats.topics_in().into_iter().filter(|(topic, _)| known(topic)).collect();
+fn topics(node: &Node, out: &mut Families<'_>) -> fmt::Result {
+    let known = |topic: &str| node.group.tables().topic(topic).is_some();
+    let topics: Vec<_> = node.stats.topics_in().into_iter().filter(|(topic, _)| known(topic)).collect();
     let rows = || {
         topics.iter().flat_map(|(topic, came_in)| {
             came_in.types().map(move |(kind, of_type)| {
@@ -37,25 +37,29 @@ fn topics(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
     out.counters("rocketmq_throughput_in", "Bytes taken in by this node.", bytes)?;
     let sizes = rows().map(|(labels, of_type)| (labels, of_type.sizes()));
     out.histograms("rocketmq_message_size", "Sizes of the messages taken in by this node.", 1, sizes)?;
-    let levels = (1..=broker.config.messages.delay_levels_ms.len()).map(|level| {
+    let levels = (1..=node.config.messages.delay_levels_ms.len()).map(|level| {
         let level = level.to_string();
-        let counter = broker.stats.find(stat::DELAY_SET_ASIDE_NUMS, &level);
+        let counter = node.stats.find(stat::DELAY_SET_ASIDE_NUMS, &level);
         ([("level", level)], counter.map_or(0, |counter| counter.total()))
     });
     let help = "Delayed messages that this node could not deliver as leader.";
     out.counters("rocketmq_delayed_set_aside", help, levels)?;
-    let permission = broker.live().identity.permission;
-    out.gauge("rocketmq_topic_number", "Topics.", broker.tables().topics().count())?;
-    out.gauge("rocketmq_consumer_group_number", "Subscription groups.", broker.tables().groups().count())?;
+    let permission = node.live().identity.permission;
+    out.gauge("rocketmq_topic_number", "Topics.", node.group.tables().topics().count())?;
+    out.gauge(
+        "rocketmq_consumer_group_number",
+        "Subscription groups.",
+        node.group.tables().groups().count(),
+    )?;
     out.gauge("rocketmq_broker_permission", "brokerPermission: 2 write, 4 read.", permission)
 }
 
-fn got(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
+fn got(node: &Node, out: &mut Families<'_>) -> fmt::Result {
     for (name, statistic, help) in [
         ("rocketmq_messages_out", stat::GROUP_GET_NUMS, "Messages given to consumers by this node."),
         ("rocketmq_throughput_out", stat::GROUP_GET_SIZE, "Bytes given to consumers by this node."),
     ] {
-        let totals = broker.stats.by_key(statistic);
+        let totals = node.stats.by_key(statistic);
         let rows = totals.iter().filter_map(|(key, total)| {
             let (topic, group) = key.split_once('@')?;
             Some((group_labels(topic, group), *total))
@@ -65,14 +69,14 @@ fn got(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
     Ok(())
 }
 
-fn waiting(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
-    let lags = lag::of_all(broker);
+fn waiting(node: &Node, out: &mut Families<'_>) -> fmt::Result {
+    let lags = lag::of_all(node);
     let rows = lags.iter().map(|lag| (group_labels(&lag.topic, &lag.group), lag.messages));
     out.gauges("rocketmq_consumer_lag_messages", "Messages that a group has not consumed yet.", rows)?;
     let rows = lags.iter().filter_map(|lag| Some((group_labels(&lag.topic, &lag.group), lag.age_ms?)));
     let help = "Age of the first message that a group has not consumed yet; 0 if there is none.";
     out.gauges("rocketmq_consumer_lag_latency_milliseconds", help, rows)?;
-    let queues = broker.queues.list();
+    let queues = node.group.queues.list();
     let mut dead: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for queue in &queues {
         if let Some(group) = queue.topic.strip_prefix(names::DLQ_PREFIX) {
@@ -85,9 +89,8 @@ fn waiting(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
 }
 
 /// Commands that make topics and groups, and how long they took.
-fn creates(broker: &Broker, out: &mut Families<'_>) -> fmt::Result {
-    for (what, times) in
-        [("topic", &broker.stats.topic_creates), ("consumer_group", &broker.stats.group_creates)]
+fn creates(node: &Node, out: &mut Families<'_>) -> fmt::Result {
+    for (what, times) in [("topic", &node.stats.topic_creates), ("consumer_group", &node.stats.group_creates)]
     {
         let rows = times.rows().map(|(has_succeeded, is_system, counts)| {
             let status = if has_succeeded { "success" } else { "failure" };

@@ -1,0 +1,309 @@
+//! Counters of what this node took in and gave out, and their rates over the last minutes, hours and day.
+//!
+//! A counter is an atomic; a sampler (one call every 10 s) remembers where each stood. Time is passed in.
+
+mod create_times;
+mod days;
+mod put_times;
+pub mod rpc_times;
+mod topic_in;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use jiff::civil::Date;
+
+pub use create_times::CreateTimes;
+pub use days::{Days, Totals};
+pub use put_times::PutTimes;
+pub use topic_in::{MessageType, TopicIn};
+
+/// How often [`Stats::sample`] is to be called, in seconds.
+pub const SAMPLE_SECS: u64 = 10;
+/// Ten minutes of 10 s samples, as RocketMQ's longest rate has it.
+const FINE_SAMPLES: usize = 61;
+/// A day of samples, one every 10 minutes.
+const COARSE_SAMPLES: usize = 145;
+/// A coarse sample is taken with every so many fine ones.
+const FINE_A_COARSE: u64 = 60;
+const FINE_A_MINUTE: u64 = 60 / SAMPLE_SECS;
+
+/// Names of RocketMQ's statistics (`Stats` in `common`).
+pub mod name {
+    /// Messages put, by topic.
+    pub const TOPIC_PUT_NUMS: &str = "TOPIC_PUT_NUMS";
+    /// Bytes put, by topic.
+    pub const TOPIC_PUT_SIZE: &str = "TOPIC_PUT_SIZE";
+    /// Messages got, by `topic@group`.
+    pub const GROUP_GET_NUMS: &str = "GROUP_GET_NUMS";
+    /// Bytes got, by `topic@group`.
+    pub const GROUP_GET_SIZE: &str = "GROUP_GET_SIZE";
+    /// Messages sent back, by `topic@group`.
+    pub const SNDBCK_PUT_NUMS: &str = "SNDBCK_PUT_NUMS";
+    /// Delayed messages that could not be delivered, by level.
+    pub const DELAY_SET_ASIDE_NUMS: &str = "DELAY_SET_ASIDE_NUMS";
+    /// Messages put, by cluster.
+    pub const BROKER_PUT_NUMS: &str = "BROKER_PUT_NUMS";
+    /// Messages got, by cluster.
+    pub const BROKER_GET_NUMS: &str = "BROKER_GET_NUMS";
+}
+
+/// A sum over a stretch of time, and what it is a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rate {
+    /// What was counted in the stretch.
+    pub sum: u64,
+    /// A second of it.
+    pub per_second: f64,
+}
+
+/// The three stretches that tools ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rates {
+    /// The last minute.
+    pub minute: Rate,
+    /// The last hour.
+    pub hour: Rate,
+    /// The last day.
+    pub day: Rate,
+}
+
+#[derive(Default)]
+struct Samples {
+    /// (seconds, total), oldest first.
+    fine: VecDeque<(u64, u64)>,
+    coarse: VecDeque<(u64, u64)>,
+}
+
+/// One counter.
+#[derive(Default)]
+pub struct Counter {
+    total: AtomicU64,
+    samples: Mutex<Samples>,
+}
+
+impl Counter {
+    /// Counts `by` more.
+    pub fn add(&self, by: u64) {
+        self.total.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// Counted since the node started.
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    fn sample(&self, now_secs: u64, coarse: bool) {
+        let point = (now_secs, self.total());
+        let mut samples = self.samples.lock().expect("nothing panics while it holds this lock");
+        if samples.fine.is_empty() {
+            // Nothing was counted before: at the sample before this one there was no counter yet.
+            let before = (now_secs.saturating_sub(SAMPLE_SECS), 0);
+            samples.fine.push_back(before);
+            samples.coarse.push_back(before);
+        }
+        push(&mut samples.fine, point, FINE_SAMPLES);
+        if coarse {
+            push(&mut samples.coarse, point, COARSE_SAMPLES);
+        }
+    }
+
+    /// What was counted in about the last `secs` seconds, up to the newest sample.
+    pub fn last(&self, secs: u64) -> Rate {
+        let samples = self.samples.lock().expect("nothing panics while it holds this lock");
+        let Some(&(until, total)) = samples.fine.back() else { return Rate::default() };
+        let series = if secs < SAMPLE_SECS * FINE_SAMPLES as u64 { &samples.fine } else { &samples.coarse };
+        let from = until.saturating_sub(secs);
+        let first = series.iter().find(|(at, _)| *at >= from).or(samples.fine.front());
+        let &(at, before) = first.unwrap_or(&(until, total));
+        let sum = total.saturating_sub(before);
+        let per_second = if until > at { sum as f64 / (until - at) as f64 } else { 0.0 };
+        Rate { sum, per_second }
+    }
+
+    /// The three stretches that tools ask for.
+    pub fn rates(&self) -> Rates {
+        Rates { minute: self.last(60), hour: self.last(3_600), day: self.last(86_400) }
+    }
+}
+
+fn push(samples: &mut VecDeque<(u64, u64)>, point: (u64, u64), most: usize) {
+    if samples.len() == most {
+        samples.pop_front();
+    }
+    samples.push_back(point);
+}
+
+/// All counters of a node, by statistic and key, and what is counted of the node as a whole.
+#[derive(Default)]
+pub struct Stats {
+    counters: RwLock<HashMap<&'static str, HashMap<String, Arc<Counter>>>>,
+    /// What came in by topic; a send looks here once, and counts in atomics.
+    topics_in: RwLock<HashMap<String, Arc<TopicIn>>>,
+    samples: AtomicU64,
+    /// Looks into a queue that found messages.
+    pub found: Counter,
+    /// Looks that found none.
+    pub missed: Counter,
+    /// Times of puts.
+    pub put_times: PutTimes,
+    /// Times of commands that make topics.
+    pub topic_creates: CreateTimes,
+    /// Times of commands that make subscription groups.
+    pub group_creates: CreateTimes,
+    /// Elections that this node won.
+    pub elections_won: AtomicU64,
+    longest_look_ms: AtomicU64,
+    days: Mutex<Days>,
+}
+
+impl Stats {
+    /// Counts one look into a queue.
+    pub fn looked(&self, has_found: bool, took: Duration) {
+        let counter = if has_found { &self.found } else { &self.missed };
+        counter.add(1);
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.longest_look_ms.fetch_max(took_ms, Ordering::Relaxed);
+    }
+
+    /// The longest look into a queue since the start.
+    pub fn longest_look_ms(&self) -> u64 {
+        self.longest_look_ms.load(Ordering::Relaxed)
+    }
+
+    /// What had been counted when the last two days began.
+    pub fn days(&self) -> Days {
+        *self.days.lock().expect("nothing panics while it holds this lock")
+    }
+
+    /// The counter of `key`, made at the first call.
+    pub fn counter(&self, name: &'static str, key: &str) -> Arc<Counter> {
+        if let Some(counter) = self.find(name, key) {
+            return counter;
+        }
+        let mut counters = self.counters.write().expect("nothing panics while it holds this lock");
+        Arc::clone(counters.entry(name).or_default().entry(key.to_owned()).or_default())
+    }
+
+    /// What came in for a topic, made at the first call.
+    pub fn topic_in(&self, topic: &str) -> Arc<TopicIn> {
+        let known =
+            self.topics_in.read().expect("nothing panics while it holds this lock").get(topic).cloned();
+        known.unwrap_or_else(|| {
+            let messages = self.counter(name::TOPIC_PUT_NUMS, topic);
+            let made = Arc::new(TopicIn::new(messages, self.counter(name::TOPIC_PUT_SIZE, topic)));
+            let mut topics = self.topics_in.write().expect("nothing panics while it holds this lock");
+            Arc::clone(topics.entry(topic.to_owned()).or_insert(made))
+        })
+    }
+
+    /// What came in for each topic, sorted by name.
+    pub fn topics_in(&self) -> Vec<(String, Arc<TopicIn>)> {
+        let topics = self.topics_in.read().expect("nothing panics while it holds this lock");
+        let mut topics: Vec<_> =
+            topics.iter().map(|(name, topic)| (name.clone(), Arc::clone(topic))).collect();
+        topics.sort_by(|one, other| one.0.cmp(&other.0));
+        topics
+    }
+
+    /// The counter of `key`, if anything was ever counted.
+    pub fn find(&self, name: &str, key: &str) -> Option<Arc<Counter>> {
+        let counters = self.counters.read().expect("nothing panics while it holds this lock");
+        counters.get(name)?.get(key).map(Arc::clone)
+    }
+
+    /// A statistic by its keys, sorted.
+    pub fn by_key(&self, name: &str) -> Vec<(String, u64)> {
+        let counters = self.counters.read().expect("nothing panics while it holds this lock");
+        let keys = counters.get(name).into_iter().flatten();
+        let mut keys: Vec<_> = keys.map(|(key, counter)| (key.clone(), counter.total())).collect();
+        keys.sort();
+        keys
+    }
+
+    /// The sum of a statistic over all its keys.
+    pub fn total(&self, name: &str) -> u64 {
+        let counters = self.counters.read().expect("nothing panics while it holds this lock");
+        counters.get(name).into_iter().flat_map(HashMap::values).map(|counter| counter.total()).sum()
+    }
+
+    /// Forgets a topic: it was deleted.
+    pub fn forget_topic(&self, topic: &str) {
+        self.topics_in.write().expect("nothing panics while it holds this lock").remove(topic);
+        let mut counters = self.counters.write().expect("nothing panics while it holds this lock");
+        for keys in counters.values_mut() {
+            keys.retain(|key, _| key != topic && key.split_once('@').is_none_or(|(of, _)| of != topic));
+        }
+    }
+
+    /// Remembers where every counter stands; to be called every [`SAMPLE_SECS`], with the time since the start and
+    /// today's date.
+    pub fn sample(&self, now_secs: u64, today: Date) {
+        let now = Totals { put: self.total(name::BROKER_PUT_NUMS), got: self.total(name::BROKER_GET_NUMS) };
+        self.days.lock().expect("nothing panics while it holds this lock").look(today, now);
+        let samples = self.samples.fetch_add(1, Ordering::Relaxed);
+        if samples.is_multiple_of(FINE_A_MINUTE) {
+            self.put_times.turn();
+        }
+        let coarse = samples.is_multiple_of(FINE_A_COARSE);
+        for counter in [&self.found, &self.missed] {
+            counter.sample(now_secs, coarse);
+        }
+        let counters = self.counters.read().expect("nothing panics while it holds this lock");
+        for counter in counters.values().flat_map(HashMap::values) {
+            counter.sample(now_secs, coarse);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TODAY: Date = jiff::civil::date(2026, 11, 21);
+
+    #[test]
+    fn a_rate_is_what_was_counted_over_the_time_it_took() {
+        let stats = Stats::default();
+        let counter = stats.counter(name::TOPIC_PUT_NUMS, "T");
+        for at in 0..20 {
+            stats.sample(at * SAMPLE_SECS, TODAY);
+            counter.add(50);
+        }
+        let minute = counter.rates().minute;
+        assert_eq!(minute.sum, 300);
+        assert!((minute.per_second - 5.0).abs() < 1e-9, "{minute:?}");
+        assert_eq!(counter.total(), 1_000);
+        assert_eq!(counter.last(600).sum, 950);
+        assert_eq!(counter.rates().hour.sum, 950);
+    }
+
+    #[test]
+    fn what_a_new_counter_counted_before_its_first_sample_counts() {
+        let stats = Stats::default();
+        stats.sample(10, TODAY);
+        stats.counter(name::TOPIC_PUT_NUMS, "T").add(12);
+        let counter = stats.counter(name::TOPIC_PUT_NUMS, "T");
+        assert_eq!(counter.rates(), Rates::default());
+        stats.sample(20, TODAY);
+        let rates = counter.rates();
+        assert_eq!((rates.minute.sum, rates.hour.sum, rates.day.sum), (12, 12, 12));
+        assert!((rates.minute.per_second - 1.2).abs() < 1e-9, "{rates:?}");
+    }
+
+    #[test]
+    fn what_was_never_counted_does_not_exist() {
+        let stats = Stats::default();
+        assert!(stats.find(name::TOPIC_PUT_NUMS, "T").is_none());
+        stats.counter(name::GROUP_GET_NUMS, "T@CG").add(3);
+        assert_eq!(stats.total(name::GROUP_GET_NUMS), 3);
+        assert_eq!(stats.by_key(name::GROUP_GET_NUMS), [("T@CG".to_owned(), 3)]);
+        stats.topic_in("T").took(MessageType::Normal, 1, 100);
+        assert_eq!(stats.total(name::TOPIC_PUT_SIZE), 100);
+        stats.forget_topic("T");
+        assert!(stats.topics_in().is_empty());
+        assert!(stats.find(name::GROUP_GET_NUMS, "T@CG").is_none());
+    }
+}
