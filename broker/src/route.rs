@@ -27,7 +27,7 @@ pub fn route(request_code: i32) -> Option<Route> {
     use Route::{Any, Leader};
     Some(match request_code {
         code::SEND_MESSAGE | code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => Leader(send::requests::send),
-        code::CONSUMER_SEND_MSG_BACK => Leader(send::back::send_back),
+        code::CONSUMER_SEND_MSG_BACK => Leader(send::requests::send_back),
         code::PULL_MESSAGE | code::LITE_PULL_MESSAGE => Any(pull::requests::pull),
         code::HEART_BEAT => Any(clients::requests::heartbeat),
         code::UNREGISTER_CLIENT => Any(clients::requests::unregister),

@@ -1,12 +1,9 @@
 //! A consumer gives a message back: code 36. It comes again later, or goes to the dead letters.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use bytes::{Bytes, BytesMut};
 use protocol::command::send::SendBackRequest;
 use protocol::message::{self, MessageView, UnitFields, id, properties};
-use protocol::{Command, ResponseCode as code, names};
+use protocol::{ResponseCode as code, names};
 use raft::Proposal;
 use rand::Rng;
 use store::codec::{self, EFFECTS_SINCE};
@@ -14,32 +11,21 @@ use store::codec::{self, EFFECTS_SINCE};
 use crate::admin::create;
 use crate::admin::message_query;
 use crate::delay;
-use crate::door::exchange;
-use crate::door::exchange::header;
-use crate::door::exchange::{Answer, Origin, refuse};
 use crate::leader::submit::SubmitError;
 use crate::node::Node;
 use crate::refusal::Refusal;
-use crate::send::check;
+use crate::send::{SendError, check, settled};
 use crate::state::{GroupConfig, TopicConfig};
 use crate::stats::name as stat;
 
 /// Tries so far plus this is the delay level of the next one, where the client names none.
 const FIRST_LEVEL: i32 = 3;
 
-/// Takes one message back.
-pub fn send_back(node: &Arc<Node>, _origin: Origin, request: Command, answer: Answer) {
-    let header = header!(SendBackRequest, request, answer);
-    let node = Arc::clone(node);
-    tokio::spawn(async move {
-        answer.send(match take_back(&node, &request, &header).await {
-            Ok(reply) => reply,
-            Err(refusal) => refuse(&request, refusal.code, refusal.remark),
-        });
-    });
-}
-
-async fn take_back(node: &Node, request: &Command, header: &SendBackRequest) -> Result<Command, Refusal> {
+/// Takes one message back: it is committed with what it needs when this returns.
+///
+/// # Errors
+/// As [`SendError`] says.
+pub async fn take_back(node: &Node, header: &SendBackRequest) -> Result<(), SendError> {
     let known = node.group.tables().group(&header.group).cloned();
     let (group, new_groups) = match known {
         Some(group) => (group, Vec::new()),
@@ -50,10 +36,10 @@ async fn take_back(node: &Node, request: &Command, header: &SendBackRequest) -> 
     };
     if node.live().identity.permission & 2 == 0 {
         let remark = format!("the broker[{}] sending message is forbidden", node.group.name());
-        return Err(Refusal::new(code::NO_PERMISSION, remark));
+        return Err(Refusal::new(code::NO_PERMISSION, remark).into());
     }
     if group.retry_queue_nums <= 0 {
-        return Ok(Command::response_to(request, code::SUCCESS)); // the group wants no retries: as on RocketMQ
+        return Ok(()); // the group wants no retries: as on RocketMQ
     }
     let record = message_query::unit_at(node, header.offset).ok_or_else(|| {
         Refusal::new(code::SYSTEM_ERROR, format!("look message by offset failed, {}", header.offset))
@@ -64,31 +50,22 @@ async fn take_back(node: &Node, request: &Command, header: &SendBackRequest) -> 
     } else {
         check::retry_topic(&names::retry_topic(&group.name), header.unit_mode, group.retry_queue_nums)
     };
-    let writable = node.group.tables().topic(&topic.name).is_none_or(crate::state::TopicConfig::is_writable);
+    let writable = node.group.tables().topic(&topic.name).is_none_or(TopicConfig::is_writable);
     if !writable {
         let remark = format!("the topic[{}] sending message is forbidden", topic.name);
-        return Err(Refusal::new(code::NO_PERMISSION, remark));
+        return Err(Refusal::new(code::NO_PERMISSION, remark).into());
     }
     let is_new = node.group.tables().topic(&topic.name).is_none();
     let topics = if is_new { vec![topic] } else { Vec::new() };
-    let proposal = match with_what_it_needs(node, Proposal::units(again.unit, 1), topics, new_groups).await {
-        Ok(proposal) => proposal,
-        Err(error) => return Ok(crate::door::exchange::not_submitted(request, &error)),
-    };
-    let proposed = node.group.raft.propose(proposal);
-    let within = Duration::from_millis(node.live().storage.sync_flush_timeout_ms);
-    Ok(match tokio::time::timeout(within, proposed).await {
-        Ok(Ok(_)) => {
-            if is_new {
-                create::tell_name_servers(node).await;
-            }
-            let key = format!("{}@{}", again.origin_topic, group.name);
-            node.stats.counter(stat::SNDBCK_PUT_NUMS, &key).add(1);
-            Command::response_to(request, code::SUCCESS)
-        }
-        Ok(Err(error)) => refuse(request, code::SYSTEM_ERROR, error.to_string()),
-        Err(_) => exchange::unknown(request, &format!("no majority has the message after {within:?}")),
-    })
+    let proposal = Proposal::units(again.unit, 1);
+    let proposal = with_what_it_needs(node, proposal, topics, new_groups).await;
+    settled(node, node.group.raft.propose(proposal.map_err(SendError::NotCreated)?)).await?;
+    if is_new {
+        create::tell_name_servers(node).await;
+    }
+    let key = format!("{}@{}", again.origin_topic, group.name);
+    node.stats.counter(stat::SNDBCK_PUT_NUMS, &key).add(1);
+    Ok(())
 }
 
 /// The proposal with the topics and groups that it needs, in one entry: a kill between them would leave one without the
