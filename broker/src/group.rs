@@ -70,6 +70,12 @@ impl Group {
         MessageQueue { topic: topic.into(), broker_name: self.name.clone(), queue_id }
     }
 
+    /// First offset of a queue, and its end, exclusive; zeros if nothing was ever written to it.
+    pub fn queue_ends(&self, topic: &str, queue_id: i32) -> (i64, i64) {
+        let queue = self.queues.get(topic, queue_id as u32);
+        queue.map_or((0, 0), |queue| (queue.min().0 as i64, queue.max().0 as i64))
+    }
+
     /// Whether this node leads and may answer for the group.
     pub fn is_ready(&self) -> bool {
         self.views.borrow().is_ready()

@@ -19,6 +19,7 @@ use crate::group::Group;
 use crate::housekeeping::registrar::Registrar;
 use crate::leader::peer_call::About;
 use crate::metrics::lag_ages::LagAges;
+use crate::pull::readers::Readers;
 use crate::stats::Stats;
 use crate::stats::rpc_times::RpcTimes;
 
@@ -54,6 +55,8 @@ pub struct Node {
     pub memory_bytes: u64,
     /// By how many milliseconds the wall clock has jumped; 0 while it is believed.
     pub(crate) clock_jumped_ms: AtomicI64,
+    /// Turns of reads that may have to wait for a disk.
+    pub readers: Readers,
     pub(crate) clients: Mutex<Clients>,
     pub(crate) connections: Mutex<HashMap<ConnectionId, Arc<Connection>>>,
 }

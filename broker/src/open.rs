@@ -23,6 +23,7 @@ use crate::metrics::lag_ages::LagAges;
 use crate::node::{Clients, Node};
 use crate::pull::held::HeldPull;
 use crate::pull::long_poll::LongPolls;
+use crate::pull::readers::Readers;
 use crate::state::Tables;
 use crate::state::apply::{BrokerApply, Signals};
 use crate::stats::Stats;
@@ -147,6 +148,7 @@ pub fn open(config: BrokerConfig, platform: &Platform) -> Result<Opened, RunErro
         started_ms: platform.clock.wall_ms(),
         memory_bytes: platform::memory_bytes(),
         clock_jumped_ms: AtomicI64::new(0),
+        readers: Readers::default(),
         clients: Mutex::new(Clients::default()),
         connections: Mutex::default(),
         platform: platform.clone(),

@@ -15,7 +15,6 @@ use crate::consumer::offset::store_time_at;
 use crate::door::exchange::header;
 use crate::door::exchange::{Answer, Origin, refuse};
 use crate::node::Node;
-use crate::pull::look;
 use crate::refusal::Refusal;
 use crate::state::data_version;
 use crate::state::{Change, FilterType, TopicConfig};
@@ -213,7 +212,7 @@ fn wanted(node: &Node, header: CreateTopic, known: Option<&TopicConfig>) -> Resu
 fn stranded_retry(node: &Node, known: &TopicConfig, read_queue_nums: i32) -> Option<i32> {
     let group = names::group_of_retry_topic(&known.name)?;
     (read_queue_nums..known.read_queue_nums).find(|queue_id| {
-        let (min, max) = look::ends(node, &known.name, *queue_id);
+        let (min, max) = node.group.queue_ends(&known.name, *queue_id);
         let consumed = node.group.tables().consumer_offset(group, &known.name, *queue_id);
         consumed.unwrap_or(min).max(min) < max
     })
@@ -338,7 +337,7 @@ pub fn stats(node: &Arc<Node>, _origin: Origin, request: Command, answer: Answer
     let Some(queues) = queues else { return answer.send(no_topic(&request, &header.topic)) };
     let offset_table = (0..queues)
         .map(|queue_id| {
-            let (min_offset, max_offset) = look::ends(node, &header.topic, queue_id);
+            let (min_offset, max_offset) = node.group.queue_ends(&header.topic, queue_id);
             let last = store_time_at(node, &header.topic, queue_id, max_offset - 1).unwrap_or(0);
             let offsets = TopicOffset { last_update_timestamp: last, max_offset, min_offset };
             (node.group.message_queue(&header.topic, queue_id), offsets)

@@ -16,7 +16,7 @@ use crate::door::exchange::{Answer, Origin, refuse};
 use crate::leader::forward::{self, Forwarded};
 use crate::leader::who_answers::{LEADER_WITHIN, Verdict, who_answers};
 use crate::node::Node;
-use crate::pull::requests::{is_sql, no_sql};
+use crate::pull::check::{is_sql, no_sql};
 use crate::send::check;
 use crate::state::{GroupConfig, TopicConfig};
 

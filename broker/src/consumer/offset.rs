@@ -19,7 +19,6 @@ use crate::door::exchange::{Answer, Origin, refuse};
 use crate::leader::forward::{self, Forwarded};
 use crate::leader::who_answers::{Verdict, who_answers};
 use crate::node::Node;
-use crate::pull::look;
 use crate::state::{Change, OffsetRow, TopicConfig};
 
 /// How long a question for a consumer offset waits for somebody who may answer it: nearly as long as clients do,
@@ -90,7 +89,7 @@ fn answer_consumer_offset(node: &Node, request: &Command, answer: Answer) {
     // A group never seen before that reads a queue which still has its first message begins there. So it does
     // where that message is still to come: told "none stored", it would ask for the end next, and skip what is
     // sent in between. The queue of a topic that was deleted and made again has its first message where it began anew.
-    let min = look::ends(node, topic, queue_id).0;
+    let min = node.group.queue_ends(topic, queue_id).0;
     let begins_at_first = tables.topic(topic).is_some() && min <= tables.begin(topic, queue_id);
     drop(tables);
     let offset = match stored {
@@ -172,20 +171,20 @@ pub fn update_consumer_offset(node: &Arc<Node>, _origin: Origin, request: Comman
 fn has_queue(node: &Node, topic: &TopicConfig, queue_id: i32) -> bool {
     queue_id >= 0
         && (queue_id < topic.read_queue_nums.max(topic.write_queue_nums)
-            || look::ends(node, &topic.name, queue_id).1 > 0)
+            || node.group.queue_ends(&topic.name, queue_id).1 > 0)
 }
 
 /// Code 30: the end of a queue, exclusive.
 pub fn max_offset(node: &Arc<Node>, _origin: Origin, request: Command, answer: Answer) {
     let header = header!(QueueOffsetRequest, request, answer);
-    let (_, max) = look::ends(node, &header.topic, header.queue_id);
+    let (_, max) = node.group.queue_ends(&header.topic, header.queue_id);
     answer.send(Command::response_to(&request, code::SUCCESS).with("offset", max));
 }
 
 /// Code 31: the first offset that a queue still holds.
 pub fn min_offset(node: &Arc<Node>, _origin: Origin, request: Command, answer: Answer) {
     let header = header!(QueueOffsetRequest, request, answer);
-    let (min, _) = look::ends(node, &header.topic, header.queue_id);
+    let (min, _) = node.group.queue_ends(&header.topic, header.queue_id);
     answer.send(Command::response_to(&request, code::SUCCESS).with("offset", min));
 }
 
@@ -212,7 +211,7 @@ fn search(node: &Node, topic: &str, queue_id: i32, time_ms: i64, boundary: Bound
 /// Code 32: when the first message that a queue still holds was stored; -1 if it holds none.
 pub fn earliest_store_time(node: &Arc<Node>, _origin: Origin, request: Command, answer: Answer) {
     let header = header!(EarliestStoreTime, request, answer);
-    let (min, _) = look::ends(node, &header.topic, header.queue_id);
+    let (min, _) = node.group.queue_ends(&header.topic, header.queue_id);
     let timestamp = store_time_at(node, &header.topic, header.queue_id, min).unwrap_or(-1);
     answer.send(Command::response_to(&request, code::SUCCESS).with("timestamp", timestamp));
 }
@@ -290,7 +289,7 @@ fn rows_to_reset(node: &Node, header: &ResetOffset) -> Result<Vec<OffsetRow>, (i
     };
     let mut rows = Vec::new();
     for queue_id in queues {
-        let (min, max) = look::ends(node, &header.topic, queue_id);
+        let (min, max) = node.group.queue_ends(&header.topic, queue_id);
         let queue_offset = match asked_offset {
             Some(offset) if asked_queue.is_some() => {
                 if offset < min || offset > max + 1 {

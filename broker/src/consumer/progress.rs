@@ -15,7 +15,6 @@ use crate::consumer::offset::store_time_at;
 use crate::door::exchange::header;
 use crate::door::exchange::{Answer, Origin, refuse};
 use crate::node::Node;
-use crate::pull::look;
 use crate::state::{Change, OffsetRow};
 use crate::stats::name as stat;
 
@@ -61,7 +60,7 @@ fn of_topic(node: &Node, group: &str, topic: &str) -> ConsumeStats {
     let mut stats = ConsumeStats::default();
     let queues = node.group.tables().topic(topic).map(|topic| topic.read_queue_nums);
     for queue_id in 0..queues.unwrap_or(0) {
-        let (_, broker_offset) = look::ends(node, topic, queue_id);
+        let (_, broker_offset) = node.group.queue_ends(topic, queue_id);
         let consumer_offset = stored(node, group, topic, queue_id)
             .unwrap_or_else(|| node.group.tables().begin(topic, queue_id));
         let last_timestamp = store_time_at(node, topic, queue_id, consumer_offset - 1).unwrap_or(0);
@@ -116,7 +115,7 @@ pub fn time_span(node: &Arc<Node>, _origin: Origin, request: Command, answer: An
     let now_ms = node.now_ms() as i64;
     let span = |queue_id| {
         let at = |offset| store_time_at(node, &header.topic, queue_id, offset);
-        let (min, max) = look::ends(node, &header.topic, queue_id);
+        let (min, max) = node.group.queue_ends(&header.topic, queue_id);
         let next = stored(node, &header.group, &header.topic, queue_id).unwrap_or(0);
         let first = at(min).unwrap_or(-1);
         QueueTimeSpan {
@@ -149,7 +148,7 @@ pub fn corrections(node: &Arc<Node>, _origin: Origin, request: Command, answer: 
     let mut least: BTreeMap<i32, i64> = BTreeMap::new();
     for group in tables.groups_consuming(&header.topic).filter(|group| !left_out.contains(group)) {
         for (queue_id, offset) in tables.consumer_offsets(group, &header.topic) {
-            if offset >= look::ends(node, &header.topic, queue_id).0 {
+            if offset >= node.group.queue_ends(&header.topic, queue_id).0 {
                 let least = least.entry(queue_id).or_insert(offset);
                 *least = offset.min(*least);
             }

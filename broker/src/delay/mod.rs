@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
 use crate::node::Node;
-use crate::pull::look;
+use crate::pull::stored;
 use crate::state::{Change, LevelDelivered, Tables};
 use crate::stats::name as stat;
 use arrivals::{Arrivals, Moment};
@@ -229,7 +229,7 @@ fn due(
     for (n, unit) in units.iter().enumerate() {
         let offset = first + n as i64;
         let place = QueueOffset(offset as u64);
-        let record = match look::message(node, &queue, place, unit) {
+        let record = match stored::message(&node.group, &queue, place, unit) {
             Ok(record) => record,
             Err(error) if count == 0 => {
                 // No record stands in the way of the others for ever.

@@ -1,14 +1,16 @@
-//! Reading a consume queue for a pull: what lies there, how much of it fits, and what to say if nothing does.
+//! Reading a consume queue for a pull, in two looks: what there is to read, decided from memory ([`plan`]), and the
+//! reading ([`Reading::read`]), which may have to wait for a disk.
 
 use std::io;
+use std::sync::Arc;
 
-use bytes::Bytes;
-use protocol::ResponseCode as code;
-use protocol::message::{self, UnitError};
-use store::{CommitlogOffset, ConsumeQueue, QueueOffset, ReadError, Unit};
+use store::{ConsumeQueue, QueueOffset, ReadError, Unit};
 
+use crate::group::Group;
 use crate::node::Node;
+use crate::pull::found::{Found, Look, Status};
 use crate::pull::held::Filter;
+use crate::pull::stored::{FRESH_BYTES, LookError, Wanted, judge, take_run};
 
 /// At least this many units are looked at, however few messages are wanted. Source: RocketMQ
 /// `maxFilterMessageSize` 16,000 bytes of 20-byte units.
@@ -16,9 +18,6 @@ const SCAN_UNITS_MIN: i64 = 800;
 /// Data this close to the end of the log, in percent of memory, counts as "in memory". Source: RocketMQ
 /// `accessMessageInMemoryMaxRatio`.
 const IN_MEMORY_PERCENT: u64 = 40;
-
-/// What was written so lately is in memory as it was written.
-const FRESH_BYTES: u64 = 64 << 20;
 
 /// How much one pull may carry.
 #[derive(Clone, Copy, Debug)]
@@ -59,229 +58,125 @@ impl Limits {
     }
 }
 
-/// What a look at a queue showed. Source of the names: RocketMQ `GetMessageStatus`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// There are messages.
-    Found,
-    /// There are messages, none of them wanted.
-    NoMatchedMessage,
-    /// The queue is empty.
-    NoMessageInQueue,
-    /// Behind the first message that is kept.
-    OffsetTooSmall,
-    /// Just at the end.
-    OffsetOverflowOne,
-    /// Beyond the end.
-    OffsetOverflowBadly,
-    /// An operator set another offset.
-    OffsetReset,
+/// What the first look at a queue shows.
+pub enum Plan {
+    /// There is nothing to read, and this is the answer.
+    Nothing(Look),
+    /// There is.
+    Read(Reading),
 }
 
-impl Status {
-    /// As RocketMQ's remark has it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Found => "FOUND",
-            Self::NoMatchedMessage => "NO_MATCHED_MESSAGE",
-            Self::NoMessageInQueue => "NO_MESSAGE_IN_QUEUE",
-            Self::OffsetTooSmall => "OFFSET_TOO_SMALL",
-            Self::OffsetOverflowOne => "OFFSET_OVERFLOW_ONE",
-            Self::OffsetOverflowBadly => "OFFSET_OVERFLOW_BADLY",
-            Self::OffsetReset => "OFFSET_RESET",
-        }
+/// Part of a queue that is to be read.
+pub struct Reading {
+    queue: Arc<ConsumeQueue>,
+    from: i64,
+    min: i64,
+    max: i64,
+    /// All of it was written so lately that it is in memory: reading does not wait for a disk.
+    pub is_fresh: bool,
+}
+
+/// Looks what there is in a queue from `from` on. No file is read.
+pub fn plan(group: &Group, topic: &str, queue_id: i32, from: i64) -> Plan {
+    let nothing = |status, next, min, max| {
+        Plan::Nothing(Look { status, asked: from, next, min, max, found: Found::default() })
+    };
+    let Some(queue) = group.queues.get(topic, queue_id as u32) else {
+        return nothing(Status::NoMessageInQueue, 0, 0, 0);
+    };
+    let (min, max) = (queue.min().0 as i64, queue.max().0 as i64);
+    if max == 0 {
+        return nothing(Status::NoMessageInQueue, 0, 0, 0);
     }
-}
-
-/// Messages for one pull.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// Stored units, without a copy; neighbours in the log are one slice.
-    pub chunks: Vec<Bytes>,
-    /// How many messages.
-    pub count: u64,
-    /// How many bytes.
-    pub bytes: u64,
-}
-
-/// The result of a look.
-#[derive(Debug)]
-pub struct Look {
-    /// What there was.
-    pub status: Status,
-    /// Where the pull asked to read.
-    pub asked: i64,
-    /// Where to pull next.
-    pub next: i64,
-    /// First offset of the queue.
-    pub min: i64,
-    /// End of the queue, exclusive.
-    pub max: i64,
-    /// The messages.
-    pub found: Found,
-}
-
-impl Look {
-    /// The response code for it.
-    pub fn code(&self) -> i32 {
-        match self.status {
-            Status::Found => code::SUCCESS,
-            Status::NoMatchedMessage => code::PULL_RETRY_IMMEDIATELY,
-            Status::OffsetOverflowOne => code::PULL_NOT_FOUND,
-            Status::NoMessageInQueue if self.asked == 0 => code::PULL_NOT_FOUND,
-            _ => code::PULL_OFFSET_MOVED,
-        }
+    if from < min {
+        return nothing(Status::OffsetTooSmall, min, min, max);
     }
-}
-
-/// Why a queue could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum LookError {
-    /// The consume queue.
-    #[error("cannot read the consume queue")]
-    Queue(#[from] io::Error),
-    /// The commitlog.
-    #[error("cannot read the commitlog")]
-    Log(#[from] ReadError),
-    /// What lies there is not the message that was stored.
-    #[error("message at commitlog offset {offset} is damaged on this node")]
-    Damaged {
-        /// Where it begins.
-        offset: CommitlogOffset,
-        /// How it shows.
-        #[source]
-        source: UnitError,
-    },
-    /// What lies there is intact, and not the message that the queue has at this place.
-    #[error("unit {at} of the consume queue does not say where its message lies")]
-    Misplaced {
-        /// Its queue offset.
-        at: i64,
-    },
-    /// It was damaged, and is not any more: to be read again.
-    #[error("the consume queue was damaged and is mended; read it again")]
-    Mended,
-}
-
-/// A unit to be served, and its place in the queue.
-type Wanted = (i64, Unit);
-
-/// Puts `run`, neighbours in the log, into what was found, each looked at once more: a disk that changed a byte since
-/// must not reach a consumer. In front of a damaged message the good ones are served; it is told, and fetched from
-/// another node meanwhile.
-///
-/// # Errors
-/// The first message that is damaged, and how.
-fn take_run(
-    node: &Node,
-    queue: &ConsumeQueue,
-    run: &[Wanted],
-    found: &mut Found,
-) -> Result<(), (i64, LookError)> {
-    let Some((at, _)) = run.first().copied() else { return Ok(()) };
-    match verified(node, queue, run) {
-        Ok(slice) => {
-            found.chunks.push(slice);
-            return Ok(());
-        }
-        Err(error @ LookError::Log(ReadError::Purged { .. })) => return Err((at, error)),
-        Err(_) => {}
+    if from == max {
+        return nothing(Status::OffsetOverflowOne, from, min, max);
     }
-    for (done, (at, unit)) in run.iter().enumerate() {
-        match intact(node, queue, (*at, *unit)) {
-            Ok(slice) => found.chunks.push(slice),
-            Err(error) => {
-                let rest = &run[done..];
-                found.count -= rest.len() as u64;
-                found.bytes -= rest.iter().map(|(_, unit)| u64::from(unit.size)).sum::<u64>();
-                return Err((*at, error));
+    if from > max {
+        return nothing(Status::OffsetOverflowBadly, max, min, max);
+    }
+    let fresh_from = group.log.ends().appended.0.saturating_sub(FRESH_BYTES);
+    let is_fresh = queue.not_before(QueueOffset(from as u64)).is_some_and(|place| place.0 >= fresh_from);
+    Plan::Read(Reading { queue, from, min, max, is_fresh })
+}
+
+impl Reading {
+    /// Reads the messages. What is damaged in the queue is mended on the way.
+    ///
+    /// # Errors
+    /// If queue or log cannot be read.
+    pub fn read(&self, group: &Group, filter: &Filter, limits: &Limits) -> Result<Look, LookError> {
+        match self.read_once(group, filter, limits) {
+            // The log has just been purged, and the queue is about to follow: it does so now.
+            Err(LookError::Log(ReadError::Purged { min, .. })) => {
+                self.queue.trim_below(min)?;
+                self.read_again(group, filter, limits)
             }
+            Err(LookError::Queue(error)) if is_damage(&error) => {
+                let error = LookError::Queue(error);
+                let at = first_unreadable(&self.queue, self.from, limits.scan_units);
+                let is_mended = at.is_some_and(|at| judge(group, &self.queue, at, &error));
+                if is_mended { self.read_once(group, filter, limits) } else { Err(error) }
+            }
+            Err(LookError::Mended) => self.read_once(group, filter, limits),
+            other => other,
         }
     }
-    Ok(())
-}
 
-/// Stored units without a copy. The body's checksum is RocketMQ's own; what is around it has to fit together, and where
-/// the bytes came from the disk the checksums of their entries are tested too.
-fn verified(node: &Node, queue: &ConsumeQueue, run: &[Wanted]) -> Result<Bytes, LookError> {
-    let first = run[0].1.offset;
-    let bytes = run.iter().fold(0_u32, |bytes, (_, unit)| bytes.saturating_add(unit.size));
-    let slice = node.group.log.slice(first, bytes)?;
-    look_through(queue, run, &slice)?;
-    let end = first.plus(u64::from(bytes));
-    if end <= node.group.log.sealed_end() || end.plus(FRESH_BYTES) < node.group.log.ends().appended {
-        node.group.log.verify(first, end)?;
-    }
-    Ok(slice)
-}
-
-/// One stored unit, if the entry that it lies in is intact.
-fn intact(node: &Node, queue: &ConsumeQueue, wanted: Wanted) -> Result<Bytes, LookError> {
-    let (_, unit) = wanted;
-    let slice = node.group.log.slice(unit.offset, unit.size)?;
-    look_through(queue, &[wanted], &slice)?;
-    if let Some(entry) = node.group.log.entry_at_offset(unit.offset)? {
-        let log_index = entry.head.log_index;
-        entry.verify().map_err(|source| ReadError::Damaged { log_index, source })?;
-    }
-    Ok(slice)
-}
-
-/// Each message is intact, and the one that the queue has there.
-fn look_through(queue: &ConsumeQueue, run: &[Wanted], slice: &Bytes) -> Result<(), LookError> {
-    let mut messages = message::walk(slice);
-    for (at, unit) in run {
-        let offset = unit.offset;
-        let damaged = |source| LookError::Damaged { offset, source };
-        let message = messages.next().ok_or(LookError::Misplaced { at: *at })?;
-        let view = message::parse(message.map_err(damaged)?).map_err(damaged)?;
-        view.verify_body().map_err(damaged)?;
-        if !store::belongs(&view, queue, QueueOffset(*at as u64), unit) {
-            return Err(LookError::Misplaced { at: *at });
+    /// Reads after the queue was trimmed, perhaps beyond where this began.
+    fn read_again(&self, group: &Group, filter: &Filter, limits: &Limits) -> Result<Look, LookError> {
+        match plan(group, self.queue.topic(), self.queue.queue_id() as i32, self.from) {
+            Plan::Nothing(look) => Ok(look),
+            Plan::Read(reading) => reading.read_once(group, filter, limits),
         }
     }
-    Ok(())
-}
 
-/// The message at `at` of a queue, whose unit is `unit`. What is damaged in the queue is mended on the way.
-///
-/// # Errors
-/// If it is not there as it was stored. The next attempt may find it mended.
-pub fn message(node: &Node, queue: &ConsumeQueue, at: QueueOffset, unit: &Unit) -> Result<Bytes, LookError> {
-    let at = at.0 as i64;
-    match intact(node, queue, (at, *unit)) {
-        Err(error) if !matches!(error, LookError::Log(ReadError::Purged { .. })) => {
-            Err(if judge(node, queue, at, &error) { LookError::Mended } else { error })
+    fn read_once(&self, group: &Group, filter: &Filter, limits: &Limits) -> Result<Look, LookError> {
+        let Self { queue, from, min, max, .. } = self;
+        let units = queue.read(QueueOffset(*from as u64), limits.scan_units)?;
+        let log_end = group.log.ends().committed.0;
+        let mut found = Found::default();
+        let mut next = *from;
+        let mut run: Vec<Wanted> = Vec::new(); // neighbours in the log
+        let mut damage = None;
+        for unit in units {
+            // Who knows what tag a lost message had: nobody passes it by unawares.
+            if unit.is_lost() || filter.passes(unit.tag_hash) {
+                // The first message always goes, whatever its size.
+                if found.count > 0 && limits.is_full(&found, &unit, log_end) {
+                    break;
+                }
+                let follows =
+                    run.last().is_none_or(|(_, last)| last.offset.plus(u64::from(last.size)) == unit.offset);
+                if !follows {
+                    if let Err(damaged) = take_run(group, queue, &run, &mut found) {
+                        damage = Some(damaged);
+                        break;
+                    }
+                    run.clear();
+                }
+                found.count += 1;
+                found.bytes += u64::from(unit.size);
+                run.push((next, unit));
+            }
+            next += 1;
         }
-        other => other,
-    }
-}
-
-/// First offset and end of a queue; zeros if nothing was ever written to it.
-pub fn ends(node: &Node, topic: &str, queue_id: i32) -> (i64, i64) {
-    node.group
-        .queues
-        .get(topic, queue_id as u32)
-        .map_or((0, 0), |queue| (queue.min().0 as i64, queue.max().0 as i64))
-}
-
-/// A message does not lie where the queue says: either the queue is damaged, and mended from the log, or the log is, which is
-/// taken in. Returns whether it was the queue.
-fn judge(node: &Node, queue: &ConsumeQueue, at: i64, error: &LookError) -> bool {
-    let place = QueueOffset(at as u64);
-    match store::mend_around(queue, &node.group.log, place) {
-        Ok(mended) if mended > 0 => {
-            let (topic, queue_id) = (queue.topic(), queue.queue_id());
-            tracing::warn!(topic, queue_id, at, mended, %error, "a damaged consume queue is mended from the log");
-            return true;
+        if damage.is_none() {
+            damage = take_run(group, queue, &run, &mut found).err();
         }
-        Ok(_) => {}
-        Err(why) => tracing::debug!(at, %why, "consume queue not compared with the log"),
+        if let Some((at, error)) = damage {
+            let is_purged = matches!(error, LookError::Log(ReadError::Purged { .. }));
+            let is_mended = !is_purged && judge(group, queue, at, &error);
+            if found.count == 0 {
+                return Err(if is_mended { LookError::Mended } else { error });
+            }
+            next = at;
+        }
+        let status = if found.count > 0 { Status::Found } else { Status::NoMatchedMessage };
+        Ok(Look { status, asked: *from, next, min: *min, max: *max, found })
     }
-    if let Ok(Some(unit)) = queue.unit(place) {
-        node.group.log.note_damage(unit.offset, &error.to_string());
-    }
-    false
 }
 
 /// The first unit at or behind `offset` that cannot be read.
@@ -289,110 +184,7 @@ fn first_unreadable(queue: &ConsumeQueue, offset: i64, count: usize) -> Option<i
     (offset..offset + count as i64).find(|at| queue.unit(QueueOffset(*at as u64)).is_err())
 }
 
-/// Looks at a queue from `offset` on. What is damaged in the queue is mended on the way.
-///
-/// # Errors
-/// If queue or log cannot be read.
-pub fn look(
-    node: &Node,
-    topic: &str,
-    queue_id: i32,
-    offset: i64,
-    filter: &Filter,
-    limits: &Limits,
-) -> Result<Look, LookError> {
-    match look_once(node, topic, queue_id, offset, filter, limits) {
-        // The log has just been purged, and the queue is about to follow: it does so now.
-        Err(LookError::Log(ReadError::Purged { min, .. })) => {
-            if let Some(queue) = node.group.queues.get(topic, queue_id as u32) {
-                queue.trim_below(min)?;
-            }
-            look_once(node, topic, queue_id, offset, filter, limits)
-        }
-        Err(LookError::Queue(error)) if is_damage(&error) => {
-            let queue = node.group.queues.get(topic, queue_id as u32);
-            let error = LookError::Queue(error);
-            let is_mended = queue.is_some_and(|queue| {
-                let at = first_unreadable(&queue, offset, limits.scan_units);
-                at.is_some_and(|at| judge(node, &queue, at, &error))
-            });
-            if is_mended { look_once(node, topic, queue_id, offset, filter, limits) } else { Err(error) }
-        }
-        Err(LookError::Mended) => look_once(node, topic, queue_id, offset, filter, limits),
-        other => other,
-    }
-}
-
 /// A unit that was never written, or a file that ends too early.
 fn is_damage(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
-}
-
-fn look_once(
-    node: &Node,
-    topic: &str,
-    queue_id: i32,
-    offset: i64,
-    filter: &Filter,
-    limits: &Limits,
-) -> Result<Look, LookError> {
-    let nothing =
-        |status, next, min, max| Ok(Look { status, asked: offset, next, min, max, found: Found::default() });
-    let Some(queue) = node.group.queues.get(topic, queue_id as u32) else {
-        return nothing(Status::NoMessageInQueue, 0, 0, 0);
-    };
-    let (min, max) = (queue.min().0 as i64, queue.max().0 as i64);
-    if max == 0 {
-        return nothing(Status::NoMessageInQueue, 0, 0, 0);
-    }
-    if offset < min {
-        return nothing(Status::OffsetTooSmall, min, min, max);
-    }
-    if offset == max {
-        return nothing(Status::OffsetOverflowOne, offset, min, max);
-    }
-    if offset > max {
-        return nothing(Status::OffsetOverflowBadly, max, min, max);
-    }
-    let units = queue.read(QueueOffset(offset as u64), limits.scan_units)?;
-    let log_end = node.group.log.ends().committed.0;
-    let mut found = Found::default();
-    let mut next = offset;
-    let mut run: Vec<Wanted> = Vec::new(); // neighbours in the log
-    let mut damage = None;
-    for unit in units {
-        // Who knows what tag a lost message had: nobody passes it by unawares.
-        if unit.is_lost() || filter.passes(unit.tag_hash) {
-            // The first message always goes, whatever its size.
-            if found.count > 0 && limits.is_full(&found, &unit, log_end) {
-                break;
-            }
-            let follows =
-                run.last().is_none_or(|(_, last)| last.offset.plus(u64::from(last.size)) == unit.offset);
-            if !follows {
-                if let Err(damaged) = take_run(node, &queue, &run, &mut found) {
-                    damage = Some(damaged);
-                    break;
-                }
-                run.clear();
-            }
-            found.count += 1;
-            found.bytes += u64::from(unit.size);
-            run.push((next, unit));
-        }
-        next += 1;
-    }
-    if damage.is_none() {
-        damage = take_run(node, &queue, &run, &mut found).err();
-    }
-    if let Some((at, error)) = damage {
-        let is_purged = matches!(error, LookError::Log(ReadError::Purged { .. }));
-        let is_mended = !is_purged && judge(node, &queue, at, &error);
-        if found.count == 0 {
-            return Err(if is_mended { LookError::Mended } else { error });
-        }
-        next = at;
-    }
-    let status = if found.count > 0 { Status::Found } else { Status::NoMatchedMessage };
-    Ok(Look { status, asked: offset, next, min, max, found })
 }

@@ -7,8 +7,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::housekeeping::ticks::Ticks;
 use crate::node::Node;
+use crate::pull;
 use crate::pull::held::HeldPull;
-use crate::pull::requests;
 
 /// How often held pulls are looked through for expired ones.
 const SWEEP: Duration = Duration::from_millis(100);
@@ -16,7 +16,7 @@ const SWEEP: Duration = Duration::from_millis(100);
 /// Answers pulls whose message has come, in the order they were woken.
 pub async fn wake_pulls(node: Arc<Node>, mut woken: mpsc::UnboundedReceiver<HeldPull>) {
     while let Some(held) = woken.recv().await {
-        requests::wake(&node, held);
+        pull::wake(&node, held);
     }
 }
 
@@ -25,10 +25,10 @@ pub async fn expire_pulls(node: Arc<Node>, shutdown: watch::Receiver<bool>) {
     let mut ticks = Ticks::new(SWEEP, shutdown);
     while ticks.next().await {
         for held in node.group.holds.expired(node.monotonic()) {
-            requests::wake(&node, held);
+            pull::wake(&node, held);
         }
     }
     for held in node.group.holds.drain() {
-        requests::wake(&node, held);
+        pull::wake(&node, held);
     }
 }

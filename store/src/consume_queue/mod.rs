@@ -7,6 +7,7 @@
 mod files;
 mod layout;
 mod mark;
+mod places;
 mod queue;
 #[cfg(test)]
 mod tests;

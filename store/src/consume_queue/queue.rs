@@ -9,6 +9,7 @@ use platform::OpenMode;
 
 use super::files::OpenFiles;
 use super::layout::{UNIT_BYTES, file_base, file_path};
+use super::places::Places;
 use super::{QueueInfo, Unit};
 use crate::{CommitlogOffset, QueueOffset, sync};
 
@@ -32,6 +33,8 @@ struct State {
     min: u64,
     max: u64,
     buffer: Vec<u8>,
+    /// Where the newest messages lie; of units appended since the start.
+    places: Places,
     /// A write has failed: the next one is tried when the buffer has so many bytes.
     write_at: Option<usize>,
     /// Queue offset of the first unit of each file.
@@ -149,6 +152,12 @@ impl ConsumeQueue {
         Ok(self.read(at, 1)?.first().copied())
     }
 
+    /// Where in the log the message at `at` does not lie before, told without a look at a file; `None` if only a file
+    /// could tell. Known for the newest messages since the start.
+    pub fn not_before(&self, at: QueueOffset) -> Option<CommitlogOffset> {
+        sync::lock(&self.state).places.not_before(at)
+    }
+
     /// Makes what a file holds at `at` say `unit`. Returns whether it said something else. What is only in memory yet, or
     /// not in the queue, stays as it is.
     ///
@@ -189,6 +198,7 @@ impl ConsumeQueue {
         assert!(at.0 == state.max, "unit {at} of {topic}-{queue_id}, but the next is {}", state.max);
         assert!(unit.size > 0, "unit {at} of {topic}-{queue_id} has no bytes");
         state.buffer.extend_from_slice(&unit.to_bytes());
+        state.places.note(at.0, unit.offset);
         state.max += 1;
         let is_first = state.buffer.len() == UNIT_BYTES;
         if state.buffer.len() < state.write_at.unwrap_or(BUFFER_BYTES_MAX) {
@@ -287,6 +297,7 @@ impl ConsumeQueue {
             }
             file.set_len(bytes)?;
             state.max = next;
+            state.places = Places::default();
             state.has_new_names = true;
             state.unsynced.insert(last);
         }
@@ -312,6 +323,7 @@ impl ConsumeQueue {
             min: next,
             max: next,
             buffer: Vec::new(),
+            places: Places::default(),
             write_at: None,
             bases: [base].into(),
             unsynced: [base].into(),
