@@ -11,8 +11,8 @@ use protocol::{Command, ResponseCode as code, VERSION};
 
 use crate::door::exchange::header;
 use crate::door::exchange::{Answer, Origin, refuse};
-use crate::door::http::role_name;
 use crate::housekeeping::retention;
+use crate::leader::who_answers::role_name;
 use crate::node::Node;
 use crate::stats::{Counter, Rate, name as stat};
 

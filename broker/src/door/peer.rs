@@ -10,10 +10,10 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use crate::door::exchange::{Answer, Origin};
-use crate::door::http;
 use crate::door::remoting;
 use crate::group::SUBMIT_WITHIN;
 use crate::housekeeping::repair;
+use crate::leader::confirm::confirm_here;
 use crate::leader::peer_call::{PeerRequest, PeerResponse};
 use crate::leader::submit::{self, SubmitError, SubmitHereError};
 use crate::node::Node;
@@ -59,7 +59,7 @@ async fn answer(node: Arc<Node>, from: NodeId, request: Bytes) -> PeerResponse {
     match codec::decode::<PeerRequest>(&request) {
         Ok(PeerRequest::Forward { client, frame }) => forward(&node, Origin::forwarded(client), &frame).await,
         Ok(PeerRequest::Propose(change)) => propose(&node, change).await,
-        Ok(PeerRequest::ConfirmLeader) => match http::confirm_here(&node).await {
+        Ok(PeerRequest::ConfirmLeader) => match confirm_here(&node).await {
             Ok(confirmed) => PeerResponse::Confirmed(confirmed.to_string()),
             Err(reason) => PeerResponse::Failed(reason),
         },

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use super::failover::{self, Way};
 use super::peers::{self, Trouble};
-use crate::door::http::role_name;
+use crate::leader::who_answers::role_name;
 use crate::node::Node;
 use raft::node_name;
 

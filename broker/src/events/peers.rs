@@ -6,10 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use platform::Net;
-use raft::{NodeId, View};
+use raft::{NodeId, PeerView, View, node_name};
 use serde_json::{Value, json};
-
-use raft::node_name;
 
 /// A peer not heard of for so long does not answer; several heartbeats, and less than a person waits.
 const SILENT_MS: u64 = 1_500;
@@ -17,6 +15,12 @@ const SILENT_MS: u64 = 1_500;
 const BACK_MS: u64 = 1_000;
 /// How long a look at a silent peer's port may take.
 const LOOK_WITHIN: Duration = Duration::from_secs(1);
+
+/// How many entries a peer lacks; `None` where nobody can know, because it does not answer.
+pub(crate) fn lag_entries(troubles: &PeerTroubles, view: &View, peer: &PeerView) -> Option<u64> {
+    let is_there = troubles.of(peer.id).is_none() && answers(view, peer.id) != Some(false);
+    peer.matched_index.filter(|_| is_there).map(|matched| view.last_log_index.saturating_sub(matched))
+}
 
 /// One peer that does not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The one node that decides: who that is now, and how another one gets it to.
 
+pub mod confirm;
 pub mod forward;
 pub mod peer_call;
 pub mod submit;

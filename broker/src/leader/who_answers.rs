@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raft::NodeId;
+use raft::{NodeId, Role};
 
 use crate::group::Group;
 
@@ -32,5 +32,15 @@ pub async fn who_answers(group: &Group, within: Duration) -> Verdict {
         Ok(Ok(view)) => view.leader.map_or(Verdict::Nobody, Verdict::There),
         // No leader in time, or the node is stopped.
         Ok(Err(_)) | Err(_) => Verdict::Nobody,
+    }
+}
+
+/// Raft's role in lower case.
+pub fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Leader => "leader",
+        Role::Follower => "follower",
+        Role::Candidate => "candidate",
+        Role::Learner => "learner",
     }
 }

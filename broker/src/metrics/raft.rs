@@ -8,9 +8,11 @@ use raft::{Role, View};
 use web::metrics::{Families, NO_LABELS};
 
 use super::flag;
-use crate::door::http::{lag_entries, node_name, role_name};
 use crate::events::peers;
+use crate::events::peers::lag_entries;
+use crate::leader::who_answers::role_name;
 use crate::node::Node;
+use ::raft::node_name;
 
 pub(super) fn tell(node: &Node, view: &View, out: &mut Families<'_>) -> fmt::Result {
     let leads = view.leader == Some(node.group.node_id());
@@ -23,10 +25,9 @@ pub(super) fn tell(node: &Node, view: &View, out: &mut Families<'_>) -> fmt::Res
     out.gauge("rocketmq_raft_commit_index", "Last committed log index.", view.commit_index)?;
     out.gauge("rocketmq_raft_applied_index", "Last applied log index.", view.applied_index)?;
     out.gauge("rocketmq_raft_last_log_index", "Last log index.", view.last_log_index)?;
-    let lags = view
-        .peers
-        .iter()
-        .filter_map(|peer| Some(([("peer", node_name(peer.id))], lag_entries(node, view, peer)?)));
+    let lags = view.peers.iter().filter_map(|peer| {
+        Some(([("peer", node_name(peer.id))], lag_entries(&node.events.peers, view, peer)?))
+    });
     out.gauges("rocketmq_raft_peer_lag_entries", "Entries a follower lacks, as the leader knows.", lags)?;
     let answering = view
         .peers
