@@ -7,8 +7,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use store::codec::Record;
 
 use super::LockedQueue;
+use super::section::{SECTION_BYTES_MAX, Section};
+use super::shared::Shared;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Lock {
@@ -16,9 +19,31 @@ struct Lock {
     expires_ms: u64,
 }
 
+/// The queue locks as they are replicated.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct QueueLocks {
+    pub(super) locks: Shared<Locks>,
+}
+
+impl Record for QueueLocks {
+    const KIND: u16 = 0x030a;
+    const NAME: &'static str = "queue-locks";
+    const BYTES_MAX: usize = SECTION_BYTES_MAX;
+}
+
+impl Section for QueueLocks {
+    fn bytes(&self) -> u64 {
+        self.locks.bytes()
+    }
+
+    fn drop_topic(&mut self, topic: &str) {
+        self.locks.drop_topic(topic);
+    }
+}
+
 /// All queue locks: group -> queue -> holder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Locks(BTreeMap<String, BTreeMap<LockedQueue, Lock>>);
+pub(super) struct Locks(BTreeMap<String, BTreeMap<LockedQueue, Lock>>);
 
 impl Locks {
     /// Gives `client_id` each of `queues` that is free, expired or its own, and returns those it holds now.
@@ -72,7 +97,7 @@ impl Locks {
     }
 
     /// About how many bytes they take.
-    pub(super) fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         let of_lock = |(queue, lock): (&LockedQueue, &Lock)| {
             queue.topic.len() + queue.broker_name.len() + lock.client_id.len() + 64
         };
@@ -85,10 +110,20 @@ impl Locks {
         self.0.remove(group);
     }
 
-    pub(super) fn drop_topic(&mut self, topic: &str) {
+    fn drop_topic(&mut self, topic: &str) {
         for locks in self.0.values_mut() {
             locks.retain(|queue, _| queue.topic != topic);
         }
         self.0.retain(|_, locks| !locks.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::state::tests::{filled, golden};
+
+    #[test]
+    fn its_bytes_stay_what_they_are() {
+        golden(&[filled().locks], &[]);
     }
 }
