@@ -24,7 +24,7 @@ type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 /// Runs until the connection is closed, finished, or cannot be written to, and leaves it closed.
 pub(crate) async fn run(mut writer: Writer, connection: Arc<Connection>) {
     // Pinned once, not made anew for each write.
-    let stop = connection.writer_stop.notified();
+    let stop = connection.lifecycle.writer_stopped();
     tokio::pin!(stop);
     let mut batch = Vec::new();
     loop {
@@ -36,7 +36,7 @@ pub(crate) async fn run(mut writer: Writer, connection: Arc<Connection>) {
             if connection.is_finished() {
                 break;
             }
-            connection.outbox.filled().await;
+            connection.lifecycle.writer_woken().await;
             continue;
         }
         let written = tokio::select! {
