@@ -40,7 +40,12 @@ impl Budget {
 
     /// Whether no request is open.
     pub fn is_idle(&self) -> bool {
-        self.requests.load(Ordering::Acquire) == 0
+        self.requests() == 0
+    }
+
+    /// Requests that are unanswered, or whose replies are unwritten.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Acquire)
     }
 }
 

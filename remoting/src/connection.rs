@@ -152,6 +152,12 @@ impl Connection {
         self.lifecycle.is_finishing() && self.budget.is_idle() && self.outbox.is_empty()
     }
 
+    /// Whether the peer waits for more answers, or callers of ours for more responses, than frames are queued: others
+    /// may be about to queue theirs.
+    pub(crate) fn has_more_under_way(&self) -> bool {
+        self.budget.requests() + self.pending.len() > self.outbox.len()
+    }
+
     pub(crate) fn queue_reply(&self, frame: Frame) {
         self.outbox.push_reply(frame);
     }

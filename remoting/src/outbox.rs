@@ -30,9 +30,14 @@ impl Frame {
         Ok(Self { head, body: command.body.clone(), chunks, call: None, permit: None, bytes })
     }
 
-    /// Length on the wire.
+    /// Length on the wire; never 0.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Its pieces in the order of the wire; some may be empty.
+    pub fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        [&self.head, &self.body].into_iter().chain(&self.chunks)
     }
 }
 
@@ -148,7 +153,12 @@ impl Outbox {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.lock().frames.is_empty()
+        self.len() == 0
+    }
+
+    /// How many frames are queued.
+    pub fn len(&self) -> usize {
+        self.lock().frames.len()
     }
 
     /// Takes nothing more, and gives up what is queued.
