@@ -1,12 +1,10 @@
 //! The command line: which verbs there are, found by name in any case.
 
 use std::ffi::OsString;
-use std::str::FromStr;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::context::Context;
-use crate::report::Report;
 use crate::verbs;
 
 /// Where a name server is looked for when nothing says otherwise.
@@ -17,36 +15,6 @@ const LAST: usize = 1_000;
 
 /// How alike a word and a verb have to be for the one to be a slip of the other; 1 is the same.
 const NEAR: f64 = 0.8;
-
-/// One verb: its flags are the fields of the type.
-pub(crate) trait Verb: clap::Args {
-    /// Its name, as RocketMQ writes it.
-    const NAME: &'static str;
-    /// What it does, in a line.
-    const ABOUT: &'static str;
-    /// Command lines that work, for the end of its help; without the program's name.
-    const EXAMPLES: &'static [&'static str];
-
-    /// Does it.
-    async fn run(self, context: &Context) -> anyhow::Result<Report>;
-
-    /// Its command for clap.
-    fn command() -> Command {
-        let mut examples = String::from("Examples:");
-        for example in Self::EXAMPLES {
-            examples.push_str("\n  mqadmin ");
-            examples.push_str(Self::NAME);
-            examples.push(' ');
-            examples.push_str(example);
-        }
-        // The words come last: the type's own doc comment would take their place.
-        Self::augment_args(Command::new(Self::NAME))
-            .about(Self::ABOUT)
-            .after_help(examples)
-            .infer_long_args(true)
-            .allow_negative_numbers(true)
-    }
-}
 
 /// All verbs.
 pub(crate) fn command() -> Command {
@@ -166,18 +134,6 @@ pub(crate) async fn execute(matches: &ArgMatches) -> anyhow::Result<()> {
     let report = verbs::dispatch(name, flags, &context).await;
     context.close().await;
     context.print(&report?)
-}
-
-/// A boolean that is given as a value, as RocketMQ's tools have it: only `true`, in any case, is true.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct JavaBool(pub(crate) bool);
-
-impl FromStr for JavaBool {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.eq_ignore_ascii_case("true")))
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod flags;
 mod http;
 mod report;
 mod time;
+mod verb;
 mod verbs;
 
 use std::ffi::OsString;

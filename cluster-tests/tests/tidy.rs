@@ -11,6 +11,11 @@ use std::process::Command;
 
 use cluster_tests::files;
 
+#[path = "tidy/circles.rs"]
+mod circles;
+#[path = "tidy/source.rs"]
+mod source;
+
 /// The layers, from the bottom: a crate, and which of ours it may use.
 const LAYERS: &[(&str, &[&str])] = &[
     ("platform", &[]),
@@ -42,9 +47,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Tracked files by their path from the root; where there is no repository, all files but the ignored ones.
+/// What git is asked for: tracked files, and new ones that are not ignored.
+const LIST: [&str; 5] = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+
+/// Tracked and new files by their path from the root; where there is no repository, all files but the ignored ones.
 fn tracked() -> Vec<String> {
-    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output();
+    let listed = Command::new("git").args(LIST).current_dir(root()).output();
     match listed {
         Ok(listed) if listed.status.success() => {
             let names = String::from_utf8(listed.stdout).unwrap();

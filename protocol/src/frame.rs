@@ -2,10 +2,11 @@
 //! `NettyDecoder`.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use thiserror::Error;
 
 use crate::command::{Command, HeaderEncoding};
-use crate::header::{HeaderError, binary, json};
+use crate::header::{binary, json};
+
+pub use crate::frame_error::FrameError;
 
 /// The longest frame, its 4 length bytes included; Java closes the connection on a longer one, and so do we.
 pub const FRAME_BYTES_MAX: usize = 16_777_216;
@@ -17,61 +18,6 @@ const PREFIX_BYTES: usize = LENGTH_BYTES + MARK_BYTES;
 const HEADER_BYTES_MAX: usize = 0x00FF_FFFF;
 const _: () = assert!(PREFIX_BYTES == 8);
 const _: () = assert!(FRAME_BYTES_MAX - LENGTH_BYTES <= i32::MAX as usize);
-
-/// Why bytes are no frame, or a command cannot be made one. After a failed [`decode`] the stream has lost its
-/// boundaries: close it.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum FrameError {
-    /// The announced length is negative or does not even cover the mark.
-    #[error("frame length {length} is impossible")]
-    Length {
-        /// The length as it stands there.
-        length: i32,
-    },
-    /// The frame would be too long.
-    #[error("frame of {bytes} bytes exceeds the limit of {limit} bytes")]
-    TooLong {
-        /// Its bytes, the length included.
-        bytes: u64,
-        /// [`FRAME_BYTES_MAX`]
-        limit: usize,
-    },
-    /// The header is announced to be longer than what the frame has left for it.
-    #[error("header of {header_bytes} bytes does not fit the {left} bytes of its frame")]
-    HeaderTooLong {
-        /// The announced header.
-        header_bytes: usize,
-        /// What the frame has left for it, or the most that can be announced.
-        left: usize,
-    },
-    /// The header has an encoding that does not exist.
-    #[error("unknown header type {header_type}")]
-    HeaderType {
-        /// The type byte.
-        header_type: u8,
-    },
-    /// The header cannot be read.
-    #[error(transparent)]
-    Header(#[from] HeaderError),
-    /// A number does not fit its field of the binary header.
-    #[error("{field} {value} does not fit the 16 bits of the binary header")]
-    FieldTooWide {
-        /// The field.
-        field: &'static str,
-        /// Its value.
-        value: i32,
-    },
-    /// A text does not fit its field of the binary header.
-    #[error("{field} of {bytes} bytes exceeds the limit of {limit} bytes")]
-    FieldTooLong {
-        /// The field.
-        field: &'static str,
-        /// Its bytes.
-        bytes: usize,
-        /// The most it can have.
-        limit: usize,
-    },
-}
 
 /// Takes one whole frame off the front of `buf`; `None` if it has not all arrived yet, and then `buf` is as it was.
 /// The body of the command shares the memory of `buf`.
@@ -137,9 +83,28 @@ impl Prefix {
     }
 }
 
+impl Command {
+    /// The front of the frame, length, mark and header, for a body of `body_bytes` that follows it on the wire.
+    /// [`Command::body`] is not looked at: the body may lie elsewhere, in several pieces.
+    ///
+    /// # Errors
+    /// If the frame would be too long, or a number does not fit the binary header.
+    pub fn encode_head(&self, body_bytes: usize) -> Result<Bytes, FrameError> {
+        encode_head(self, body_bytes, 0).map(BytesMut::freeze)
+    }
+
+    /// The whole frame in one piece, [`Command::body`] included.
+    ///
+    /// # Errors
+    /// As [`Command::encode_head`].
+    pub fn encode(&self) -> Result<Bytes, FrameError> {
+        encode(self)
+    }
+}
+
 /// The front of the frame of `command`, up to and without the body, which has `body_bytes` bytes. With `room`, that
 /// many bytes more are allocated behind it.
-pub(crate) fn encode_head(command: &Command, body_bytes: usize, room: usize) -> Result<BytesMut, FrameError> {
+fn encode_head(command: &Command, body_bytes: usize, room: usize) -> Result<BytesMut, FrameError> {
     /// What the JSON header has around its fields and remark, generously.
     const JSON_BYTES: usize = 192;
     /// What JSON puts around one field, with some room for escapes.
@@ -168,7 +133,7 @@ pub(crate) fn encode_head(command: &Command, body_bytes: usize, room: usize) -> 
 }
 
 /// The whole frame of `command` in one piece.
-pub(crate) fn encode(command: &Command) -> Result<Bytes, FrameError> {
+fn encode(command: &Command) -> Result<Bytes, FrameError> {
     let mut out = encode_head(command, command.body.len(), command.body.len())?;
     out.put_slice(&command.body);
     Ok(out.freeze())

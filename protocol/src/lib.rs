@@ -14,6 +14,7 @@ pub mod compression;
 pub mod delay;
 mod ext;
 pub mod frame;
+mod frame_error;
 mod header;
 pub mod json;
 mod language;

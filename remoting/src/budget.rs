@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::connection::Connection;
+use crate::lifecycle::Lifecycle;
+use crate::shared::Shared;
 
 /// What the unanswered requests of a connection, and the replies not yet written, add up to.
 ///
@@ -14,12 +15,22 @@ pub(crate) struct Budget {
     requests: AtomicUsize,
     bytes_max: usize,
     requests_max: usize,
+    /// What all connections take together.
+    shared: Arc<Shared>,
+    /// Whose reader waits for room, and whose writer, when finishing, for the last request.
+    lifecycle: Arc<Lifecycle>,
 }
 
 impl Budget {
-    pub fn new(bytes_max: usize, requests_max: usize) -> Self {
+    pub fn new(
+        bytes_max: usize,
+        requests_max: usize,
+        shared: Arc<Shared>,
+        lifecycle: Arc<Lifecycle>,
+    ) -> Self {
         assert!(bytes_max > 0 && requests_max > 0, "a connection without room for one request");
-        Self { bytes: AtomicUsize::new(0), requests: AtomicUsize::new(0), bytes_max, requests_max }
+        let (bytes, requests) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { bytes, requests, bytes_max, requests_max, shared, lifecycle }
     }
 
     pub fn is_full(&self) -> bool {
@@ -29,49 +40,73 @@ impl Budget {
 
     /// Whether no request is open.
     pub fn is_idle(&self) -> bool {
-        self.requests.load(Ordering::Acquire) == 0
+        self.requests() == 0
+    }
+
+    /// Requests that are unanswered, or whose replies are unwritten.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Acquire)
     }
 }
 
 /// The share of one request, from its reading until its reply is written or given up.
 pub(crate) struct Permit {
-    connection: Arc<Connection>,
+    budget: Arc<Budget>,
     bytes: usize,
     /// Those of the request, which count against all connections too.
     request_bytes: usize,
 }
 
 impl Permit {
-    pub fn take(connection: &Arc<Connection>, bytes: usize) -> Self {
-        connection.budget.requests.fetch_add(1, Ordering::AcqRel);
-        connection.budget.bytes.fetch_add(bytes, Ordering::AcqRel);
-        connection.limits.shared.take(bytes);
-        Self { connection: connection.clone(), bytes, request_bytes: bytes }
-    }
-
-    pub fn connection(&self) -> &Arc<Connection> {
-        &self.connection
+    pub fn take(budget: &Arc<Budget>, bytes: usize) -> Self {
+        budget.requests.fetch_add(1, Ordering::AcqRel);
+        budget.bytes.fetch_add(bytes, Ordering::AcqRel);
+        budget.shared.take(bytes);
+        Self { budget: budget.clone(), bytes, request_bytes: bytes }
     }
 
     /// Adds the reply's bytes to those of the request.
     pub fn grow(&mut self, bytes: usize) {
         self.bytes += bytes;
-        self.connection.budget.bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.budget.bytes.fetch_add(bytes, Ordering::AcqRel);
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.connection.limits.shared.give_back(self.request_bytes);
-        let budget = &self.connection.budget;
+        let budget = &*self.budget;
+        budget.shared.give_back(self.request_bytes);
         let bytes = budget.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
         let requests = budget.requests.fetch_sub(1, Ordering::AcqRel);
         assert!(bytes >= self.bytes && requests >= 1, "a permit was given back twice");
         if bytes >= budget.bytes_max || requests >= budget.requests_max {
-            self.connection.wake_reader();
+            budget.lifecycle.wake_reader();
         }
-        if requests == 1 {
-            self.connection.request_ended();
+        if requests == 1 && budget.lifecycle.is_finishing() {
+            budget.lifecycle.wake_writer();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permit_takes_its_share_and_gives_it_back_with_its_reply() {
+        let shared = Arc::new(Shared::new(1, 100));
+        let budget = Arc::new(Budget::new(50, 2, shared.clone(), Arc::new(Lifecycle::new())));
+        let mut first = Permit::take(&budget, 20);
+        assert!(!budget.is_full() && !budget.is_idle());
+        first.grow(30);
+        assert!(budget.is_full(), "a reply counts as well");
+        assert!(shared.try_take(55) && !shared.try_take(1), "the reply does not count against the others");
+        shared.give_back(55);
+        drop(first);
+        assert!(!budget.is_full() && budget.is_idle());
+        let both = [Permit::take(&budget, 1), Permit::take(&budget, 1)];
+        assert!(budget.is_full(), "two requests are all that may be open");
+        drop(both);
+        assert!(budget.is_idle());
     }
 }

@@ -3,28 +3,21 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use protocol::Command;
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::budget::Budget;
 use crate::config::Limits;
 use crate::error::{CallError, NotSent, Unknown};
+use crate::lifecycle::Lifecycle;
 use crate::outbox::{Frame, Outbox, Refused};
 use crate::pending::{Lost, Pending};
 
 /// Numbers connections from 1, over the whole process.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-
-/// Requests are read and answered.
-const OPEN: u8 = 0;
-/// No further request is read; it closes when those in flight are answered.
-const FINISHING: u8 = 1;
-/// Final.
-const CLOSED: u8 = 2;
 
 /// One established connection. Both ends may send requests over it.
 ///
@@ -33,17 +26,13 @@ pub struct Connection {
     id: u64,
     peer: SocketAddr,
     local: SocketAddr,
-    phase: AtomicU8,
+    pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) limits: Limits,
-    pub(crate) budget: Budget,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) outbox: Outbox,
     pub(crate) pending: Pending,
     /// Number of our next request. Its own space: the peer's numbers mean nothing here.
     next_opaque: AtomicI32,
-    /// The read task looks at its surroundings again when told so.
-    pub(crate) reader_wake: Notify,
-    /// Told once, when closed: the write task may be stuck in a write.
-    pub(crate) writer_stop: Notify,
     opened: Instant,
     /// Milliseconds from `opened` to the last write that made progress.
     last_write_ms: AtomicU64,
@@ -51,18 +40,23 @@ pub struct Connection {
 
 impl Connection {
     pub(crate) fn new(peer: SocketAddr, local: SocketAddr, limits: Limits) -> Self {
+        let lifecycle = Arc::new(Lifecycle::new());
+        let budget = Budget::new(
+            limits.in_flight_bytes_max,
+            limits.in_flight_requests_max,
+            limits.shared.clone(),
+            lifecycle.clone(),
+        );
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             peer,
             local,
-            phase: AtomicU8::new(OPEN),
-            budget: Budget::new(limits.in_flight_bytes_max, limits.in_flight_requests_max),
-            outbox: Outbox::new(limits.outbound_bytes_max),
+            outbox: Outbox::new(limits.outbound_bytes_max, lifecycle.clone()),
+            lifecycle,
+            budget: Arc::new(budget),
             limits,
             pending: Pending::new(),
             next_opaque: AtomicI32::new(1),
-            reader_wake: Notify::new(),
-            writer_stop: Notify::new(),
             opened: Instant::now(),
             last_write_ms: AtomicU64::new(0),
         }
@@ -85,11 +79,11 @@ impl Connection {
 
     /// Whether requests go through. What it says may be old when you read it.
     pub fn is_open(&self) -> bool {
-        self.phase.load(Ordering::Acquire) == OPEN
+        self.lifecycle.is_open()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.phase.load(Ordering::Acquire) == CLOSED
+        self.lifecycle.is_closed()
     }
 
     /// Queues a request that gets no response. On return it is queued, not written.
@@ -139,43 +133,33 @@ impl Connection {
     /// Closes at once: what is queued is not written, calls that wait fail, the socket goes. May be called
     /// more than once.
     pub fn close(&self) {
-        if self.phase.swap(CLOSED, Ordering::AcqRel) == CLOSED {
+        if !self.lifecycle.close() {
             return;
         }
         let left = self.outbox.close();
         let unwritten: Vec<i32> = left.iter().filter_map(|frame| frame.call).collect();
         self.pending.close(&unwritten);
-        self.reader_wake.notify_one();
-        self.writer_stop.notify_one();
+        self.lifecycle.stop_tasks();
     }
 
     /// Reads no further request, and closes when those in flight are answered and written.
     pub(crate) fn finish(&self) {
-        let was = self.phase.compare_exchange(OPEN, FINISHING, Ordering::AcqRel, Ordering::Acquire);
-        if was.is_ok() {
-            self.reader_wake.notify_one();
-            self.outbox.wake();
-        }
+        self.lifecycle.finish();
     }
 
     /// Whether nothing remains to be done before closing. Meant for the write task, between two batches.
     pub(crate) fn is_finished(&self) -> bool {
-        self.phase.load(Ordering::Acquire) == FINISHING && self.budget.is_idle() && self.outbox.is_empty()
+        self.lifecycle.is_finishing() && self.budget.is_idle() && self.outbox.is_empty()
+    }
+
+    /// Whether the peer waits for more answers, or callers of ours for more responses, than frames are queued: others
+    /// may be about to queue theirs.
+    pub(crate) fn has_more_under_way(&self) -> bool {
+        self.budget.requests() + self.pending.len() > self.outbox.len()
     }
 
     pub(crate) fn queue_reply(&self, frame: Frame) {
         self.outbox.push_reply(frame);
-    }
-
-    pub(crate) fn wake_reader(&self) {
-        self.reader_wake.notify_one();
-    }
-
-    /// No request is in flight any more.
-    pub(crate) fn request_ended(&self) {
-        if self.phase.load(Ordering::Acquire) == FINISHING {
-            self.outbox.wake();
-        }
     }
 
     pub(crate) fn wrote(&self) {

@@ -16,6 +16,7 @@ mod client;
 mod config;
 mod connection;
 mod error;
+mod lifecycle;
 mod log_limit;
 mod outbox;
 mod pending;

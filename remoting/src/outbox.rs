@@ -1,13 +1,14 @@
 //! What waits to be written to one peer.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use protocol::{Command, FrameError};
 use tokio::sync::Notify;
 
 use crate::budget::Permit;
+use crate::lifecycle::Lifecycle;
 
 /// One frame, encoded, in pieces that follow each other on the wire.
 pub(crate) struct Frame {
@@ -29,9 +30,14 @@ impl Frame {
         Ok(Self { head, body: command.body.clone(), chunks, call: None, permit: None, bytes })
     }
 
-    /// Length on the wire.
+    /// Length on the wire; never 0.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Its pieces in the order of the wire; some may be empty.
+    pub fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        [&self.head, &self.body].into_iter().chain(&self.chunks)
     }
 }
 
@@ -48,8 +54,8 @@ pub(crate) enum Refused {
 /// taken while fewer than `bytes_max` are queued.
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    /// The write task waits here. Told when the queue stops being empty.
-    wake: Notify,
+    /// Whose write task is woken when the queue stops being empty.
+    lifecycle: Arc<Lifecycle>,
     /// Callers wait here for room.
     room: Notify,
     bytes_max: usize,
@@ -63,8 +69,8 @@ struct State {
 }
 
 impl Outbox {
-    pub fn new(bytes_max: usize) -> Self {
-        Self { state: Mutex::default(), wake: Notify::new(), room: Notify::new(), bytes_max }
+    pub fn new(bytes_max: usize, lifecycle: Arc<Lifecycle>) -> Self {
+        Self { state: Mutex::default(), lifecycle, room: Notify::new(), bytes_max }
     }
 
     pub fn bytes_max(&self) -> usize {
@@ -75,7 +81,7 @@ impl Outbox {
     pub fn push_reply(&self, frame: Frame) {
         let mut state = self.lock();
         if state.closed {
-            drop(state); // the frame's permit calls back into the connection
+            drop(state); // before the frame, whose permit wakes others
             return;
         }
         self.push(&mut state, frame);
@@ -115,7 +121,7 @@ impl Outbox {
         state.bytes += frame.bytes;
         state.frames.push_back(frame);
         if was_empty {
-            self.wake.notify_one();
+            self.lifecycle.wake_writer();
         }
     }
 
@@ -146,17 +152,13 @@ impl Outbox {
         }
     }
 
-    /// Waits until there may be something to take, or [`wake`](Self::wake) was called.
-    pub async fn filled(&self) {
-        self.wake.notified().await;
-    }
-
-    pub fn wake(&self) {
-        self.wake.notify_one();
-    }
-
     pub fn is_empty(&self) -> bool {
-        self.lock().frames.is_empty()
+        self.len() == 0
+    }
+
+    /// How many frames are queued.
+    pub fn len(&self) -> usize {
+        self.lock().frames.len()
     }
 
     /// Takes nothing more, and gives up what is queued.
@@ -168,7 +170,6 @@ impl Outbox {
             std::mem::take(&mut state.frames)
         };
         self.room.notify_waiters();
-        self.wake.notify_one();
         left
     }
 
@@ -180,6 +181,10 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn outbox(bytes_max: usize) -> Outbox {
+        Outbox::new(bytes_max, Arc::new(Lifecycle::new()))
+    }
 
     fn frame(call: i32, body_bytes: usize) -> Frame {
         let command = Command::request(10).with_body(vec![0; body_bytes]);
@@ -196,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_batch_keeps_the_order_and_ends_at_its_bounds() {
-        let outbox = Outbox::new(usize::MAX);
+        let outbox = outbox(usize::MAX);
         for call in 0..5 {
             assert!(try_push(&outbox, call, 1_000).is_ok());
         }
@@ -214,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_is_queued_can_be_taken_back_and_what_was_taken_cannot() {
-        let outbox = Outbox::new(usize::MAX);
+        let outbox = outbox(usize::MAX);
         assert!(try_push(&outbox, 1, 10).is_ok());
         assert!(try_push(&outbox, 2, 10).is_ok());
         let mut batch = Vec::new();
@@ -226,7 +231,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_waits_for_room_and_a_closed_outbox_refuses_it() {
-        let outbox = std::sync::Arc::new(Outbox::new(100));
+        let outbox = Arc::new(outbox(100));
         assert!(try_push(&outbox, 1, 200).is_ok());
         assert!(matches!(try_push(&outbox, 2, 1), Err(Refused::Full { .. })));
         let waiting = tokio::spawn({

@@ -36,6 +36,11 @@ impl Pending {
         Some(rx)
     }
 
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.lock().as_ref().map_or(0, HashMap::len)
+    }
+
     pub fn forget(&self, opaque: i32) {
         if let Some(waiters) = self.lock().as_mut() {
             waiters.remove(&opaque);

@@ -53,7 +53,7 @@ pub(crate) async fn run(
     if matches!(end, End::Stopped) {
         // Finishing: answers are still to be written. The write task closes.
         while !connection.is_closed() {
-            connection.reader_wake.notified().await;
+            connection.lifecycle.reader_woken().await;
         }
     }
     drop(told);
@@ -113,7 +113,7 @@ async fn read_all(reader: &mut Reader, connection: &Arc<Connection>, handler: &d
         make_room(&mut buf);
         let read = tokio::select! {
             biased;
-            () = connection.reader_wake.notified() => continue, // the loop above looks at what changed
+            () = connection.lifecycle.reader_woken() => continue, // the loop above looks at what changed
             read = reader.read_buf(&mut buf) => read,
             end = idle.expired() => return end,
         };
@@ -159,7 +159,7 @@ async fn wait_for_change(
         return Ok(());
     }
     tokio::select! {
-        () = connection.reader_wake.notified() => Ok(()),
+        () = connection.lifecycle.reader_woken() => Ok(()),
         () = freed => Ok(()),
         end = idle.expired() => Err(end),
     }
@@ -220,7 +220,7 @@ fn dispatch(command: Command, frame_bytes: usize, connection: &Arc<Connection>, 
         }
         return;
     }
-    let responder = Responder::new(Permit::take(connection, frame_bytes), &command);
+    let responder = Responder::new(connection, Permit::take(&connection.budget, frame_bytes), &command);
     handler.on_request(connection, command, responder);
 }
 

@@ -42,14 +42,15 @@ impl From<Command> for Reply {
 /// It holds the request's share of the connection's in-flight bounds, so one that is kept for ever keeps
 /// the peer's next requests out in the end.
 pub struct Responder {
+    connection: Arc<Connection>,
     permit: Permit,
     opaque: i32,
     oneway: bool,
 }
 
 impl Responder {
-    pub(crate) fn new(permit: Permit, request: &Command) -> Self {
-        Self { permit, opaque: request.opaque, oneway: request.is_oneway() }
+    pub(crate) fn new(connection: &Arc<Connection>, permit: Permit, request: &Command) -> Self {
+        Self { connection: connection.clone(), permit, opaque: request.opaque, oneway: request.is_oneway() }
     }
 
     /// Whether the peer wants no answer; [`send`](Self::send) does nothing then.
@@ -64,7 +65,7 @@ impl Responder {
 
     /// Where the request came from.
     pub fn connection(&self) -> &Arc<Connection> {
-        self.permit.connection()
+        &self.connection
     }
 
     /// Queues the answer. Request number and response bit are set here, whatever `reply` says. Does nothing
@@ -77,18 +78,17 @@ impl Responder {
         reply.head.opaque = self.opaque;
         reply.head.flag = RESPONSE_FLAG;
         let frame = Frame::encode(&reply.head, reply.chunks).or_else(|error| {
-            tracing::error!(connection = self.connection().id(), code = reply.head.code, %error, "reply cannot be sent");
+            tracing::error!(connection = self.connection.id(), code = reply.head.code, %error, "reply cannot be sent");
             Frame::encode(&unsendable(reply.head, &error), Vec::new())
         });
         let Ok(mut frame) = frame else {
-            self.connection().close(); // the peer must not wait for ever
+            self.connection.close(); // the peer must not wait for ever
             return;
         };
         let mut permit = self.permit;
         permit.grow(frame.bytes());
-        let connection = permit.connection().clone();
         frame.permit = Some(permit);
-        connection.queue_reply(frame);
+        self.connection.queue_reply(frame);
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::leader::ask;
-use crate::cli::Verb;
 use crate::context::Context;
+use crate::verb::Verb;
 
 use crate::report::Report;
 

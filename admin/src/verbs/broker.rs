@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::cli::Verb;
 use crate::context::{Context, Target};
 use crate::report::Report;
+use crate::verb::Verb;
 
 /// Flags of `brokerStatus`.
 #[derive(Debug, clap::Args)]

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::cli::{JavaBool, Verb};
 use crate::context::{Context, EitherTarget, Target};
 use crate::report::Report;
+use crate::verb::{JavaBool, Verb};
 
 /// Flags of `getBrokerConfig`.
 #[derive(Debug, clap::Args)]

@@ -5,10 +5,10 @@ use std::time::Duration;
 use client::Admin;
 use serde_json::json;
 
-use crate::cli::{JavaBool, Verb};
 use crate::context::Context;
 use crate::report::{Report, Table};
 use crate::time;
+use crate::verb::{JavaBool, Verb};
 
 /// Its flags.
 #[derive(Debug, clap::Args)]

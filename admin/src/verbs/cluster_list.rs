@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::leader::http_addr;
 use super::status;
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::{Report, Table};
+use crate::verb::Verb;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]

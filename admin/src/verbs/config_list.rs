@@ -9,10 +9,10 @@ use client::protocol::json::{self, FromJson};
 use client::protocol::route::TopicConfig;
 use serde_json::Value;
 
-use crate::cli::Verb;
 use crate::context::{Context, Target};
 use crate::file;
 use crate::report::Report;
+use crate::verb::Verb;
 
 /// Flags of `updateTopicList`.
 #[derive(Debug, clap::Args)]

@@ -4,10 +4,10 @@ use client::protocol::command::admin::Connection;
 use client::protocol::version;
 use serde_json::json;
 
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::{Report, Table};
 use crate::time;
+use crate::verb::Verb;
 
 /// Flags of `consumerConnection`.
 #[derive(Debug, clap::Args)]

@@ -8,9 +8,9 @@ use serde_json::json;
 use super::period::{Period, Range};
 use super::walk::Walk;
 use crate::charset::Charset;
-use crate::cli::{JavaBool, Verb};
 use crate::context::Context;
 use crate::report::{self, Report, Table};
+use crate::verb::{JavaBool, Verb};
 
 /// Flags of `consumeMessage`.
 #[derive(Debug, clap::Args)]

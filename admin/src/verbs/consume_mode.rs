@@ -2,9 +2,9 @@
 
 use client::protocol::command::admin::SetMessageRequestMode;
 
-use crate::cli::Verb;
 use crate::context::{Context, EitherTarget};
 use crate::report::Report;
+use crate::verb::Verb;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]

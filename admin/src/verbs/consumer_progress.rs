@@ -6,10 +6,10 @@ use client::protocol::{names, version};
 use client::{Admin, ClientError};
 use serde_json::{Value, json};
 
-use crate::cli::{JavaBool, Verb};
 use crate::context::Context;
 use crate::report::{Report, Table};
 use crate::time;
+use crate::verb::{JavaBool, Verb};
 
 /// Its flags.
 #[derive(Debug, clap::Args)]

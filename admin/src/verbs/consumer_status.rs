@@ -3,10 +3,10 @@
 use client::protocol::json as lenient;
 use serde_json::{Map, Value, json};
 
-use crate::cli::{JavaBool, Verb};
 use crate::context::Context;
 use crate::report::{Report, Table};
 use crate::time;
+use crate::verb::{JavaBool, Verb};
 
 /// Flags of `consumerStatus`.
 #[derive(Debug, clap::Args)]

@@ -1,8 +1,8 @@
 //! `deleteTopic`: a topic and its messages, everywhere.
 
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::Report;
+use crate::verb::Verb;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::cli::Verb;
 use crate::context::{Context, EitherTarget, Target};
 use crate::report::{Report, Table};
+use crate::verb::Verb;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]

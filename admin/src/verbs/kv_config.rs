@@ -4,9 +4,9 @@ use anyhow::bail;
 use client::protocol::names;
 use serde_json::json;
 
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::Report;
+use crate::verb::Verb;
 
 /// Flags of `updateKvConfig`.
 #[derive(Debug, clap::Args)]

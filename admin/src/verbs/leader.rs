@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::http;
 use crate::report::{Report, Table};
+use crate::verb::Verb;
 
 /// Time for one question over HTTP; `/leader` itself waits a second for a majority.
 const PATIENCE: Duration = Duration::from_secs(3);

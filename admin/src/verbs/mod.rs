@@ -39,9 +39,9 @@ mod write_perm;
 
 use clap::{ArgMatches, Command, FromArgMatches};
 
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::Report;
+use crate::verb::Verb;
 
 /// Declares the list of verbs once, for help and for running them.
 macro_rules! verbs {

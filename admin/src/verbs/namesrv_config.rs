@@ -1,9 +1,9 @@
 //! `getNamesrvConfig` and `updateNamesrvConfig`.
 
 use super::broker_config::properties;
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::Report;
+use crate::verb::Verb;
 
 /// Flags of `getNamesrvConfig`: none.
 #[derive(Debug, clap::Args)]

@@ -5,9 +5,9 @@ use client::ClientError;
 use client::protocol::json as lenient;
 use serde_json::{Value, json};
 
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::{Report, Table};
+use crate::verb::Verb;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]

@@ -9,10 +9,10 @@ use super::period::Period;
 use super::track::with_track;
 use super::walk::GROUP;
 use crate::charset::Charset;
-use crate::cli::{JavaBool, Verb};
 use crate::context::Context;
 use crate::report::{Report, Table};
 use crate::time;
+use crate::verb::{JavaBool, Verb};
 
 /// Flags of `queryMsgById`.
 #[derive(Debug, clap::Args)]

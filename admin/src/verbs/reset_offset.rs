@@ -7,10 +7,10 @@ use client::protocol::ResponseCode;
 use client::{Admin, ClientError, MessageQueue, ResetTo};
 use serde_json::json;
 
-use crate::cli::{JavaBool, Verb};
 use crate::context::Context;
 use crate::report::{Report, Table};
 use crate::time;
+use crate::verb::{JavaBool, Verb};
 
 /// Flags of `resetOffsetByTime`.
 #[derive(Debug, clap::Args)]

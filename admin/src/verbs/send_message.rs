@@ -3,9 +3,9 @@
 use client::{Message, MessageQueue, Producer, QueueChoice, SendOptions, SendStatus};
 use serde_json::json;
 
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::Report;
+use crate::verb::Verb;
 
 /// The group that tools send as.
 const GROUP: &str = "TOOLS_PRODUCER";

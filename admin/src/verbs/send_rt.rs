@@ -7,10 +7,10 @@ use client::{ClientError, Message, Producer, QueueChoice, SendError, SendOptions
 use serde_json::{Value, json};
 
 use super::send_message::status;
-use crate::cli::{JavaBool, Verb};
 use crate::context::Context;
 use crate::report::{Report, Table};
 use crate::time;
+use crate::verb::{JavaBool, Verb};
 
 /// The group that tools measure as.
 const GROUP: &str = "TOOLS_PRODUCER";

@@ -5,9 +5,9 @@ use client::protocol::names;
 use client::{Admin, ClientError};
 use serde_json::{Value, json};
 
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::{Report, Table};
+use crate::verb::Verb;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]

@@ -9,9 +9,9 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 use super::leader::{Nodes, ask_all};
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::{Report, Table};
+use crate::verb::Verb;
 
 /// How often `health` looks again with `--watch` and `--wait`.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

@@ -6,9 +6,9 @@ use client::protocol::names;
 use serde_json::{Value, json};
 
 use super::update_topic::attributes;
-use crate::cli::{JavaBool, Verb};
 use crate::context::{Context, EitherTarget, Target};
 use crate::report::Report;
+use crate::verb::{JavaBool, Verb};
 
 /// Flags of `updateSubGroup`. Defaults are those of RocketMQ's tool.
 #[derive(Debug, clap::Args)]

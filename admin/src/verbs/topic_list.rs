@@ -6,9 +6,9 @@ use client::ClientError;
 use client::protocol::names;
 use serde_json::json;
 
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::{Report, Table};
+use crate::verb::Verb;
 
 /// Flags of `topicList`.
 #[derive(Debug, clap::Args)]

@@ -3,9 +3,9 @@
 use client::protocol::perm;
 use serde_json::json;
 
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::{Report, Table};
+use crate::verb::Verb;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]

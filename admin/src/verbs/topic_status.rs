@@ -3,10 +3,10 @@
 use client::protocol::ResponseCode;
 use serde_json::json;
 
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::{Report, Table};
 use crate::time;
+use crate::verb::Verb;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]

@@ -4,10 +4,10 @@ use client::protocol::names;
 use serde_json::{Value, json};
 
 use super::period::Period;
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::{Report, Table};
 use crate::time;
+use crate::verb::Verb;
 
 /// Between the notes of one trace message, and between the parts of a note. Source: RocketMQ `TraceConstants`.
 const NOTE_SEPARATOR: char = '\u{2}';

@@ -7,9 +7,9 @@ use client::protocol::names;
 use client::protocol::perm;
 use client::protocol::route::TopicConfig;
 
-use crate::cli::{JavaBool, Verb};
 use crate::context::{Context, EitherTarget, Target};
 use crate::report::Report;
+use crate::verb::{JavaBool, Verb};
 
 /// Flags of `updateTopic`.
 #[derive(Debug, clap::Args)]

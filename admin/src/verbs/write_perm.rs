@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::{Report, Table};
+use crate::verb::Verb;
 
 /// Flags of `wipeWritePerm`.
 #[derive(Debug, clap::Args)]

@@ -4,24 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use protocol::command::heartbeat::{ConsumeType, ConsumerData, ConsumerList, GetConsumerList};
+use protocol::command::heartbeat::{ConsumerList, GetConsumerList};
 use protocol::{Command, RequestCode, names};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::assigned::Assigned;
-use super::dispatch::{self, Outlet};
-use super::local_offsets::LocalOffsets;
-use super::offsets::Offsets;
-use super::pull_loop;
-use super::push::{MessageModel, Settings};
-use super::rebalance;
+use super::member::Member;
+use super::outlet::Outlet;
+use super::settings::MessageModel;
 use super::start::StartAt;
 use super::subscriptions::Subscriptions;
-use crate::core::Core;
+use super::{dispatch, pull_loop, rebalance};
 use crate::error::ClientError;
-use crate::heartbeat::Membership;
-use crate::inbound::Inbound;
 use crate::queue::MessageQueue;
 use crate::route::TopicRoute;
 use crate::route_cache::Missing;
@@ -29,24 +24,9 @@ use crate::transport::bad_answer;
 
 /// How long a queue that is given up waits for the messages being handled.
 const FAREWELL_PATIENCE: Duration = Duration::from_secs(10);
-/// Time to store the offset of one queue.
-const STORE_PATIENCE: Duration = Duration::from_secs(3);
-
-/// Everything that the tasks of one push consumer share.
+/// The queues of one member, and the division of a topic's queues among all members.
 pub(super) struct Engine {
-    pub(super) core: Arc<Core>,
-    pub(super) inbound: Arc<Inbound>,
-    pub(super) group: String,
-    pub(super) settings: Settings,
-    /// The topics wanted, the group's retry topic among them. They may change.
-    pub(super) subscriptions: watch::Sender<Arc<Subscriptions>>,
-    /// Wall clock.
-    pub(super) started_ms: i64,
-    pub(super) outlet: Outlet,
-    /// As many as messages may be handled at the same time.
-    pub(super) permits: Arc<Semaphore>,
-    pub(super) local: Option<Arc<LocalOffsets>>,
-    offsets: Mutex<Offsets>,
+    pub(super) member: Arc<Member>,
     queues: Mutex<Queues>,
     /// Told when the division of the queues should be looked at.
     pub(super) wish: Notify,
@@ -61,36 +41,9 @@ struct Queues {
 }
 
 impl Engine {
-    pub(super) fn new(
-        core: Arc<Core>,
-        inbound: Arc<Inbound>,
-        group: String,
-        settings: Settings,
-        subscriptions: Subscriptions,
-        outlet: Outlet,
-        local: Option<LocalOffsets>,
-    ) -> Self {
-        let started_ms = core.wall_ms();
-        let permits = Arc::new(Semaphore::new(settings.concurrency));
-        Self {
-            core,
-            inbound,
-            group,
-            settings,
-            subscriptions: watch::Sender::new(Arc::new(subscriptions)),
-            started_ms,
-            outlet,
-            permits,
-            local: local.map(Arc::new),
-            offsets: Mutex::default(),
-            queues: Mutex::default(),
-            wish: Notify::new(),
-            farewells: Mutex::default(),
-        }
-    }
-
-    pub(super) fn offsets(&self) -> MutexGuard<'_, Offsets> {
-        self.offsets.lock().expect("no panic while it is held")
+    pub(super) fn new(member: Member) -> Self {
+        let member = Arc::new(member);
+        Self { member, queues: Mutex::default(), wish: Notify::new(), farewells: Mutex::default() }
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
@@ -102,49 +55,26 @@ impl Engine {
         self.queues().assigned.values().cloned().collect()
     }
 
-    /// What this consumer wants at the moment.
-    pub(super) fn subscribed(&self) -> Arc<Subscriptions> {
-        self.subscriptions.borrow().clone()
-    }
-
     /// From now on this consumer wants something else. Pulls under way are begun anew: what they filter out by the
     /// old subscription would be lost for the new one.
     pub(super) fn subscribe_anew(&self, change: impl FnOnce(&Subscriptions, i64) -> Subscriptions) {
-        let now_ms = self.core.wall_ms();
-        self.subscriptions.send_modify(|current| *current = Arc::new(change(current, now_ms)));
-        self.introduce_ourselves();
+        let now_ms = self.member.core.wall_ms();
+        self.member.subscriptions.send_modify(|current| *current = Arc::new(change(current, now_ms)));
+        self.member.introduce_ourselves();
         self.wish.notify_one();
-    }
-
-    /// This consumer as brokers should know it.
-    pub(super) fn membership(&self) -> Membership {
-        let subscription_data_set = self.subscribed().data();
-        Membership::Consumer(ConsumerData {
-            consume_from_where: Some(self.settings.consume_from.on_wire()),
-            consume_type: Some(match self.outlet {
-                Outlet::Handler(_) => ConsumeType::ConsumePassively,
-                Outlet::Polled(_) => ConsumeType::ConsumeActively,
-            }),
-            group_name: self.group.clone(),
-            message_model: Some(self.settings.model.on_wire()),
-            subscription_data_set,
-            unit_mode: false,
-        })
-    }
-
-    /// Has a heartbeat sent now.
-    pub(super) fn introduce_ourselves(&self) {
-        self.inbound.opened.notify_one();
     }
 
     /// Divides the queues anew whenever that is due.
     pub(super) async fn rebalance_loop(self: Arc<Self>) {
         loop {
             let is_complete = self.rebalance().await;
-            let pause =
-                if is_complete { self.settings.rebalance_interval } else { self.settings.rebalance_retry };
+            let pause = if is_complete {
+                self.member.settings.rebalance_interval
+            } else {
+                self.member.settings.rebalance_retry
+            };
             tokio::select! {
-                () = self.core.stopped() => return,
+                () = self.member.core.stopped() => return,
                 () = self.wish.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
@@ -154,7 +84,7 @@ impl Engine {
     /// Looks at every topic once. Whether all was as it should be at the end.
     async fn rebalance(self: &Arc<Self>) -> bool {
         let mut is_complete = true;
-        let subscribed = self.subscribed();
+        let subscribed = self.member.subscribed();
         for assigned in self.assigned() {
             if subscribed.filter(&assigned.queue.topic).is_none() {
                 self.give_up(&assigned.queue);
@@ -173,15 +103,20 @@ impl Engine {
     }
 
     async fn rebalance_topic(self: &Arc<Self>, topic: &str) -> Result<bool, ClientError> {
-        let route = self.core.routes.get(topic, Missing::Fail).await?;
+        let route = self.member.core.routes.get(topic, Missing::Fail).await?;
         let queues = route.read_queues(topic);
-        let wanted = match self.settings.model {
+        let wanted = match self.member.settings.model {
             MessageModel::Broadcasting => queues.into_iter().collect(),
             MessageModel::Clustering => {
                 let members = self.members(topic, &route).await?;
-                let share = rebalance::share(self.settings.strategy, &self.core.client_id, &members, &queues);
+                let share = rebalance::share(
+                    self.member.settings.strategy,
+                    &self.member.core.client_id,
+                    &members,
+                    &queues,
+                );
                 let Some(share) = share else {
-                    self.introduce_ourselves();
+                    self.member.introduce_ourselves();
                     return Ok(false);
                 };
                 share
@@ -193,7 +128,7 @@ impl Engine {
         if !added.is_empty() || !dropped.is_empty() {
             tracing::info!(
                 topic,
-                group = self.group,
+                group = self.member.group,
                 added = added.len(),
                 dropped = dropped.len(),
                 "queues divided"
@@ -227,9 +162,13 @@ impl Engine {
             .broker_names()
             .next()
             .ok_or_else(|| ClientError::NoQueue { topic: topic.to_owned(), what: "read from" })?;
-        let request =
-            Command::request(code).with_header(&GetConsumerList { consumer_group: self.group.clone() });
-        let asked = self.core.ask_leader(topic, broker_name, request, self.core.config.call_timeout).await;
+        let request = Command::request(code)
+            .with_header(&GetConsumerList { consumer_group: self.member.group.clone() });
+        let asked = self
+            .member
+            .core
+            .ask_leader(topic, broker_name, request, self.member.core.config.call_timeout)
+            .await;
         let (node, answer) = match asked {
             // "No consumer for this group": the broker has not heard of us.
             Err(error) if error.code() == Some(protocol::ResponseCode::SYSTEM_ERROR) => return Ok(Vec::new()),
@@ -245,9 +184,9 @@ impl Engine {
         if self.queues().leaving.contains(&queue) {
             return Ok(false);
         }
-        let lock = if self.settings.locks_queues() {
-            let begun = self.core.now();
-            if self.lock_queues(&queue.broker_name, std::slice::from_ref(&queue)).await?.is_empty() {
+        let lock = if self.member.settings.locks_queues() {
+            let begun = self.member.core.now();
+            if self.member.lock_queues(&queue.broker_name, std::slice::from_ref(&queue)).await?.is_empty() {
                 return Ok(false);
             }
             Some(begun)
@@ -257,22 +196,19 @@ impl Engine {
         let (offset, stored) = self.beginning(&queue).await?;
         let assigned = self.begin(queue, offset, stored);
         if let Some(begun) = lock {
-            assigned.lock_until(begun + self.settings.lock_lifetime);
+            assigned.lock_until(begun + self.member.settings.lock_lifetime);
         }
         Ok(true)
     }
 
     /// Where to begin in a queue, and what of that the broker has stored.
     async fn beginning(&self, queue: &MessageQueue) -> Result<(i64, Option<i64>), ClientError> {
-        let stored = match &self.local {
-            Some(local) => load_locally(local).await?.get(queue).copied(),
-            None => self.core.stored_offset(&self.group, queue).await?,
-        };
+        let stored = self.member.stored_offset(queue).await?;
         let is_retry = queue.topic.starts_with(names::RETRY_PREFIX);
-        let offset = match self.settings.consume_from.start(stored, is_retry) {
+        let offset = match self.member.settings.consume_from.start(stored, is_retry) {
             StartAt::Offset(offset) => offset,
-            StartAt::Max => self.core.max_offset(queue).await?,
-            StartAt::Time(ms) => self.core.offset_at(queue, ms).await?,
+            StartAt::Max => self.member.core.max_offset(queue).await?,
+            StartAt::Time(ms) => self.member.core.offset_at(queue, ms).await?,
         };
         Ok((offset, stored))
     }
@@ -280,23 +216,30 @@ impl Engine {
     /// Starts the tasks of a queue.
     fn begin(self: &Arc<Self>, queue: MessageQueue, offset: i64, stored: Option<i64>) -> Arc<Assigned> {
         let assigned = Arc::new(Assigned::new(queue.clone(), offset));
-        if !self.settings.locks_queues() {
+        if !self.member.settings.locks_queues() {
             assigned.lock_until(Duration::MAX);
         }
-        self.offsets().begin(queue.clone(), offset, stored);
+        self.member.offsets().begin(queue.clone(), offset, stored);
         let before = {
             let mut queues = self.queues();
             queues.leaving.remove(&queue);
             queues.assigned.insert(queue, assigned.clone())
         };
         assert!(before.is_none(), "a queue is taken up only while it is neither assigned nor being left");
-        assigned.own(tokio::spawn(pull_loop::run(self.clone(), assigned.clone())));
-        assigned.own(match &self.outlet {
-            Outlet::Polled(outlet) => tokio::spawn(dispatch::handing_over(assigned.clone(), outlet.clone())),
-            Outlet::Handler(_) if self.settings.in_order => {
-                tokio::spawn(dispatch::in_order(self.clone(), assigned.clone()))
+        let (engine, pulled) = (self.clone(), assigned.clone());
+        assigned.own(tokio::spawn(async move {
+            if let Some(offset) = pull_loop::run(&engine.member, &pulled).await {
+                // A task of its own: going on elsewhere ends this one.
+                tokio::spawn(engine.restart(pulled.queue.clone(), offset));
             }
-            Outlet::Handler(_) => tokio::spawn(dispatch::concurrently(self.clone(), assigned.clone())),
+        }));
+        let (member, handed) = (self.member.clone(), assigned.clone());
+        assigned.own(match &self.member.outlet {
+            Outlet::Polled(outlet) => tokio::spawn(dispatch::handing_over(handed, outlet.clone())),
+            Outlet::Handler(_) if self.member.settings.in_order => {
+                tokio::spawn(dispatch::in_order(member, handed))
+            }
+            Outlet::Handler(_) => tokio::spawn(dispatch::concurrently(member, handed)),
         });
         assigned
     }
@@ -309,10 +252,10 @@ impl Engine {
             let mut farewells = self.farewells.lock().expect("no panic while it is held");
             while farewells.try_join_next().is_some() {}
             farewells.spawn(async move {
-                if !engine.settings.locks_queues() {
+                if !engine.member.settings.locks_queues() {
                     // The next member may have begun already: it must find the offset now, and not find its own
                     // overwritten later.
-                    engine.close_account(&assigned).await;
+                    engine.member.close_account(&assigned).await;
                 }
                 engine.farewell(&assigned, FAREWELL_PATIENCE).await;
             });
@@ -330,26 +273,12 @@ impl Engine {
 
     async fn farewell(&self, assigned: &Assigned, patience: Duration) {
         assigned.ended(patience).await;
-        self.close_account(assigned).await;
-        if self.settings.locks_queues() {
-            self.unlock_queue(&assigned.queue).await;
+        self.member.close_account(assigned).await;
+        if self.member.settings.locks_queues() {
+            self.member.unlock_queue(&assigned.queue).await;
         }
         self.queues().leaving.remove(&assigned.queue);
         self.wish.notify_one();
-    }
-
-    /// Stores how far a queue is consumed, for the last time.
-    async fn close_account(&self, assigned: &Assigned) {
-        let consumed_to = assigned.process().consumed_to();
-        let unstored = {
-            let mut offsets = self.offsets();
-            offsets.advance(&assigned.queue, consumed_to);
-            offsets.remove(&assigned.queue)
-        };
-        if let Some(offset) = unstored {
-            // It was told; there is no later round for this queue.
-            let _ = self.store_offset(&assigned.queue, offset).await;
-        }
     }
 
     /// Goes on at `offset` in a queue in hand, whatever was consumed of it: the broker, an operator or the application
@@ -357,11 +286,11 @@ impl Engine {
     pub(super) async fn restart(self: Arc<Self>, queue: MessageQueue, offset: i64) -> bool {
         let Some(assigned) = self.leave(&queue) else { return false };
         let locked_until = assigned.locked_until();
-        self.offsets().remove(&queue); // what is still being handled counts no more
+        self.member.offsets().remove(&queue); // what is still being handled counts no more
         assigned.ended(FAREWELL_PATIENCE).await;
         // What is not stored now is with the next round.
-        let _ = self.store_offset(&queue, offset).await;
-        if self.core.is_stopped() {
+        let _ = self.member.store_offset(&queue, offset).await;
+        if self.member.core.is_stopped() {
             self.queues().leaving.remove(&queue);
             return true;
         }
@@ -369,48 +298,6 @@ impl Engine {
         self.begin(queue, offset, None).lock_until(locked_until);
         self.wish.notify_one(); // it may belong to another member by now
         true
-    }
-
-    /// Stores all offsets that have moved. The error is the first of those that could not be stored.
-    pub(super) async fn store_offsets(self: &Arc<Self>) -> Result<(), ClientError> {
-        if let Some(local) = &self.local {
-            let table: Vec<_> =
-                self.offsets().iter().map(|(queue, offset)| (queue.clone(), offset)).collect();
-            return store_locally(local, table).await;
-        }
-        let mut stores = JoinSet::new();
-        for (queue, offset) in self.offsets().unstored() {
-            let engine = self.clone();
-            stores.spawn(async move { engine.store_offset(&queue, offset).await });
-        }
-        let mut first_error = None;
-        while let Some(stored) = stores.join_next().await {
-            if let Ok(Err(error)) = stored {
-                first_error.get_or_insert(error);
-            }
-        }
-        first_error.map_or(Ok(()), Err)
-    }
-
-    /// Stores one offset. A failure is logged, and mended by the next round.
-    async fn store_offset(&self, queue: &MessageQueue, offset: i64) -> Result<(), ClientError> {
-        if let Some(local) = &self.local {
-            return store_locally(local, vec![(queue.clone(), offset)]).await;
-        }
-        let stored = self.core.store_offset(&self.group, queue, offset, STORE_PATIENCE).await;
-        match &stored {
-            Ok(()) => self.offsets().stored(queue, offset),
-            Err(error) => {
-                let queue = queue.to_string();
-                tracing::warn!(
-                    queue,
-                    offset,
-                    error = error as &dyn std::error::Error,
-                    "consumer offset not stored"
-                );
-            }
-        }
-        stored
     }
 
     /// Gives all queues up, waiting for what is being handled.
@@ -431,21 +318,4 @@ impl Engine {
             assigned.give_up();
         }
     }
-}
-
-async fn load_locally(local: &Arc<LocalOffsets>) -> Result<BTreeMap<MessageQueue, i64>, ClientError> {
-    let local = local.clone();
-    // An error here: the runtime is going down.
-    tokio::task::spawn_blocking(move || local.load()).await.unwrap_or(Err(ClientError::Stopped))
-}
-
-async fn store_locally(
-    local: &Arc<LocalOffsets>,
-    offsets: Vec<(MessageQueue, i64)>,
-) -> Result<(), ClientError> {
-    let local = local.clone();
-    let stored = tokio::task::spawn_blocking(move || local.store(offsets)).await;
-    stored.unwrap_or(Err(ClientError::Stopped)).inspect_err(|error| {
-        tracing::warn!(error = error as &dyn std::error::Error, "consumer offsets not stored");
-    })
 }

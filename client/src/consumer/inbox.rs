@@ -10,8 +10,8 @@ use protocol::{Command, RequestCode, ResponseCode, VERSION, json};
 use remoting::Responder;
 use serde_json::{Value, json};
 
-use super::dispatch::Consume;
 use super::engine::Engine;
+use super::outlet::Consume;
 use crate::inbound::Inbox;
 use crate::queue::MessageQueue;
 use crate::received::ReceivedMessage;
@@ -71,7 +71,7 @@ impl Engine {
 
     /// Body of the answer to code 221.
     fn offsets_body(&self) -> Bytes {
-        let table = self.offsets().iter().map(|(queue, offset)| (queue.into(), offset)).collect();
+        let table = self.member.offsets().iter().map(|(queue, offset)| (queue.into(), offset)).collect();
         ConsumerStatusBody { message_queue_table: table, ..ConsumerStatusBody::default() }.to_bytes()
     }
 
@@ -81,13 +81,13 @@ impl Engine {
             self.assigned().iter().map(|a| ((&a.queue).into(), queue_info(a))).collect();
         let properties = json!({
             "PROP_CLIENT_VERSION": protocol::version::name(VERSION).unwrap_or_default(),
-            "PROP_CONSUMEORDERLY": self.settings.in_order.to_string(),
-            "PROP_CONSUMER_START_TIMESTAMP": self.started_ms.to_string(),
+            "PROP_CONSUMEORDERLY": self.member.settings.in_order.to_string(),
+            "PROP_CONSUMER_START_TIMESTAMP": self.member.started_ms.to_string(),
             "PROP_CONSUME_TYPE": "CONSUME_PASSIVELY",
-            "PROP_NAMESERVER_ADDR": self.core.config.namesrv.join(";"),
-            "PROP_THREADPOOL_CORE_SIZE": self.settings.concurrency.to_string(),
+            "PROP_NAMESERVER_ADDR": self.member.core.config.namesrv.join(";"),
+            "PROP_THREADPOOL_CORE_SIZE": self.member.settings.concurrency.to_string(),
         });
-        let subscribed = self.subscribed();
+        let subscribed = self.member.subscribed();
         let subscriptions = subscribed.data();
         let statuses: BTreeMap<&String, Value> =
             subscribed.topics().map(|topic| (topic, json!({"consumeFailedMsgs": 0, "consumeFailedTPS": 0.0, "consumeOKTPS": 0.0, "consumeRT": 0.0, "pullRT": 0.0, "pullTPS": 0.0}))).collect();
@@ -113,13 +113,13 @@ impl Engine {
             Ok(messages) => return failed(request, format!("{} messages instead of one", messages.len())),
             Err(error) => return failed(request, error),
         };
-        let begun = self.core.now();
-        let verdict = self.consume_alone(message).await;
-        let spent = self.core.now().saturating_sub(begun);
+        let begun = self.member.core.now();
+        let verdict = self.member.consume_alone(message).await;
+        let spent = self.member.core.now().saturating_sub(begun);
         let body = json!({
             "autoCommit": true,
             "consumeResult": if verdict == Consume::Success { "CR_SUCCESS" } else { "CR_LATER" },
-            "order": self.settings.in_order,
+            "order": self.member.settings.in_order,
             "spentTimeMills": spent.as_millis() as u64,
         });
         Command::response_to(request, ResponseCode::SUCCESS).with_body(body.to_string())

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::dispatch::HandedOver;
-use super::push::{PushConsumer, PushConsumerBuilder};
-use crate::config::ClientConfig;
+use super::outlet::HandedOver;
+use super::push::PushConsumer;
 use crate::error::ClientError;
 use crate::queue::MessageQueue;
 use crate::received::ReceivedMessage;
@@ -48,12 +47,6 @@ pub struct LitePullConsumer {
 }
 
 impl LitePullConsumer {
-    /// Settings, the same as for a push consumer; to be started with
-    /// [`start_polled`](PushConsumerBuilder::start_polled).
-    pub fn builder(group: impl Into<String>, config: impl Into<ClientConfig>) -> PushConsumerBuilder {
-        PushConsumer::builder(group, config)
-    }
-
     pub(super) fn new(consumer: PushConsumer, messages: mpsc::Receiver<HandedOver>) -> Self {
         Self { consumer, messages, open: Vec::new(), auto_commit: true }
     }
@@ -135,7 +128,7 @@ impl LitePullConsumer {
 
     fn consume_open(&mut self) {
         for handed in self.open.drain(..) {
-            self.consumer.engine.consumed(&handed.assigned, &handed.message);
+            self.consumer.engine.member.consumed(&handed.assigned, &handed.message);
         }
     }
 }

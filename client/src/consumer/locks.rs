@@ -9,7 +9,7 @@ use protocol::command::heartbeat::{LockBatch, LockedQueues};
 use protocol::{Command, RequestCode};
 
 use super::assigned::Assigned;
-use super::engine::Engine;
+use super::member::Member;
 use crate::error::ClientError;
 use crate::queue::MessageQueue;
 use crate::transport::bad_answer;
@@ -17,11 +17,11 @@ use crate::transport::bad_answer;
 /// Time to give one lock back.
 const UNLOCK_PATIENCE: Duration = Duration::from_secs(3);
 
-impl Engine {
-    /// Renews the locks of all queues in hand.
-    pub(super) async fn renew_locks(&self) {
+impl Member {
+    /// Renews the locks of the queues in hand.
+    pub(super) async fn renew_locks(&self, in_hand: Vec<Arc<Assigned>>) {
         let mut by_group: BTreeMap<String, Vec<Arc<Assigned>>> = BTreeMap::new();
-        for assigned in self.assigned() {
+        for assigned in in_hand {
             by_group.entry(assigned.queue.broker_name.clone()).or_default().push(assigned);
         }
         for (broker_name, assigned) in by_group {

@@ -1,13 +1,12 @@
 //! Pulling one queue again and again, from the leader while there is one.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use protocol::ResponseCode;
 
 use super::assigned::Assigned;
-use super::engine::Engine;
+use super::member::Member;
 use super::pull::{Pull, PullResult, PullStatus};
 use crate::error::ClientError;
 use crate::route_cache::Missing;
@@ -31,29 +30,34 @@ struct Memory {
     failures: u32,
 }
 
-/// Pulls until the queue is given up.
-pub(super) async fn run(engine: Arc<Engine>, assigned: Arc<Assigned>) {
+/// Pulls until the queue is given up, or until the broker wants us to go on at another offset: at which.
+pub(super) async fn run(member: &Member, assigned: &Assigned) -> Option<i64> {
     let mut memory = Memory::default();
     loop {
         tokio::select! {
             biased;
-            () = assigned.gone() => return,
-            () = step(&engine, &assigned, &mut memory) => {}
+            () = assigned.gone() => return None,
+            moved_to = step(member, assigned, &mut memory) => {
+                if moved_to.is_some() {
+                    return moved_to;
+                }
+            }
         }
     }
 }
 
-async fn step(engine: &Arc<Engine>, assigned: &Arc<Assigned>, memory: &mut Memory) {
-    assigned.room(engine.settings.cached_messages_max, engine.settings.cached_bytes_max).await;
-    if engine.settings.locks_queues() {
-        assigned.locked(|| engine.core.now()).await;
+/// One pull and what it brings; the offset to go on at if the broker moved it.
+async fn step(member: &Member, assigned: &Assigned, memory: &mut Memory) -> Option<i64> {
+    assigned.room(member.settings.cached_messages_max, member.settings.cached_bytes_max).await;
+    if member.settings.locks_queues() {
+        assigned.locked(|| member.core.now()).await;
     }
-    match pull(engine, assigned, memory).await {
-        Ok(None) => {} // the subscription has changed
+    match pull(member, assigned, memory).await {
+        Ok(None) => None, // the subscription has changed
         Ok(Some(result)) => {
             *memory = Memory { node_id: result.suggested_node, ..Memory::default() };
-            assigned.activity.pulled_ms.store(engine.core.wall_ms(), Ordering::Relaxed);
-            take(engine, assigned, result).await;
+            assigned.activity.pulled_ms.store(member.core.wall_ms(), Ordering::Relaxed);
+            take(member, assigned, result)
         }
         Err(error) => {
             memory.node_id = 0;
@@ -67,18 +71,19 @@ async fn step(engine: &Arc<Engine>, assigned: &Arc<Assigned>, memory: &mut Memor
                 "pull failed, trying again"
             );
             tokio::time::sleep(pause(failures)).await;
+            None
         }
     }
 }
 
 /// One pull; `None` if it was given up because the subscription has changed.
 async fn pull(
-    engine: &Engine,
+    member: &Member,
     assigned: &Assigned,
     memory: &mut Memory,
 ) -> Result<Option<PullResult>, ClientError> {
     let queue = &assigned.queue;
-    let route = engine.core.route(&queue.topic).await?;
+    let route = member.core.route(&queue.topic).await?;
     let suggested = if memory.node_id == 0 { None } else { route.node(&queue.broker_name, memory.node_id) };
     let node = suggested
         .or_else(|| {
@@ -88,37 +93,37 @@ async fn pull(
     let node = match node {
         Ok(node) => node.to_owned(),
         Err(error) => {
-            engine.core.routes.refresh(&queue.topic, Missing::Fail).await?;
+            member.core.routes.refresh(&queue.topic, Missing::Fail).await?;
             return Err(error);
         }
     };
-    let mut subscriptions = engine.subscriptions.subscribe();
+    let mut subscriptions = member.subscriptions.subscribe();
     let subscribed = subscriptions.borrow_and_update().clone();
     let Some(filter) = subscribed.filter(&queue.topic) else {
         return std::future::pending().await; // the queue is about to be given up
     };
     let offset = assigned.process().next_pull();
     let pull = Pull {
-        group: &engine.group,
+        group: &member.group,
         queue,
         offset,
-        messages_max: engine.settings.pull_messages_max,
+        messages_max: member.settings.pull_messages_max,
         expression: filter.expression(),
         sub_version: subscribed.version(),
-        hold: engine.settings.hold,
+        hold: member.settings.hold,
     };
     let asked = tokio::select! {
         biased;
-        asked = pull.ask(&engine.core, &node) => asked,
+        asked = pull.ask(&member.core, &node) => asked,
         _ = subscriptions.changed() => return Ok(None),
-        () = engine.core.led_elsewhere(&queue.topic, &queue.broker_name, &node), if memory.node_id == 0 => {
+        () = member.core.led_elsewhere(&queue.topic, &queue.broker_name, &node), if memory.node_id == 0 => {
             Err(ClientError::NoLeader { broker_name: queue.broker_name.clone() })
         }
     };
     let error = match asked {
         Ok(mut result) => {
             if memory.node_id == 0 && route.leader(&queue.broker_name) != Some(&node) {
-                engine.core.routes.doubt(&queue.topic);
+                member.core.routes.doubt(&queue.topic);
             }
             result.messages.retain(|message| filter.passes(message));
             return Ok(Some(result));
@@ -126,10 +131,10 @@ async fn pull(
         Err(error) => error,
     };
     if is_stranger(&error) {
-        engine.introduce_ourselves();
+        member.introduce_ourselves();
     }
     // The error of the pull is the one to tell.
-    let _ = engine
+    let _ = member
         .core
         .routes
         .refresh_after_failure(&queue.topic, &queue.broker_name, &node, Missing::Fail)
@@ -143,7 +148,7 @@ fn is_stranger(error: &ClientError) -> bool {
     matches!(error.code(), Some(ResponseCode::SUBSCRIPTION_NOT_EXIST | ResponseCode::SUBSCRIPTION_NOT_LATEST))
 }
 
-async fn take(engine: &Arc<Engine>, assigned: &Arc<Assigned>, result: PullResult) {
+fn take(member: &Member, assigned: &Assigned, result: PullResult) -> Option<i64> {
     if result.status == PullStatus::OffsetMoved {
         let queue = assigned.queue.to_string();
         tracing::warn!(
@@ -154,11 +159,11 @@ async fn take(engine: &Arc<Engine>, assigned: &Arc<Assigned>, result: PullResult
             max_offset = result.max_offset,
             "broker moved the offset"
         );
-        tokio::spawn(engine.clone().restart(assigned.queue.clone(), result.next_offset));
-        return assigned.gone().await;
+        return Some(result.next_offset);
     }
     let consumed_to = assigned.put(result.messages, result.next_offset);
-    engine.offsets().advance(&assigned.queue, consumed_to);
+    member.offsets().advance(&assigned.queue, consumed_to);
+    None
 }
 
 fn pause(failures: u32) -> Duration {

@@ -38,8 +38,16 @@ pub struct ProducerBuilder {
     heartbeats: bool,
 }
 
+impl Producer {
+    /// Settings for a producer of `group`; the cluster is given as name servers, `host:port` separated by `;`,
+    /// or as a whole [`ClientConfig`].
+    pub fn builder(group: impl Into<String>, config: impl Into<ClientConfig>) -> ProducerBuilder {
+        ProducerBuilder::new(group.into(), config.into())
+    }
+}
+
 impl ProducerBuilder {
-    pub(super) fn new(group: String, config: ClientConfig) -> Self {
+    fn new(group: String, config: ClientConfig) -> Self {
         Self {
             group,
             config,

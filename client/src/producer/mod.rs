@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use protocol::message::id::UniqueKeys;
 use tokio::sync::oneshot;
 
-use crate::config::ClientConfig;
 use crate::core::{Core, Tasks};
 use crate::error::{ClientError, Outcome, SendError};
 use crate::heartbeat;
@@ -94,12 +93,6 @@ struct Sender {
 }
 
 impl Producer {
-    /// Settings for a producer of `group`; the cluster is given as name servers, `host:port` separated by `;`,
-    /// or as a whole [`ClientConfig`].
-    pub fn builder(group: impl Into<String>, config: impl Into<ClientConfig>) -> ProducerBuilder {
-        ProducerBuilder::new(group.into(), config.into())
-    }
-
     /// Sends a message, round robin over the topic's queues, and waits until it is stored. Giving the wait up, by
     /// dropping the future, leaves it open whether it was.
     ///

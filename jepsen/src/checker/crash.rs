@@ -1,6 +1,6 @@
 //! C20, crash: a node that ended though nobody had ended it. A failed assertion is one.
 
-use super::Verdict;
+use super::verdict::Verdict;
 use crate::history::History;
 
 /// Checks that no process ended by itself.

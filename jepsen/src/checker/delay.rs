@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Verdict, events_of_read, events_of_send};
+use super::verdict::{Verdict, events_of_read, events_of_send};
 use crate::history::{FaultSpan, Function, History, Moment, Outcome, Read, Send};
 
 /// Stored times are cut to milliseconds, and a tick of the broker may come within one.

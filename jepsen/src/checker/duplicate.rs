@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::Verdict;
+use super::verdict::Verdict;
 use crate::history::History;
 
 #[derive(Default)]

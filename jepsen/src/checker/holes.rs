@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Verdict, at_node, events_of_read};
+use super::verdict::{Verdict, at_node, events_of_read};
 use crate::history::{History, Read};
 
 /// Checks that queue offsets are dense and that their bounds only grow.

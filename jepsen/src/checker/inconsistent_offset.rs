@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Verdict;
+use super::verdict::Verdict;
 use crate::history::{History, Place};
 
 /// Who said what of a place.

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::{Verdict, events, events_of_send};
+use super::verdict::{Verdict, events, events_of_send};
 use crate::history::{Function, History, Op, Send, Sighting};
 
 /// Checks the confirmed reads, and the route at rest.

@@ -11,7 +11,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Verdict, at_node, events_of_read, events_of_send};
+use super::verdict::{Verdict, at_node, events_of_read, events_of_send};
 use crate::history::{History, Read};
 
 /// What one node gave out of one queue.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Verdict, events};
+use super::verdict::{Verdict, events};
 use crate::history::{Function, History, Moment, Op};
 
 /// Checks every offset that was told.

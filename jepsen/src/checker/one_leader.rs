@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::Verdict;
+use super::verdict::Verdict;
 use crate::history::{Function, History, Moment, Sighting};
 
 /// Checks what the nodes said of themselves.

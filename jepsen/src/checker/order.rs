@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Verdict, events_of_send};
+use super::verdict::{Verdict, events_of_send};
 use crate::history::{History, Place, Send};
 
 /// Checks real-time order; the order of one process's sends to a queue is a case of it.

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Verdict, at_node, events_of_read, events_of_send};
+use super::verdict::{Verdict, at_node, events_of_read, events_of_send};
 use crate::history::{History, Outcome, Send};
 
 /// Checks that every message read was sent, to that queue, and is whole.

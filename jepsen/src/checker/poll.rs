@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Verdict, at_node, events_of_read};
+use super::verdict::{Verdict, at_node, events_of_read};
 use crate::history::{History, Read};
 
 /// Where a process stands in a queue, and by which read.

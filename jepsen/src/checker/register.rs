@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Verdict, events};
+use super::verdict::{Verdict, events};
 use crate::history::{Function, History, Moment, Op, Outcome};
 
 /// Before everything and after everything.

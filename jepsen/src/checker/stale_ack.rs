@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Verdict, events_of_send};
+use super::verdict::{Verdict, events_of_send};
 use crate::history::{History, Send};
 
 /// Checks the term and log index of every acknowledgement that bears them.

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::{Verdict, at_node, events, events_of_read, events_of_send};
+use super::verdict::{Verdict, at_node, events, events_of_read, events_of_send};
 use crate::history::{Function, History, Moment, Send};
 
 /// How long a leader that was cut off may go on answering pulls: one maximal election timeout, and a little for the

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::HistoryError;
+use super::error::HistoryError;
 
 /// Who did it. Workers are numbered; a number is retired after an operation with an unknown outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

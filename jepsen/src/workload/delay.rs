@@ -12,9 +12,8 @@ use rand::seq::IndexedRandom;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use super::clients::{Clients, Switches, every, failed, told_of};
 use super::poller::facts_of;
-use super::sender::failed;
-use super::{Clients, Switches, every, told_of};
 use crate::checker::delay::{LATE_NS, RECOVERY_NS};
 use crate::history::{Facts, Function, Kind, Process};
 use crate::scenario::DELAY_LEVELS_MS;

@@ -9,9 +9,9 @@ use cluster_tests::raw_client::Queue;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::Clients;
+use super::clients::{Clients, failed};
 use super::poller::facts_of;
-use super::sender::{attempt, failed};
+use super::sender::attempt;
 use crate::history::{Facts, Function, Kind, Process};
 
 /// Pause before what did not work is tried again.

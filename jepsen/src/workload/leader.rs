@@ -8,8 +8,7 @@ use rand::Rng;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::sender::failed;
-use super::{Clients, Switches, every, operate};
+use super::clients::{Clients, Switches, every, failed, operate};
 use crate::history::{Facts, Function, Kind};
 
 /// How long a question at rest may take.

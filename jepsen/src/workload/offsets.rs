@@ -11,8 +11,7 @@ use rand::rngs::StdRng;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::sender::failed;
-use super::{Clients, Switches, every, operate, told_of};
+use super::clients::{Clients, Switches, every, failed, operate, told_of};
 use crate::history::{Facts, Function, Kind};
 
 /// One of so many stores is the operator's.

@@ -9,8 +9,7 @@ use cluster_tests::raw_client::{Page, Queue};
 use rand::Rng;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::sender::failed;
-use super::{Clients, Switches};
+use super::clients::{Clients, Switches, failed};
 use crate::history::{Facts, Function, Kind, Process, Record};
 
 /// How often an idle consumer asks.

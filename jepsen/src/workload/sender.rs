@@ -11,7 +11,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Clients, Switches};
+use super::clients::{Clients, Switches, failed};
 use crate::history::{Facts, Function, Kind, Process};
 
 /// So many of a hundred sends go to the first queue: order and offsets break where many meet.
@@ -96,8 +96,4 @@ pub(super) async fn attempt(
     };
     clients.recorder.record(who, kind, Function::Send, facts);
     (outcome, sent)
-}
-
-pub(super) fn failed(cause: &str) -> Facts {
-    Facts { error: Some(cause.to_owned()), ..Facts::default() }
 }

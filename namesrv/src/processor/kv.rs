@@ -5,7 +5,8 @@ use protocol::code::response;
 use protocol::command::route::{DeleteKvConfig, GetKvConfig, GetKvConfigResponse, GetKvList};
 use protocol::route::KvTable;
 
-use super::{Answer, Failure, Shared, read, success};
+use super::answer::{Answer, Failure, read, success};
+use super::shared::Shared;
 use crate::config::UpdateError;
 
 /// Writes a file: not for an async worker.

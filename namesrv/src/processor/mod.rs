@@ -1,118 +1,22 @@
 //! The requests of clients, brokers and tools: one function each, from command to command.
 
+mod answer;
 mod kv;
 mod proofs;
 mod register;
 mod route;
+mod shared;
 mod topic;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
+use std::sync::Arc;
 
-use platform::{Clock, Platform};
+use protocol::Command;
 use protocol::code::{request, response};
-use protocol::{Command, FieldError, Header};
-use remoting::{Connection, Handler, LogLimit, Responder};
+use remoting::{Connection, Handler, Responder};
 
-use crate::config::{Config, Live};
-use crate::kv_config::{KvConfig, WRITE_PERM_WIPED};
-use crate::route_table::{Gone, RouteTable};
-use proofs::Proofs;
+use answer::{Answer, Failure, success};
 
-/// What the parts of a name server share.
-pub(crate) struct Shared {
-    table: RwLock<RouteTable>,
-    pub kv: KvConfig,
-    pub live: Live,
-    clock: Arc<dyn Clock>,
-    /// Open connections by id: a broker that fell silent loses its own.
-    connections: Mutex<HashMap<u64, Arc<Connection>>>,
-    /// For the lines about registrations that are refused: whoever sends them can send many.
-    pub refusals: LogLimit,
-    proofs: Option<Proofs>,
-}
-
-impl Shared {
-    pub fn new(config: &Config, kv: KvConfig, platform: &Platform) -> Self {
-        let wiped = kv.list(WRITE_PERM_WIPED).unwrap_or_default().into_keys();
-        let table = RwLock::new(RouteTable::new(wiped));
-        let proofs = config.register_secret.clone().map(|secret| Proofs::new(secret, platform));
-        Self {
-            table,
-            kv,
-            live: Live::new(config),
-            clock: platform.clock.clone(),
-            connections: Mutex::default(),
-            refusals: LogLimit::default(),
-            proofs,
-        }
-    }
-
-    /// The clock that the table's times are of.
-    pub fn now(&self) -> Duration {
-        self.clock.monotonic()
-    }
-
-    /// For reading. The table asserts before it changes anything, so one that somebody panicked over is sound.
-    pub fn table(&self) -> RwLockReadGuard<'_, RouteTable> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// For changing.
-    pub fn table_mut(&self) -> RwLockWriteGuard<'_, RouteTable> {
-        self.table.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Closes a connection, if it is still open.
-    pub fn close(&self, connection: u64) {
-        let connection = self.open_connections().get(&connection).cloned();
-        if let Some(connection) = connection {
-            connection.close();
-        }
-    }
-
-    fn open_connections(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Tells of brokers that left the routes.
-pub(crate) fn log_gone(gone: &[Gone], why: &str) {
-    for Gone { group, id, addr, .. } in gone {
-        tracing::info!(group, broker_id = id, addr, why, "broker removed from the routes");
-    }
-}
-
-/// A request that is answered with an error code.
-#[derive(Debug)]
-struct Failure {
-    code: i32,
-    remark: String,
-}
-
-impl Failure {
-    fn new(code: i32, remark: impl Into<String>) -> Self {
-        Self { code, remark: remark.into() }
-    }
-
-    fn system(remark: impl Into<String>) -> Self {
-        Self::new(response::SYSTEM_ERROR, remark)
-    }
-}
-
-impl From<FieldError> for Failure {
-    fn from(error: FieldError) -> Self {
-        Self::system(error.to_string())
-    }
-}
-
-type Answer = Result<Command, Failure>;
-
-/// Success, to be filled.
-fn success(request: &Command) -> Command {
-    Command::response_to(request, response::SUCCESS)
-}
+pub(crate) use shared::{Shared, log_gone};
 
 /// Answers requests. Nothing here waits, but for the changes of what is kept on disk.
 pub(crate) struct Processor {
@@ -201,9 +105,4 @@ fn dispatch(shared: &Shared, connection: u64, command: &Command) -> Answer {
             format!(" request type {code} not supported"),
         )),
     }
-}
-
-/// Reads a typed header.
-fn read<H: Header>(command: &Command) -> Result<H, Failure> {
-    Ok(H::read(command)?)
 }

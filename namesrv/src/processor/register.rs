@@ -9,7 +9,8 @@ use protocol::command::route::{
 };
 use protocol::route::{DataVersion, KvTable, TopicConfig};
 
-use super::{Answer, Failure, Shared, log_gone, read, success};
+use super::answer::{Answer, Failure, read, success};
+use super::shared::{Shared, log_gone};
 use crate::kv_config::ORDER_TOPIC_CONFIG;
 use crate::route_table::{Queues, Registered, Registration};
 

@@ -7,7 +7,8 @@ use protocol::code::response;
 use protocol::command::route::{BrokerMemberGroup, BrokerMemberGroupBody, GetBrokerMemberGroup};
 use protocol::route::{BrokerData, ClusterInfo, QueueData, TopicRouteData};
 
-use super::{Answer, Failure, Shared, read, success};
+use super::answer::{Answer, Failure, read, success};
+use super::shared::Shared;
 use crate::kv_config::ORDER_TOPIC_CONFIG;
 use crate::route_table::{Group, RouteTable};
 

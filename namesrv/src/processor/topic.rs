@@ -7,8 +7,9 @@ use protocol::command::route::{
 };
 use protocol::route::{TopicList, TopicRouteData};
 
+use super::answer::{Answer, Failure, read, success};
 use super::kv::failed;
-use super::{Answer, Failure, Shared, read, success};
+use super::shared::Shared;
 use crate::kv_config::WRITE_PERM_WIPED;
 use crate::route_table::Queues;
 

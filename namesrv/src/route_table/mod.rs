@@ -23,11 +23,9 @@ use std::time::Duration;
 
 use protocol::route::DataVersion;
 
-pub(crate) use types::{Gone, Group, Queues, Registered, Registration};
+pub(crate) use types::{Gone, Group, LEADER_ID, Queues, Registered, Registration};
 use types::{Master, Member, Refused};
 
-/// Broker id of whoever may be written to.
-pub(crate) const LEADER_ID: i64 = 0;
 /// RocketMQ: `PermName`. A queue may be read from, and written to.
 const PERM_WRITE: i32 = 2;
 const PERM_READ: i32 = 4;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use protocol::route::DataVersion;
 
-use super::LEADER_ID;
-
+/// Broker id of whoever may be written to.
+pub(crate) const LEADER_ID: i64 = 0;
 /// RocketMQ: `BrokerLiveInfo`, 120 s without a word.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
 

@@ -8,7 +8,7 @@ use bytes::{BufMut, BytesMut};
 use super::HeaderError;
 use crate::command::{Command, HeaderEncoding};
 use crate::ext::ExtFields;
-use crate::frame::FrameError;
+use crate::frame_error::FrameError;
 use crate::language::Language;
 
 /// The bytes of a header without remark and map.

@@ -14,8 +14,12 @@ mod write;
 use thiserror::Error;
 
 pub use member::{FromJson, FromKey, Members, from_slice};
-pub use tree::{VALUES_MAX, parse};
+pub use tree::parse;
 pub use write::{push_string, to_bytes, write_queue_map};
+
+/// The most values one body may hold. A registration of 100,000 topics has about a million; without a bound, a
+/// frame of 16 MiB full of brackets would take half a gigabyte.
+pub const VALUES_MAX: usize = 1 << 21;
 
 /// Why a text cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

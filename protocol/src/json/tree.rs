@@ -5,11 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Number, Value};
 
 use super::scan::{DEPTH_MAX, Scalar, Scanner};
-use super::{JsonError, reference};
-
-/// The most values one body may hold. A registration of 100,000 topics has about a million; without a bound, a
-/// frame of 16 MiB full of brackets would take half a gigabyte.
-pub const VALUES_MAX: usize = 1 << 21;
+use super::{JsonError, VALUES_MAX, reference};
 
 /// Reads a JSON text leniently. Invalid UTF-8 becomes U+FFFD, as in Java; keys that are objects become the compact
 /// text of that object; of two equal keys the last counts; `{"$ref":…}` is replaced by what it points at.

@@ -5,5 +5,6 @@
 mod back_pressure;
 mod calls;
 mod closing;
+mod gathering;
 mod hostile;
 mod support;

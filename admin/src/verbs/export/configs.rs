@@ -7,9 +7,9 @@ use serde_json::{Map, json};
 
 use super::super::broker_config::properties;
 use super::{DIR_DEFAULT, write};
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::Report;
+use crate::verb::Verb;
 
 /// The properties that are exported. Source: RocketMQ `ExportConfigsCommand.needBrokerProprties`.
 const NAMES: [&str; 16] = [

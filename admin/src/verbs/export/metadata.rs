@@ -8,9 +8,9 @@ use client::protocol::route::TopicConfig;
 use serde_json::json;
 
 use super::{DIR_DEFAULT, user_groups, user_topics, write};
-use crate::cli::Verb;
 use crate::context::{Context, EitherTarget, Target};
 use crate::report::Report;
+use crate::verb::Verb;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]

@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use super::super::broker_config::properties;
 use super::super::stats_all::day_sum;
 use super::{DIR_DEFAULT, user_groups, user_topics, write};
-use crate::cli::Verb;
 use crate::context::Context;
 use crate::report::Report;
+use crate::verb::Verb;
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
