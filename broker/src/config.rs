@@ -4,6 +4,7 @@
 //! An unknown name is a warning; a bad value or an impossible combination is refused, and all of them are told at
 //! once. Where RocketMQ's default would lose acknowledged messages, ours is the safe one (`flushDiskType`).
 
+mod endpoint;
 pub(crate) mod identity;
 pub(crate) mod live;
 pub(crate) mod machine;

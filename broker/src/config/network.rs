@@ -1,49 +1,17 @@
 //! Where a node listens, and what it tells others to connect to.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use protocol::proof::RegisterSecret;
 use settings::Reader;
 
+use super::endpoint::{Endpoint, HOST_AND_PORT};
 use super::{Machine, Quorum};
-
-pub(super) const HOST_AND_PORT: &str = "host:port";
 
 /// Old clients send to this many ports below `listenPort` (RocketMQ's VIP channel).
 const VIP_PORTS_BELOW: u16 = 2;
 /// Our HTTP port is this many above `listenPort` unless set; 1 above is RocketMQ's HA port.
 const HTTP_PORTS_ABOVE: u16 = 2;
-
-/// `host:port`; an IPv6 host stands in brackets when written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
-    pub host: String,
-    pub port: u16,
-}
-
-impl Endpoint {
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let (host, port) = text.trim().rsplit_once(':')?;
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let is_sound = match bare {
-            Some(bare) => bare.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || ":;,/[]".contains(c)),
-        };
-        let port = port.parse().ok().filter(|port| *port > 0)?;
-        is_sound.then(|| Self { host: bare.unwrap_or(host).to_owned(), port })
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
 
 /// Addresses and the rhythm of talking to name servers.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use raft::PeerSecret;
 use settings::Reader;
 
-use super::network::{Endpoint, HOST_AND_PORT};
+use super::endpoint::{Endpoint, HOST_AND_PORT};
 
 /// Longest time that may be asked for between two heartbeats or elections, in milliseconds.
 const TIMING_MS_MAX: u64 = 60_000;

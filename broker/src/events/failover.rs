@@ -7,6 +7,7 @@ use raft::{NodeId, Role, View};
 use serde_json::json;
 use tracing::info;
 
+use crate::events::split::Split;
 use crate::node::Node;
 use crate::stats::name as stat;
 use raft::node_name;
@@ -39,21 +40,6 @@ pub(crate) struct Taken {
     pub ready: Duration,
     /// When that was.
     pub at: Duration,
-}
-
-/// All parts of a change of leader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Split {
-    /// From the last word of the old leader until it was missed.
-    pub detect: Duration,
-    /// Until this node was elected.
-    pub elect: Duration,
-    /// Until it could serve.
-    pub ready: Duration,
-    /// From then on, until the name servers knew.
-    pub registered: Duration,
-    /// From then on, until the first send was acknowledged; `None` if none was for a while.
-    pub first_ack: Option<Duration>,
 }
 
 impl Way {

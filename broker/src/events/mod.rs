@@ -7,6 +7,7 @@
 pub(crate) mod failover;
 pub(crate) mod follow;
 pub(crate) mod peers;
+pub(crate) mod split;
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -40,7 +41,7 @@ pub struct Events {
     /// Which peers do not answer, and why.
     pub(crate) peers: PeerTroubles,
     /// How the last change of leader went, if this node took over.
-    pub(crate) last_failover: Mutex<Option<failover::Split>>,
+    pub(crate) last_failover: Mutex<Option<split::Split>>,
 }
 
 #[derive(Default)]

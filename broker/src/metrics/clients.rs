@@ -7,7 +7,7 @@ use protocol::command::heartbeat::ConsumeType;
 use protocol::names;
 use web::metrics::Families;
 
-use super::word;
+use super::words::word;
 use crate::node::Node;
 
 /// All clients speak this protocol.

@@ -9,6 +9,7 @@ pub mod lag_ages;
 mod raft;
 mod storage;
 mod traffic;
+mod words;
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,14 +42,4 @@ fn tell(node: &Node, out: &mut Families<'_>) -> fmt::Result {
     storage::tell(node, out)?;
     traffic::tell(node, out)?;
     clients::tell(node, out)
-}
-
-/// A yes or no as a number.
-fn flag(is_so: bool) -> u32 {
-    u32::from(is_so)
-}
-
-/// A yes or no as a label.
-fn word(is_so: bool) -> &'static str {
-    if is_so { "true" } else { "false" }
 }

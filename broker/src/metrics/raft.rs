@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use raft::{Role, View};
 use web::metrics::{Families, NO_LABELS};
 
-use super::flag;
+use super::words::flag;
 use crate::events::peers;
 use crate::events::peers::lag_entries;
 use crate::leader::who_answers::role_name;

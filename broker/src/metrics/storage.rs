@@ -4,7 +4,7 @@ use std::fmt;
 
 use web::metrics::{Families, NO_LABELS};
 
-use super::flag;
+use super::words::flag;
 use crate::node::Node;
 
 const LABELS: [(&str, &str); 2] = [("storage_type", "local"), ("storage_medium", "disk")];

@@ -7,7 +7,8 @@ use std::fmt;
 use protocol::names;
 use web::metrics::Families;
 
-use super::{lag, word};
+use super::lag;
+use super::words::word;
 use crate::node::Node;
 use crate::stats::name as stat;
 

@@ -8,12 +8,9 @@ pub mod check;
 pub mod requests;
 mod unit;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
 use protocol::ResponseCode as code;
-use protocol::command::send::SendRequest;
 use raft::{Proposal, ProposeError, Receipt};
 
 use crate::admin::create;
@@ -24,15 +21,7 @@ use crate::stats::{MessageType, name as stat};
 use check::Admission;
 use unit::Ready;
 
-/// One message, or a batch of them, as it was sent.
-pub struct Send {
-    /// Where it goes, and what is said of it.
-    pub header: SendRequest,
-    /// Its body; of a batch, all members.
-    pub body: Bytes,
-    /// Who sent it.
-    pub client: SocketAddr,
-}
+pub use unit::Send;
 
 /// A send that is committed and can be consumed.
 #[derive(Debug)]

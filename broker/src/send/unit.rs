@@ -1,7 +1,10 @@
 //! From what was sent to the units of a proposal: properties as they are stored, delays, batches.
 
-use bytes::BytesMut;
+use std::net::SocketAddr;
+
+use bytes::{Bytes, BytesMut};
 use protocol::ResponseCode as code;
+use protocol::command::send::SendRequest;
 use protocol::message::{self, UnitFields, batch, properties, sys_flag};
 use protocol::names;
 use rand::Rng;
@@ -9,10 +12,19 @@ use rand::Rng;
 use crate::delay;
 use crate::node::Node;
 use crate::refusal::Refusal;
-use crate::send::Send;
 use crate::send::check::{self, Admission, Target};
 use crate::state::FilterType;
 use crate::stats::MessageType;
+
+/// One message, or a batch of them, as it was sent.
+pub struct Send {
+    /// Where it goes, and what is said of it.
+    pub header: SendRequest,
+    /// Its body; of a batch, all members.
+    pub body: Bytes,
+    /// Who sent it.
+    pub client: SocketAddr,
+}
 
 /// A message, or a batch of them, ready to be proposed.
 pub struct Ready {

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use platform::{Counts, Histogram};
 use protocol::message::properties;
 
-use super::Counter;
+use super::counter::Counter;
 
 /// Bounds of message sizes, bytes. Source: RocketMQ `BrokerMetricsManager`.
 const SIZES: [u64; 6] = [1_024, 4_096, 524_288, 1 << 20, 2 << 20, 4 << 20];
