@@ -55,8 +55,10 @@ pub struct Node {
     pub memory_bytes: u64,
     /// By how many milliseconds the wall clock has jumped; 0 while it is believed.
     pub(crate) clock_jumped_ms: AtomicI64,
-    /// Turns of reads that may have to wait for a disk.
+    /// Turns of pulls that may have to wait for a disk.
     pub readers: Readers,
+    /// Turns of all other requests that may have to.
+    pub lookups: Readers,
     pub(crate) clients: Mutex<Clients>,
     pub(crate) connections: Mutex<HashMap<ConnectionId, Arc<Connection>>>,
 }
@@ -102,6 +104,11 @@ impl Node {
         }
         let about: About = codec::decode(&self.group.raft.about(id)?).ok()?;
         Some(about.remoting)
+    }
+
+    /// Requests that read what may not be in memory, or wait for their turn.
+    pub fn cold_reads(&self) -> usize {
+        self.readers.waiting() + self.lookups.waiting()
     }
 
     /// How many clients are connected to this node.

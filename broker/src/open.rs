@@ -149,6 +149,7 @@ pub fn open(config: BrokerConfig, platform: &Platform) -> Result<Opened, RunErro
         memory_bytes: platform::memory_bytes(),
         clock_jumped_ms: AtomicI64::new(0),
         readers: Readers::default(),
+        lookups: Readers::default(),
         clients: Mutex::new(Clients::default()),
         connections: Mutex::default(),
         platform: platform.clone(),

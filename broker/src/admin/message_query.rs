@@ -57,31 +57,27 @@ pub fn by_key(node: &Arc<Node>, _origin: Origin, request: Command, answer: Answe
     };
     let begin_ms = header.begin_timestamp_ms.max(0) as u64;
     let end_ms = header.end_timestamp_ms.max(0) as u64;
-    let node = Arc::clone(node);
-    // An index over days is many files: that is no work for an async worker.
-    tokio::task::spawn_blocking(move || {
-        let found = node.group.index.query(&header.topic, &header.key, most, begin_ms, end_ms);
-        let mut offsets = match found {
-            Ok(offsets) => offsets,
-            Err(error) => return answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string())),
-        };
-        offsets.sort_unstable();
-        let chunks: Vec<_> = offsets
-            .into_iter()
-            .filter_map(|offset| unit_at(&node, offset.0 as i64))
-            .filter(|unit| is_about(unit, &header))
-            .collect();
-        let last = node.group.index.last_update();
-        let response = QueryMessageResponse {
-            index_last_update_timestamp: last.store_timestamp_ms as i64,
-            index_last_update_phyoffset: last.offset.0 as i64,
-        };
-        answer.send(if chunks.is_empty() {
-            let remark = "can not find message, maybe time range not correct";
-            Reply::from(refuse(&request, code::QUERY_NOT_FOUND, remark).with_header(&response))
-        } else {
-            Reply { head: Command::response_to(&request, code::SUCCESS).with_header(&response), chunks }
-        });
+    let found = node.group.index.query(&header.topic, &header.key, most, begin_ms, end_ms);
+    let mut offsets = match found {
+        Ok(offsets) => offsets,
+        Err(error) => return answer.send(refuse(&request, code::SYSTEM_ERROR, error.to_string())),
+    };
+    offsets.sort_unstable();
+    let chunks: Vec<_> = offsets
+        .into_iter()
+        .filter_map(|offset| unit_at(node, offset.0 as i64))
+        .filter(|unit| is_about(unit, &header))
+        .collect();
+    let last = node.group.index.last_update();
+    let response = QueryMessageResponse {
+        index_last_update_timestamp: last.store_timestamp_ms as i64,
+        index_last_update_phyoffset: last.offset.0 as i64,
+    };
+    answer.send(if chunks.is_empty() {
+        let remark = "can not find message, maybe time range not correct";
+        Reply::from(refuse(&request, code::QUERY_NOT_FOUND, remark).with_header(&response))
+    } else {
+        Reply { head: Command::response_to(&request, code::SUCCESS).with_header(&response), chunks }
     });
 }
 

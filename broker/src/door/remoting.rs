@@ -10,7 +10,7 @@ use crate::clients;
 use crate::door::exchange::{Answer, Origin, refuse};
 use crate::leader::forward;
 use crate::node::Node;
-use crate::route::{Route, route};
+use crate::route::{Answers, Route, route};
 
 /// Takes requests from a remoting server into the node.
 pub struct ClientDoor(pub Arc<Node>);
@@ -33,17 +33,28 @@ impl Handler for ClientDoor {
 
 /// Takes one request to its function, here or at the leader.
 pub fn dispatch(node: &Arc<Node>, origin: Origin, request: Command, answer: Answer) {
-    match route(request.code) {
-        Some(Route::Any(function)) => function(node, origin, request, answer),
-        Some(Route::Leader(function)) if node.group.is_ready() => function(node, origin, request, answer),
-        Some(Route::Leader(function)) => {
-            let node = Arc::clone(node);
-            tokio::spawn(forward::answer_elsewhere(node, origin, request, answer, function));
-        }
-        None => {
-            debug!(code = request.code, client = %origin.client, "request code not supported");
-            let remark = format!(" request type {} not supported", request.code);
-            answer.send(refuse(&request, ResponseCode::REQUEST_CODE_NOT_SUPPORTED, remark));
-        }
+    let Some(route) = route(request.code) else {
+        debug!(code = request.code, client = %origin.client, "request code not supported");
+        let remark = format!(" request type {} not supported", request.code);
+        return answer.send(refuse(&request, ResponseCode::REQUEST_CODE_NOT_SUPPORTED, remark));
+    };
+    if route.answers == Answers::Any || node.group.is_ready() {
+        return run(route, node, origin, request, answer);
     }
+    let node = Arc::clone(node);
+    let here = move |node: &_, origin, request, answer| run(route, node, origin, request, answer);
+    tokio::spawn(forward::answer_elsewhere(node, origin, request, answer, here));
+}
+
+/// Runs the function here and now, or when it has its turn to read.
+fn run(route: Route, node: &Arc<Node>, origin: Origin, request: Command, answer: Answer) {
+    if !route.reads {
+        return (route.function)(node, origin, request, answer);
+    }
+    let Some(place) = node.lookups.place() else {
+        let remark = "too many requests that read old messages wait for the disk";
+        return answer.send(refuse(&request, ResponseCode::SYSTEM_BUSY, remark));
+    };
+    let node = Arc::clone(node);
+    place.read(move || (route.function)(&node, origin, request, answer));
 }

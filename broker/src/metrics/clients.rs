@@ -16,8 +16,8 @@ const PROTOCOL: (&str, &str) = ("protocol_type", "remoting");
 pub(super) fn tell(node: &Node, out: &mut Families<'_>) -> fmt::Result {
     connections(node, out)?;
     out.gauge("rocketmq_held_pulls", "Pulls that wait for a message.", node.group.holds.len())?;
-    let help = "Pulls of old messages that are being read or wait for their turn.";
-    out.gauge("rocketmq_cold_reads", help, node.readers.waiting())?;
+    let help = "Requests for old messages that are being read or wait for their turn.";
+    out.gauge("rocketmq_cold_reads", help, node.cold_reads())?;
     requests(node, out)
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// Reads at once. More would not make one disk faster, and take the processors from who sends.
 const AT_ONCE: usize = 2;
@@ -42,6 +42,13 @@ impl Readers {
         let place = Place { turns: Arc::clone(&self.turns), counted: Counted(Arc::clone(&self.waiting)) };
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         (before < self.waiting_max).then_some(place)
+    }
+
+    /// Reads when its turn has come, and returns what was read; `None` if too many wait.
+    pub async fn run<T: Send + 'static>(&self, read: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let (told, outcome) = oneshot::channel();
+        self.place()?.read(move || drop(told.send(read())));
+        outcome.await.ok()
     }
 }
 

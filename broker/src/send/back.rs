@@ -1,5 +1,7 @@
 //! A consumer gives a message back: code 36. It comes again later, or goes to the dead letters.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use protocol::command::send::SendBackRequest;
 use protocol::message::{self, MessageView, UnitFields, id, properties};
@@ -25,7 +27,7 @@ const FIRST_LEVEL: i32 = 3;
 ///
 /// # Errors
 /// As [`SendError`] says.
-pub async fn take_back(node: &Node, header: &SendBackRequest) -> Result<(), SendError> {
+pub async fn take_back(node: &Arc<Node>, header: &SendBackRequest) -> Result<(), SendError> {
     let known = node.group.tables().group(&header.group).cloned();
     let (group, new_groups) = match known {
         Some(group) => (group, Vec::new()),
@@ -41,8 +43,18 @@ pub async fn take_back(node: &Node, header: &SendBackRequest) -> Result<(), Send
     if group.retry_queue_nums <= 0 {
         return Ok(()); // the group wants no retries: as on RocketMQ
     }
-    let record = message_query::unit_at(node, header.offset).ok_or_else(|| {
-        Refusal::new(code::SYSTEM_ERROR, format!("look message by offset failed, {}", header.offset))
+    let offset = header.offset;
+    let record = {
+        // It may have been stored long ago.
+        let reader = Arc::clone(node);
+        node.lookups.run(move || message_query::unit_at(&reader, offset)).await
+    };
+    let Some(record) = record else {
+        let remark = "too many requests that read old messages wait for the disk";
+        return Err(Refusal::new(code::SYSTEM_BUSY, remark).into());
+    };
+    let record = record.ok_or_else(|| {
+        Refusal::new(code::SYSTEM_ERROR, format!("look message by offset failed, {offset}"))
     })?;
     let again = Again::of(node, &record, header, &group)?;
     let topic = if again.is_dead {

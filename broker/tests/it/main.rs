@@ -3,6 +3,7 @@
 
 mod admin;
 mod clients;
+mod cold;
 mod delay;
 mod events;
 mod follower;

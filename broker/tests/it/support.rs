@@ -63,6 +63,10 @@ impl Node {
     }
 
     async fn start_in(dir: tempfile::TempDir, more: &str) -> Self {
+        Self::start_on(dir, more, Platform::os()).await
+    }
+
+    async fn start_on(dir: tempfile::TempDir, more: &str, platform: Platform) -> Self {
         let ports = PortBlock::claim().unwrap();
         // Old clients come in two below it.
         let (port, http) = (ports.port(3), ports.port(4));
@@ -75,7 +79,7 @@ impl Node {
         let config = BrokerConfig::read(properties, &Machine::loopback(dir.path())).unwrap();
         let (stop, stopped) = watch::channel(false);
         let running = tokio::spawn(async move {
-            broker::run(config, Platform::os(), stopped).await.unwrap();
+            broker::run(config, platform, stopped).await.unwrap();
         });
         let (addr, http) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{http}"));
         let node = Self { addr, http, stop, running, dir, _ports: ports };
@@ -105,6 +109,11 @@ impl Node {
     /// Stops it, and starts it again on what it has written.
     pub async fn restart(self, more: &str) -> Self {
         Self::start_in(self.stop().await, more).await
+    }
+
+    /// Stops it, and starts it again on what it has written, with another disk, clock or network.
+    pub async fn restart_on(self, more: &str, platform: Platform) -> Self {
+        Self::start_on(self.stop().await, more, platform).await
     }
 
     pub async fn connect(&self) -> Peer {

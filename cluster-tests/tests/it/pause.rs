@@ -67,7 +67,7 @@ async fn a_follower_does_not_wait_for_a_leader_that_hangs_once_another_one_leads
     let ledger = story.stop(load).await;
     // What was on its way to the sleeper. Its answers never came, and the followers did not use up their patience.
     let given_up =
-        |outcome: &Outcome| matches!(outcome, Outcome::Unknown(why) if why.contains("leads no more"));
+        |outcome: &Outcome| matches!(outcome, Outcome::Unknown(why) if why.contains("no longer leads"));
     assert!(ledger.not_acked().iter().any(|attempt| given_up(&attempt.outcome)), "{:?}", ledger.not_acked());
     story.whole().await;
     story.end().await;

@@ -68,7 +68,7 @@ pub fn status_of(node: &Node) -> Value {
         })).collect::<Vec<_>>(),
         "repaired": node.group.log.repaired(),
         "heldPulls": node.group.holds.len(),
-        "coldReads": node.readers.waiting(),
+        "coldReads": node.cold_reads(),
         "connections": node.connection_count(),
         "startedMs": node.started_ms,
         "remoting": node.config.network.advertised_addr(),
