@@ -28,10 +28,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("namesrv", &["platform", "protocol", "remoting", "settings", "web"]),
     ("broker", &["platform", "protocol", "raft", "remoting", "settings", "store", "web"]),
     ("client", &["platform", "protocol", "remoting"]),
-    ("admin", &["client", "platform", "protocol"]),
-    ("cluster-tests", &["client", "platform", "protocol", "remoting"]),
+    ("admin", &["client", "platform", "protocol", "web"]),
+    ("cluster-tests", &["client", "platform", "protocol", "remoting", "web"]),
     ("jepsen", &["client", "cluster-tests", "platform", "protocol"]),
-    ("trireme", &["admin", "broker", "client", "jepsen", "namesrv", "platform", "settings"]),
+    ("trireme", &["admin", "broker", "client", "jepsen", "namesrv", "platform", "settings", "web"]),
 ];
 
 /// `store` knows how a message is laid out, and no other word of RocketMQ's.

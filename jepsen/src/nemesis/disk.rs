@@ -123,7 +123,8 @@ impl Nemesis {
                 }
                 let leader = view.whole()?;
                 let goal = *goal.get_or_insert(view.status(leader)?.commit_index);
-                let there = |status: &cluster_tests::Status| !status.fenced && status.applied_index >= goal;
+                let there =
+                    |status: &cluster_tests::views::Status| !status.fenced && status.applied_index >= goal;
                 view.statuses().all(|(_, status)| there(status)).then(|| range(view)).flatten().map(Ok)
             })
             .await??;
