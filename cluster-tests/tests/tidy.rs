@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cluster_tests::files;
+use harness::files;
 
 #[path = "tidy/circles.rs"]
 mod circles;
@@ -29,8 +29,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("broker", &["platform", "protocol", "raft", "remoting", "settings", "store", "web"]),
     ("client", &["platform", "protocol", "remoting"]),
     ("admin", &["client", "platform", "protocol", "web"]),
-    ("cluster-tests", &["client", "platform", "protocol", "remoting", "web"]),
-    ("jepsen", &["client", "cluster-tests", "platform", "protocol"]),
+    ("harness", &["platform", "protocol", "remoting", "web"]),
+    ("cluster-tests", &["harness", "platform", "protocol"]),
+    ("jepsen", &["harness", "platform", "protocol"]),
     ("trireme", &["admin", "broker", "client", "jepsen", "namesrv", "platform", "settings", "web"]),
 ];
 

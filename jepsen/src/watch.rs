@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_tests::views::{Role, Status};
-use cluster_tests::{Cluster, Run, View, node_name};
+use harness::views::{Role, Status};
+use harness::{Cluster, Run, View, node_name};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};

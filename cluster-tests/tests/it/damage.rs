@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use cluster_tests::views::Status;
-use cluster_tests::{ClusterOptions, Run, files, node_name};
+use harness::views::Status;
+use harness::{ClusterOptions, Run, files, node_name};
 use platform::{Disk, OsDisk};
 
 use crate::story::Story;

@@ -1,7 +1,7 @@
 //! A group finds its first leader, and says the same of it everywhere.
 
-use cluster_tests::views::{Ask, Role};
-use cluster_tests::{ClusterOptions, View, node_name};
+use harness::views::{Ask, Role};
+use harness::{ClusterOptions, View, node_name};
 
 use crate::story::Story;
 

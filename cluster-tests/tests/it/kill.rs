@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cluster_tests::views::{Ask, ViewError};
-use cluster_tests::{WAIT, eventually};
+use harness::views::{Ask, ViewError};
+use harness::{WAIT, eventually};
 
 use crate::story::Story;
 

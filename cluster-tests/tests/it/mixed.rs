@@ -1,6 +1,6 @@
 //! Builds of two feature levels in one group, as during a rolling upgrade.
 
-use cluster_tests::ClusterOptions;
+use harness::ClusterOptions;
 
 use crate::delay::Later;
 use crate::story::Story;
@@ -27,7 +27,7 @@ async fn level(story: &Story, node: usize, which: Which) -> Option<u16> {
 /// Waits until every node says that the group has this level.
 async fn group_level(story: &Story, wanted: u16) {
     let mut tick = tokio::time::interval(std::time::Duration::from_millis(100));
-    let deadline = tokio::time::Instant::now() + cluster_tests::WAIT;
+    let deadline = tokio::time::Instant::now() + harness::WAIT;
     loop {
         tick.tick().await;
         let mut levels = Vec::new();
@@ -71,9 +71,9 @@ async fn the_level_of_a_group_rises_with_its_last_member_and_never_falls() {
     // Delivered in the old form and in the new one.
     later.end(&story).await;
     // From now on the members' addresses are in the log.
-    story.cluster.wait_for("every node to apply everything", cluster_tests::View::whole).await;
+    story.cluster.wait_for("every node to apply everything", harness::View::whole).await;
     let mut tick = tokio::time::interval(std::time::Duration::from_millis(100));
-    let deadline = tokio::time::Instant::now() + cluster_tests::WAIT;
+    let deadline = tokio::time::Instant::now() + harness::WAIT;
     loop {
         tick.tick().await;
         let membership = story.cluster.status(0).await.unwrap().membership;
@@ -88,8 +88,8 @@ async fn the_level_of_a_group_rises_with_its_last_member_and_never_falls() {
     story.cluster.start_node(2).await.unwrap();
     let cluster = &story.cluster;
     cluster.wait_for("the old build to end", |_| cluster.ended().into_iter().next()).await;
-    let logs = (1..9)
-        .filter_map(|start| cluster_tests::files::read(&cluster.dir().join(format!("n2.{start}.log"))).ok());
+    let logs =
+        (1..9).filter_map(|start| harness::files::read(&cluster.dir().join(format!("n2.{start}.log"))).ok());
     let words = format!("feature level is {NEWEST}, this build has 1; it takes a newer build");
     assert!(logs.into_iter().any(|log| log.contains(&words)), "{words:?} is nowhere");
     story.cluster.set_feature_level_max(2, None);

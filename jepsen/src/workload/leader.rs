@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_tests::node_name;
-use cluster_tests::views::{Ask, Leader};
+use harness::node_name;
+use harness::views::{Ask, Leader};
 use platform::TokioNet;
 use rand::Rng;
 use tokio::task::JoinSet;

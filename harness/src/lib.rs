@@ -1,5 +1,5 @@
-//! Stories over real processes: a harness that starts, kills and pauses a name server and the nodes of a
-//! broker group, and cuts the links between them. The stories themselves are in `tests/`.
+//! A harness over real processes: it starts, kills and pauses a name server and the nodes of a broker group, and cuts
+//! the links between them. The stories are in `cluster-tests`; `jepsen` runs its loads over it.
 //!
 //! A story begins with [`Cluster::start`], does something bad by [`Cluster::kill`], [`Cluster::pause`] or
 //! [`Cluster::links`] under a [`load::Load`], waits by [`Cluster::wait_for`], asks [`audit::audit`] whether
