@@ -11,7 +11,6 @@ mod context;
 mod file;
 #[cfg(test)]
 mod flags;
-mod http;
 mod report;
 mod time;
 mod verb;

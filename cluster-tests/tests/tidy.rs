@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cluster_tests::files;
+use harness::files;
 
 #[path = "tidy/circles.rs"]
 mod circles;
@@ -28,10 +28,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("namesrv", &["platform", "protocol", "remoting", "settings", "web"]),
     ("broker", &["platform", "protocol", "raft", "remoting", "settings", "store", "web"]),
     ("client", &["platform", "protocol", "remoting"]),
-    ("admin", &["client", "platform", "protocol"]),
-    ("cluster-tests", &["client", "platform", "protocol", "remoting"]),
-    ("jepsen", &["client", "cluster-tests", "platform", "protocol"]),
-    ("trireme", &["admin", "broker", "client", "jepsen", "namesrv", "platform", "settings"]),
+    ("admin", &["client", "platform", "protocol", "web"]),
+    ("harness", &["platform", "protocol", "remoting", "web"]),
+    ("cluster-tests", &["harness", "platform", "protocol"]),
+    ("jepsen", &["harness", "platform", "protocol"]),
+    ("trireme", &["admin", "broker", "client", "jepsen", "namesrv", "platform", "settings", "web"]),
 ];
 
 /// `store` knows how a message is laid out, and no other word of RocketMQ's.

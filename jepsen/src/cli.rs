@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use cluster_tests::files;
+use harness::files;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 

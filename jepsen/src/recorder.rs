@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cluster_tests::files::Appender;
+use harness::files::Appender;
 use platform::{Clock, OsClock};
 
 use crate::history::{Event, Facts, Function, Kind, Process, to_jsonl};

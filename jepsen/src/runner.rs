@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use cluster_tests::raw_client::RawClient;
-use cluster_tests::{Cluster, ClusterOptions, StoreDisk, View, files, node_name};
+use harness::raw_client::RawClient;
+use harness::{Cluster, ClusterOptions, StoreDisk, View, files, node_name};
 use platform::{Disk, OsDisk, RngSource, SeededRng};
 use serde_json::{Value, json};
 use tokio::sync::watch;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_tests::{Cluster, Role, Run, Status, View, node_name};
+use harness::views::{Role, Status};
+use harness::{Cluster, Run, View, node_name};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -79,16 +80,10 @@ async fn run(cluster: Arc<Cluster>, recorder: Recorder, views: watch::Sender<Opt
 }
 
 fn sighting(status: &Status) -> Facts {
-    let role = match status.role {
-        Role::Leader => "leader",
-        Role::Follower => "follower",
-        Role::Candidate => "candidate",
-        Role::Learner => "learner",
-    };
     Facts {
         node: Some(status.node.as_str().into()),
         term: Some(status.term),
-        role: Some(role.to_owned()),
+        role: Some(status.role.name().to_owned()),
         leader: status.leader.clone(),
         ..Facts::default()
     }

@@ -9,6 +9,9 @@ pub const INHERIT: i32 = 1;
 /// Read and write: what a topic has by default.
 pub const READ_WRITE: i32 = READ | WRITE;
 
+/// Every bit there is; no permission is above it.
+pub const ALL: i32 = READ | WRITE | INHERIT;
+
 /// Whether `perm` allows reading.
 pub fn is_readable(perm: i32) -> bool {
     perm & READ != 0

@@ -1,9 +1,12 @@
 //! What the HTTP views of name server and broker have in common: serving over the network seam within bounds, JSON
 //! answers that end with a line break, because people read them in a terminal, metrics, and a guard against foreign pages.
+//! And the other end: one client that asks them, and what they say as types.
 
 mod bounds;
+pub mod client;
 mod guard;
 pub mod metrics;
+pub mod views;
 
 use std::io;
 use std::net::SocketAddr;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::bail;
+use web::views::Refusal;
 
-use super::leader::ask;
+use super::leader::post;
 use crate::context::Context;
 use crate::verb::Verb;
 
@@ -38,12 +39,13 @@ impl Verb for Bootstrap {
                  certain that the missing ones never held anything, or are lost for good"
             );
         }
-        match ask(context, &self.http, "POST", "/group/found?force=true", PATIENCE).await? {
-            (200, _) => Ok(Report::Done(format!(
-                "{} waits for the missing members no longer: it founds the group, or comes back to it, as soon as a majority is there",
-                self.http
-            ))),
-            (_, answer) => bail!("{}: {}", self.http, answer["error"].as_str().unwrap_or("refused")),
+        let answer = post(context, &self.http, "/group/found?force=true", PATIENCE).await?;
+        if !answer.is_ok() {
+            bail!("{}: {}", self.http, Refusal::of(&answer).error);
         }
+        Ok(Report::Done(format!(
+            "{} waits for the missing members no longer: it founds the group, or comes back to it, as soon as a majority is there",
+            self.http
+        )))
     }
 }

@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(topics[1].topic_name, "B");
         let export = br#"{"topicConfigTable":{"A":{"topicName":"A","perm":4}},"exportTime":1}"#;
         let topics: Vec<TopicConfig> = parse(export, "topicConfigTable").unwrap();
-        assert_eq!((topics.len(), topics[0].perm), (1, 4));
+        assert_eq!((topics.len(), topics[0].perm), (1, client::protocol::perm::READ));
         for wrong in ["[]", "7", "{}", "nonsense"] {
             assert!(parse::<TopicConfig>(wrong.as_bytes(), "topicConfigTable").is_err(), "{wrong}");
         }

@@ -1,12 +1,15 @@
 //! `leader` and `transferLeader`: our own nodes' HTTP views, and where they are.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use serde_json::{Value, json};
+use platform::Net;
+use serde_json::json;
+use web::client::{self, Answer, AskError};
+use web::views::{self, Ask, Refusal, Status, ViewError};
 
 use crate::context::Context;
-use crate::http;
 use crate::report::{Report, Table};
 use crate::verb::Verb;
 
@@ -46,7 +49,7 @@ impl Verb for Leader {
     const EXAMPLES: &'static [&'static str] = &["", "--local", "-a 127.0.0.1:30913 127.0.0.1:30923"];
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
-        let path = if self.local { "/leader?local=true" } else { "/leader" };
+        let ask = if self.local { Ask::Local } else { Ask::Majority };
         let mut table = Table::new(&[
             ("asked", "Asked"),
             ("group", "Group"),
@@ -57,27 +60,30 @@ impl Verb for Leader {
             ("error", "Error"),
         ]);
         let mut is_known = false;
-        for (addr, group, answer) in ask_all(context, self.nodes.find(context).await?, path).await {
-            let (answer, error) = match answer {
-                Ok((200, answer)) => {
-                    is_known |= !answer["leader"].is_null();
-                    (answer, Value::Null)
-                }
-                Ok((_, answer)) => (
-                    json!({"term": answer["term"], "leader": answer["believedLeader"]}),
-                    answer["error"].clone(),
-                ),
-                Err(error) => (Value::Null, json!(format!("{error:#}"))),
+        let nodes = self.nodes.find(context).await?;
+        let ask = move |net: Arc<dyn Net>, addr: String| async move {
+            views::Leader::ask(&*net, &addr, ask, PATIENCE).await
+        };
+        for (addr, group, answer) in ask_all(context, nodes, ask).await {
+            let (leader, at, term, confirmed, error) = match answer {
+                Ok(told) => (told.leader, told.addr, Some(told.term), Some(told.linearizable), None),
+                Err(error) => match error.downcast::<ViewError>() {
+                    Ok(ViewError::Refused { refusal, .. }) => {
+                        (refusal.believed_leader, None, refusal.term, None, Some(refusal.error))
+                    }
+                    Ok(error) => (None, None, None, None, Some(error.to_string())),
+                    Err(error) => (None, None, None, None, Some(format!("{error:#}"))),
+                },
             };
-            let confirmed = answer["linearizable"].clone();
+            is_known |= leader.is_some() && error.is_none();
             table.push(vec![
                 json!(addr),
                 json!(group),
-                answer["leader"].clone(),
-                answer["addr"].clone(),
-                answer["term"].clone(),
-                confirmed,
-                error,
+                json!(leader),
+                json!(at),
+                json!(term),
+                json!(confirmed),
+                json!(error),
             ]);
         }
         if !is_known {
@@ -110,14 +116,15 @@ impl Verb for TransferLeader {
             .map_or("/leader/transfer".to_owned(), |node| format!("/leader/transfer?to={node}"));
         let mut last = None;
         for (addr, _) in self.nodes.find(context).await? {
-            match ask(context, &addr, "POST", &path, TRANSFER_PATIENCE).await {
-                Ok((200, answer)) => {
+            match post(context, &addr, &path, TRANSFER_PATIENCE).await {
+                Ok(answer) if answer.is_ok() => {
+                    let answer = answer.json();
                     let name = |what: &str| answer[what].as_str().unwrap_or("?").to_owned();
                     return Ok(Report::Done(format!("{} leads now, {} did", name("leader"), name("from"))));
                 }
-                Ok((409, _)) => {} // not the leader; another may be
-                Ok((_, answer)) => last = Some(answer["error"].as_str().unwrap_or("refused").to_owned()),
-                Err(error) => last = Some(format!("{error:#}")),
+                Ok(answer) if answer.status == 409 => {} // not the leader; another may be
+                Ok(answer) => last = Some(Refusal::of(&answer).error),
+                Err(error) => last = Some(error.to_string()),
             }
         }
         bail!("{}", last.unwrap_or_else(|| "none of the nodes leads".to_owned()))
@@ -170,36 +177,49 @@ pub(super) fn http_addr(addr: &str, config: &str) -> anyhow::Result<String> {
 }
 
 /// Asks all nodes at once, so that one that hangs costs its own time only. Keeps their order.
-pub(super) async fn ask_all(
+pub(super) async fn ask_all<T, F>(
     context: &Context,
     nodes: Vec<(String, String)>,
-    path: &'static str,
-) -> Vec<(String, String, anyhow::Result<(u16, Value)>)> {
+    ask: impl Fn(Arc<dyn Net>, String) -> F,
+) -> Vec<(String, String, anyhow::Result<T>)>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, ViewError>> + Send + 'static,
+{
+    let net = context.config().platform.net;
     let asked: Vec<_> = nodes
         .into_iter()
         .map(|(addr, group)| {
-            let net = context.config().platform.net;
-            let at = addr.clone();
-            let asking = tokio::spawn(async move { http::ask(&*net, &at, "GET", path, PATIENCE).await });
+            let asking = tokio::spawn(ask(net.clone(), addr.clone()));
             (addr, group, asking)
         })
         .collect();
     let mut answers = Vec::new();
     for (addr, group, asking) in asked {
-        let answer = asking.await.unwrap_or_else(|error| Err(error.into()));
+        let answer = match asking.await {
+            Ok(answer) => answer.map_err(anyhow::Error::from),
+            Err(error) => Err(error.into()),
+        };
         answers.push((addr, group, answer));
     }
     answers
 }
 
-pub(super) async fn ask(
+/// The status of all nodes, asked at once.
+pub(super) async fn ask_status(
+    context: &Context,
+    nodes: Vec<(String, String)>,
+) -> Vec<(String, String, anyhow::Result<Status>)> {
+    ask_all(context, nodes, |net, addr| async move { Status::ask(&*net, &addr, PATIENCE).await }).await
+}
+
+pub(super) async fn post(
     context: &Context,
     addr: &str,
-    method: &str,
     path: &str,
     patience: Duration,
-) -> anyhow::Result<(u16, Value)> {
-    http::ask(&*context.config().platform.net, addr, method, path, patience).await
+) -> Result<Answer, AskError> {
+    client::post(&*context.config().platform.net, addr, path, patience).await
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::bail;
 use serde_json::{Value, json};
+use web::views::{self, Role};
 
-use super::leader::{Nodes, ask_all};
+use super::leader::{Nodes, ask_status};
 use crate::context::Context;
 use crate::report::{Report, Table};
 use crate::verb::Verb;
@@ -49,22 +50,23 @@ impl Verb for Status {
             ("error", "Wrong"),
         ]);
         for row in &rows {
-            let fact = |name: &str| row.status[name].clone();
+            let status = row.status.as_ref();
+            let disk = status.and_then(|status| status.disk.as_ref());
             table.push(vec![
                 json!(row.node),
                 json!(row.group),
                 json!(row.http),
-                fact("version"),
-                fact("role"),
-                fact("term"),
-                fact("ready"),
-                fact("lastLogIndex"),
-                fact("commitIndex"),
-                fact("appliedIndex"),
-                row.lag.clone(),
-                row.contact_ms.clone(),
-                row.status["disk"]["usedPercent"].clone(),
-                fact("flush"),
+                json!(status.map(|status| &status.version)),
+                json!(status.map(|status| status.role)),
+                json!(status.map(|status| status.term)),
+                json!(status.map(|status| status.ready)),
+                json!(status.map(|status| status.last_log_index)),
+                json!(status.map(|status| status.commit_index)),
+                json!(status.map(|status| status.applied_index)),
+                json!(row.lag),
+                json!(row.contact_ms),
+                json!(disk.map(|disk| disk.used_percent)),
+                json!(status.map(|status| &status.flush)),
                 if row.wrong.is_empty() { Value::Null } else { json!(row.wrong.join("; ")) },
             ]);
         }
@@ -129,10 +131,11 @@ impl Verb for Health {
 fn health(rows: &[Row], wrong: &[String]) -> Report {
     let value = json!({"healthy": wrong.is_empty(), "wrong": wrong, "nodes": rows.len()});
     let text = if wrong.is_empty() {
-        let leaders = rows.iter().filter(|row| row.status["role"] == "leader");
-        let leaders: Vec<_> = leaders
-            .map(|row| format!("{} leads {} in term {}", row.node, row.group, row.status["term"]))
-            .collect();
+        let leads = |row: &Row| {
+            let status = row.status.as_ref().filter(|status| status.role == Role::Leader)?;
+            Some(format!("{} leads {} in term {}", row.node, row.group, status.term))
+        };
+        let leaders: Vec<_> = rows.iter().filter_map(leads).collect();
         format!("well: {} nodes; {}", rows.len(), leaders.join("; "))
     } else {
         format!("not well:\n  {}", wrong.join("\n  "))
@@ -148,56 +151,51 @@ struct Row {
     group: String,
     /// Empty where it is not known.
     http: String,
-    /// What it says itself; `null` if it does not answer.
-    status: Value,
-    /// As the leader knows.
-    lag: Value,
-    contact_ms: Value,
+    /// What it says itself; `None` if it does not answer.
+    status: Option<views::Status>,
+    /// How many entries it lacks, as the leader knows.
+    lag: Option<u64>,
+    contact_ms: Option<u64>,
     wrong: Vec<String>,
 }
 
 /// Asks every node that is known, and then every one that those name and that was not asked.
 async fn look(context: &Context, nodes: &Nodes) -> anyhow::Result<Vec<Row>> {
     let found = nodes.find(context).await?;
-    let mut answers = ask_all(context, found, "/status").await;
+    let mut answers = ask_status(context, found).await;
     let asked: BTreeSet<String> = answers.iter().map(|(addr, _, _)| addr.clone()).collect();
-    let statuses: Vec<Value> = answers
+    let others: BTreeMap<String, String> = answers
         .iter()
-        .filter_map(|(_, _, answer)| answer.as_ref().ok().map(|(_, status)| status.clone()))
+        .filter_map(|(_, _, answer)| answer.as_ref().ok())
+        .flat_map(|status| status.peers.iter().map(|peer| (peer, &status.group)))
+        .filter_map(|(peer, group)| Some((peer.http.clone()?, group.clone())))
+        .filter(|(http, _)| !asked.contains(http))
         .collect();
-    let others: BTreeMap<String, String> = statuses
-        .iter()
-        .flat_map(|status| peers(status).map(|peer| (text(&peer["http"]), text(&status["group"]))))
-        .filter(|(http, _)| !http.is_empty() && !asked.contains(http))
-        .collect();
-    answers.extend(ask_all(context, others.into_iter().collect(), "/status").await);
+    answers.extend(ask_status(context, others.into_iter().collect()).await);
     Ok(rows(answers))
 }
 
-type Answer = (String, String, anyhow::Result<(u16, Value)>);
+type Answer = (String, String, anyhow::Result<views::Status>);
 
 fn rows(answers: Vec<Answer>) -> Vec<Row> {
-    let statuses: Vec<Value> = answers
-        .iter()
-        .filter_map(|(_, _, answer)| answer.as_ref().ok().map(|(_, status)| status.clone()))
-        .collect();
+    let statuses: Vec<views::Status> =
+        answers.iter().filter_map(|(_, _, answer)| answer.as_ref().ok().cloned()).collect();
     let mut rows: Vec<Row> = Vec::new();
     for (http, group, answer) in answers {
         let mut row = Row { group, http, ..Row::default() };
         match answer {
-            Ok((_, status)) => {
-                row.node = text(&status["node"]);
-                row.group = text(&status["group"]);
-                row.wrong = status["alarms"].as_array().into_iter().flatten().map(text).collect();
-                if row.wrong.is_empty() && !status["fatal"].is_null() {
-                    row.wrong.push(text(&status["fatal"]));
+            Ok(status) => {
+                (row.node, row.group) = (status.node.clone(), status.group.clone());
+                row.wrong.clone_from(&status.alarms);
+                if row.wrong.is_empty() {
+                    row.wrong.extend(status.fatal.clone());
                 }
-                row.status = status;
+                row.status = Some(status);
             }
             Err(error) => {
                 let named = statuses.iter().find_map(|status| {
-                    let peer = peers(status).find(|peer| peer["http"] == row.http.as_str())?;
-                    Some((text(&peer["id"]), text(&status["group"])))
+                    let peer = status.peers.iter().find(|peer| peer.http.as_ref() == Some(&row.http))?;
+                    Some((peer.id.clone(), status.group.clone()))
                 });
                 (row.node, row.group) = named.unwrap_or((String::new(), row.group));
                 row.wrong.push(format!("{error:#}"));
@@ -207,11 +205,11 @@ fn rows(answers: Vec<Answer>) -> Vec<Row> {
     }
     // Voters that nobody could be asked about: a node that never met them knows no address.
     for status in &statuses {
-        let group = text(&status["group"]);
-        for voter in status["voters"].as_array().into_iter().flatten().map(text) {
-            if !rows.iter().any(|row| row.group == group && row.node == voter) {
+        for voter in &status.voters {
+            if !rows.iter().any(|row| row.group == status.group && row.node == *voter) {
                 let wrong = vec!["no node knows its HTTP address".to_owned()];
-                rows.push(Row { node: voter, group: group.clone(), wrong, ..Row::default() });
+                let (node, group) = (voter.clone(), status.group.clone());
+                rows.push(Row { node, group, wrong, ..Row::default() });
             }
         }
     }
@@ -225,19 +223,14 @@ fn rows(answers: Vec<Answer>) -> Vec<Row> {
 }
 
 /// Adds what the leader knows of a node.
-fn complete(row: &mut Row, statuses: &[Value]) {
-    let leader =
-        statuses.iter().find(|status| status["role"] == "leader" && status["group"] == row.group.as_str());
+fn complete(row: &mut Row, statuses: &[views::Status]) {
+    let leader = statuses.iter().find(|status| status.role == Role::Leader && status.group == row.group);
     let Some(leader) = leader else { return };
-    let of_row = |list: &Value| {
-        list.as_array().and_then(|list| list.iter().find(|one| one["id"] == row.node.as_str())).cloned()
-    };
-    let peer = of_row(&leader["peers"]).unwrap_or_default();
-    (row.lag, row.contact_ms) = (peer["lagEntries"].clone(), peer["lastContactMs"].clone());
-    let cause = of_row(&leader["members"]).map(|member| text(&member["error"])).unwrap_or_default();
-    if !cause.is_empty() {
-        row.wrong.push(cause);
+    if let Some(peer) = leader.peers.iter().find(|peer| peer.id == row.node) {
+        (row.lag, row.contact_ms) = (peer.lag_entries, peer.last_contact_ms);
     }
+    let member = leader.members.iter().find(|member| member.id == row.node);
+    row.wrong.extend(member.and_then(|member| member.error.clone()));
 }
 
 /// Everything that is wrong, each with whom it concerns.
@@ -249,21 +242,12 @@ fn wrong(rows: &[Row]) -> Vec<String> {
     }
     let groups: BTreeSet<&str> = rows.iter().map(|row| row.group.as_str()).collect();
     for group in groups {
-        let leads =
-            |row: &Row| row.group == group && row.status["role"] == "leader" && row.status["ready"] == true;
+        let leads = |row: &Row| row.group == group && row.status.as_ref().is_some_and(views::Status::leads);
         if !rows.iter().any(leads) {
             wrong.push(format!("nobody leads {group}"));
         }
     }
     wrong
-}
-
-fn peers(status: &Value) -> impl Iterator<Item = &Value> {
-    status["peers"].as_array().into_iter().flatten()
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }
 
 /// Client addresses of voters that a node knows and `known` does not name, with node and cause; for `clusterList`.
@@ -273,14 +257,12 @@ pub(super) async fn absent(
     known: &BTreeSet<String>,
 ) -> BTreeMap<String, (String, String)> {
     let mut absent = BTreeMap::new();
-    for (_, _, answer) in ask_all(context, nodes.to_vec(), "/status").await {
-        let Ok((_, status)) = answer else { continue };
-        for peer in peers(&status) {
-            let addr = text(&peer["remoting"]);
-            if !addr.is_empty() && !known.contains(&addr) {
-                let cause = text(&peer["error"]);
-                let told = absent.entry(addr).or_insert_with(|| (text(&peer["id"]), String::new()));
-                if !cause.is_empty() {
+    for (_, _, answer) in ask_status(context, nodes.to_vec()).await {
+        let Ok(status) = answer else { continue };
+        for peer in status.peers {
+            if let Some(addr) = peer.remoting.filter(|addr| !known.contains(addr)) {
+                let told = absent.entry(addr).or_insert_with(|| (peer.id, String::new()));
+                if let Some(cause) = peer.error {
                     told.1 = cause;
                 }
             }
@@ -293,6 +275,10 @@ pub(super) async fn absent(
 mod tests {
     use super::*;
 
+    fn answer(http: &str, group: &str, status: Value) -> Answer {
+        (http.to_owned(), group.to_owned(), Ok(serde_json::from_value(status).unwrap()))
+    }
+
     fn leader(peers: &Value, members: &Value) -> Value {
         json!({"node": "n0", "group": "g", "role": "leader", "ready": true, "term": 4, "alarms": [],
             "voters": ["n0", "n1", "n2"], "peers": peers, "members": members})
@@ -304,13 +290,10 @@ mod tests {
         let peers = json!([{"id": "n1", "http": "h:1", "lagEntries": 3, "lastContactMs": 9}, {"id": "n2", "lagEntries": null}]);
         let members = json!([{"id": "n0"}, {"id": "n1"}, {"id": "n2", "error": "nothing listens at h:2"}]);
         let follower = json!({"node": "n1", "group": "g", "role": "follower", "alarms": [], "peers": [], "voters": ["n0", "n1", "n2"]});
-        let answers = vec![
-            ("h:0".to_owned(), "g".to_owned(), Ok((200, leader(&peers, &members)))),
-            ("h:1".to_owned(), String::new(), Ok((200, follower))),
-        ];
+        let answers = vec![answer("h:0", "g", leader(&peers, &members)), answer("h:1", "", follower)];
         let rows = rows(answers);
-        let shown: Vec<_> = rows.iter().map(|row| (row.node.as_str(), row.lag.clone())).collect();
-        assert_eq!(shown, [("n0", Value::Null), ("n1", json!(3)), ("n2", Value::Null)]);
+        let shown: Vec<_> = rows.iter().map(|row| (row.node.as_str(), row.lag)).collect();
+        assert_eq!(shown, [("n0", None), ("n1", Some(3)), ("n2", None)]);
         let expected = ["n2 of g: no node knows its HTTP address", "n2 of g: nothing listens at h:2"];
         assert_eq!(wrong(&rows), expected);
         assert!(health(&rows, &wrong(&rows)).to_text().starts_with("not well:\n  n2 of g: no node"));
@@ -320,13 +303,9 @@ mod tests {
     fn a_node_that_does_not_answer_is_named_by_its_peers() {
         let peers = json!([{"id": "n1", "http": "h:1"}, {"id": "n2", "http": "h:2"}]);
         let answers = vec![
-            ("h:0".to_owned(), "g".to_owned(), Ok((200, leader(&peers, &json!([]))))),
+            answer("h:0", "g", leader(&peers, &json!([]))),
             ("h:1".to_owned(), "g".to_owned(), Err(anyhow::anyhow!("no answer"))),
-            (
-                "h:2".to_owned(),
-                "g".to_owned(),
-                Ok((200, json!({"node": "n2", "group": "g", "alarms": ["fenced"]}))),
-            ),
+            answer("h:2", "g", json!({"node": "n2", "group": "g", "alarms": ["fenced"]})),
         ];
         assert_eq!(wrong(&rows(answers)), ["n1 of g: no answer", "n2 of g: fenced"]);
     }
@@ -335,7 +314,7 @@ mod tests {
     fn a_group_without_a_leader_is_not_well() {
         let follower =
             json!({"node": "n1", "group": "g", "role": "follower", "alarms": [], "voters": ["n1"]});
-        let rows = rows(vec![("h:1".to_owned(), "g".to_owned(), Ok((200, follower)))]);
+        let rows = rows(vec![answer("h:1", "g", follower)]);
         assert_eq!(wrong(&rows), ["nobody leads g"]);
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct UpdateTopic {
     #[arg(short = 'w', long = "writeQueueNums", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(i32).range(1..=65_536))]
     write_queues: i32,
     /// 2 to write, 4 to read, 6 for both
-    #[arg(short = 'p', long = "perm", value_name = "PERM", default_value_t = 6, value_parser = clap::value_parser!(i32).range(0..=7))]
+    #[arg(short = 'p', long = "perm", value_name = "PERM", default_value_t = perm::READ_WRITE, value_parser = clap::value_parser!(i32).range(0..=i64::from(perm::ALL)))]
     perm: i32,
     /// Whether it is ordered: its queues are then fixed at the name servers
     #[arg(short = 'o', long = "order", value_name = "true|false", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
@@ -107,7 +107,7 @@ pub(crate) struct UpdateTopicPerm {
     #[arg(short = 't', long = "topic", value_name = "TOPIC")]
     topic: String,
     /// 2 to write, 4 to read, 6 for both
-    #[arg(short = 'p', long = "perm", value_name = "PERM", value_parser = clap::value_parser!(i32).range(0..=7))]
+    #[arg(short = 'p', long = "perm", value_name = "PERM", value_parser = clap::value_parser!(i32).range(0..=i64::from(perm::ALL)))]
     perm: i32,
 }
 

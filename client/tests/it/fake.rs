@@ -71,7 +71,7 @@ impl Handler for Namesrv {
         let route = TopicRouteData {
             queue_datas: vec![QueueData {
                 broker_name: "group".into(),
-                perm: 6,
+                perm: protocol::perm::READ_WRITE,
                 read_queue_nums: queues,
                 write_queue_nums: queues,
                 topic_sys_flag: 0,

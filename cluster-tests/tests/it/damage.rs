@@ -3,42 +3,41 @@
 
 use std::time::Duration;
 
-use cluster_tests::{ClusterOptions, Run, files, http, node_name};
+use harness::views::Status;
+use harness::{ClusterOptions, Run, files, node_name};
 use platform::{Disk, OsDisk};
-use serde_json::Value;
 
-use crate::story::{ASK_WITHIN, Story};
+use crate::story::Story;
 
 /// Where in an entry: its checksum, its term, its payload.
 const PLACES: [u64; 3] = [9, 30, 100];
 /// How long mending may take.
 const MENDED_WITHIN: Duration = Duration::from_secs(60);
 
-async fn status(story: &Story, node: usize) -> Value {
-    let answer = http::get(&story.cluster.http_addr(node), "/status", ASK_WITHIN).await;
-    answer.map_or(Value::Null, |answer| answer.body)
-}
-
 /// Waits until `is_met` for the status of every node.
-async fn each_status(story: &Story, what: &str, is_met: impl Fn(&Value) -> bool) {
+async fn each_status(story: &Story, what: &str, is_met: impl Fn(&Status) -> bool) {
     let deadline = tokio::time::Instant::now() + MENDED_WITHIN;
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     loop {
         tick.tick().await;
         let mut statuses = Vec::new();
         for node in 0..3 {
-            statuses.push(status(story, node).await);
+            statuses.extend(story.cluster.status(node).await);
         }
-        if statuses.iter().all(&is_met) {
+        if statuses.len() == 3 && statuses.iter().all(&is_met) {
             return;
         }
-        let seen: Vec<_> = statuses.iter().map(|status| (&status["damaged"], &status["alarms"])).collect();
+        let seen: Vec<_> = statuses.iter().map(|status| (&status.damaged, &status.alarms)).collect();
         assert!(tokio::time::Instant::now() < deadline, "waited for {what}, saw {seen:?}");
     }
 }
 
-fn is_whole(status: &Value) -> bool {
-    status["damaged"].as_array().is_some_and(Vec::is_empty) && status["waitsFor"].is_null()
+fn is_whole(status: &Status) -> bool {
+    status.damaged.is_empty() && status.waits_for.is_none()
+}
+
+fn is_damaged_everywhere(status: &Status) -> bool {
+    matches!(&status.damaged[..], [damage] if damage.everywhere)
 }
 
 /// G15: each node has lost other entries of one stretch, headers among them; they were killed, so nothing of it is in a
@@ -111,12 +110,12 @@ async fn queues_are_built_over_damage_once_it_is_mended() {
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     loop {
         tick.tick().await;
-        let status = status(&story, leader).await;
-        if status["waitsFor"].as_str().is_some_and(|words| words.contains("queues and index cannot be built"))
-        {
+        let status = story.cluster.status(leader).await;
+        let waits_for = status.as_ref().ok().and_then(|status| status.waits_for.as_deref());
+        if waits_for.is_some_and(|words| words.contains("queues and index cannot be built")) {
             break;
         }
-        assert!(tokio::time::Instant::now() < deadline, "no word of the damage: {status}");
+        assert!(tokio::time::Instant::now() < deadline, "no word of the damage: {status:?}");
     }
     for other in &others {
         story.cluster.start_node(*other).await.unwrap();
@@ -146,10 +145,7 @@ async fn what_is_damaged_on_every_node_is_refused_and_the_rest_is_served() {
         story.cluster.start_node(node).await.unwrap();
     }
     each_status(&story, "it to be told as damaged everywhere", |status| {
-        let damaged = status["damaged"]
-            .as_array()
-            .is_some_and(|damaged| damaged.len() == 1 && damaged[0]["everywhere"] == Value::Bool(true));
-        damaged && status["waitsFor"].is_null()
+        is_damaged_everywhere(status) && status.waits_for.is_none()
     })
     .await;
     story.whole().await;
@@ -172,10 +168,7 @@ async fn what_is_damaged_on_every_node_before_it_is_applied_stops_no_group() {
         story.cluster.start_node(node).await.unwrap();
     }
     each_status(&story, "it to be told as damaged everywhere", |status| {
-        let damaged = status["damaged"].as_array();
-        damaged.is_some_and(|damaged| damaged.len() == 1 && damaged[0]["everywhere"] == Value::Bool(true))
-            && status["waitsFor"].is_null()
-            && status["halted"].is_null()
+        is_damaged_everywhere(status) && status.waits_for.is_none() && status.halted.is_none()
     })
     .await;
     story.whole().await;

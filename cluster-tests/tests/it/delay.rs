@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cluster_tests::eventually;
-use cluster_tests::load::{Ledger, Load, LoadSpec};
-use cluster_tests::outcome::Outcome;
-use cluster_tests::raw_client::{Pulled, Queue};
+use harness::eventually;
+use harness::load::{Ledger, Load, LoadSpec};
+use harness::outcome::Outcome;
+use harness::raw_client::{Pulled, Queue};
 
 use crate::story::{ASK_WITHIN, Story};
 

@@ -1,30 +1,24 @@
 //! A group finds its first leader, and says the same of it everywhere.
 
-use std::time::Duration;
-
-use cluster_tests::{ClusterOptions, View, http, node_name};
+use harness::views::{Ask, Role};
+use harness::{ClusterOptions, View, node_name};
 
 use crate::story::Story;
-
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 #[tokio::test]
 async fn the_first_election_has_one_leader_that_all_nodes_name() {
     let mut story = Story::begin("first-election").await;
     let leader = story.whole().await;
     let view = story.cluster.view().await;
-    let leading: Vec<_> =
-        view.statuses().filter(|(_, status)| status.role == cluster_tests::Role::Leader).collect();
+    let leading: Vec<_> = view.statuses().filter(|(_, status)| status.role == Role::Leader).collect();
     assert_eq!(leading.len(), 1, "{view}");
     let term = leading[0].1.term;
     for node in 0..story.cluster.size() {
-        for (path, linearizable) in [("/leader", true), ("/leader?local=true", false)] {
-            let answer = http::get(&story.cluster.http_addr(node), path, ANSWER_WITHIN).await.unwrap();
-            assert_eq!(answer.status, 200, "{path} at {}: {}", node_name(node), answer.body);
-            assert_eq!(answer.body["leader"], node_name(leader), "{path}: {}", answer.body);
-            assert_eq!(answer.body["term"], term, "{path}: {}", answer.body);
-            assert_eq!(answer.body["addr"], story.cluster.broker_addr(leader), "{path}: {}", answer.body);
-            assert_eq!(answer.body["linearizable"], linearizable, "{path}: {}", answer.body);
+        for (ask, linearizable) in [(Ask::Majority, true), (Ask::Local, false)] {
+            let told = story.cluster.ask_leader(node, ask).await.unwrap();
+            assert_eq!(told.leader, Some(node_name(leader)), "{told:?}");
+            assert_eq!((told.term, told.linearizable), (term, linearizable), "{told:?}");
+            assert_eq!(told.addr, Some(story.cluster.broker_addr(leader)), "{told:?}");
         }
     }
     story.send_some("a").await;

@@ -1,6 +1,6 @@
 //! A broker that answers nobody while Raft, on a thread of its own, keeps its heartbeats going.
 
-use cluster_tests::Role;
+use harness::views::Role;
 
 use crate::story::Story;
 

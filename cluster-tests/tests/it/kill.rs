@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use cluster_tests::{WAIT, eventually, http};
+use harness::views::{Ask, ViewError};
+use harness::{WAIT, eventually};
 
-use crate::story::{ASK_WITHIN, Story};
+use crate::story::Story;
 
 const KILLS: usize = 20;
 
@@ -61,10 +62,9 @@ async fn with_two_nodes_dead_nothing_is_acknowledged_and_one_back_is_enough() {
     let [one, other] = story.followers(leader);
     story.cluster.kill_together(&[one, other]).await.unwrap();
     let alone = story.load_to("b", vec![story.cluster.broker_addr(leader)]);
-    let addr = story.cluster.http_addr(leader);
     eventually("the leader without a majority to answer 503", WAIT, async || {
-        let answer = http::get(&addr, "/leader", ASK_WITHIN).await.ok()?;
-        (answer.status == 503).then_some(())
+        let asked = story.cluster.ask_leader(leader, Ask::Majority).await;
+        matches!(asked, Err(ViewError::Refused { status: 503, .. })).then_some(())
     })
     .await;
     story.cluster.start_node(one).await.unwrap();

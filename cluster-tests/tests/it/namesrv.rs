@@ -1,6 +1,6 @@
 //! The name server is only a hint: it may die, and it learns again.
 
-use cluster_tests::{WAIT, eventually};
+use harness::{WAIT, eventually};
 
 use crate::story::{ASK_WITHIN, Story, TOPIC};
 

@@ -1,6 +1,6 @@
 //! Everything acknowledged as made is there after the failover that follows at once: not only messages.
 
-use cluster_tests::raw_client::Queue;
+use harness::raw_client::Queue;
 
 use crate::story::{ASK_WITHIN, GROUP, Story};
 
@@ -43,7 +43,7 @@ async fn a_topic_and_a_group_made_just_before_the_kill_are_there_after_it() {
         let queue = Queue { topic: topic.as_str().into(), queue_id: 1 };
         let max = story.client.max_offset(&new, &queue, ASK_WITHIN).await.unwrap();
         assert_eq!(max, 0, "{queue} is new");
-        let body = cluster_tests::body::encode("x-0-0", "x-0-0.0", 64);
+        let body = harness::body::encode("x-0-0", "x-0-0.0", 64);
         let (outcome, sent) = story.client.send(&new, &queue, body, ASK_WITHIN).await;
         assert_eq!(sent.map(|sent| sent.queue_offset), Some(0), "{queue}: {outcome:?}");
         let groups = story.client.groups(&new, ASK_WITHIN).await.unwrap().to_string();

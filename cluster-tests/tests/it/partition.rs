@@ -1,7 +1,7 @@
 //! Links are cut: clients still reach every node, nodes do not reach each other.
 
-use cluster_tests::outcome::Outcome;
-use cluster_tests::{Run, View};
+use harness::outcome::Outcome;
+use harness::{Run, View};
 
 use crate::story::Story;
 

@@ -1,7 +1,7 @@
 //! A node stands still and does not know that time went on.
 
-use cluster_tests::Role;
-use cluster_tests::outcome::Outcome;
+use harness::outcome::Outcome;
+use harness::views::Role;
 
 use crate::story::{ASK_WITHIN, GROUP, Story};
 

@@ -1,6 +1,6 @@
 //! A node that was away for longer than the others keep their log.
 
-use cluster_tests::ClusterOptions;
+use harness::ClusterOptions;
 use protocol::{Command, RequestCode};
 
 use crate::story::{ASK_WITHIN, Story};

@@ -3,10 +3,9 @@
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 
-use cluster_tests::http;
 use platform::{Disk, OpenMode, OsDisk};
 
-use crate::story::{ASK_WITHIN, Story};
+use crate::story::Story;
 
 #[tokio::test]
 async fn a_rolling_restart_under_load_loses_nothing() {
@@ -34,8 +33,7 @@ async fn a_torn_entry_at_the_end_of_the_log_is_cut_off() {
     story.send_some("a").await;
     story.cluster.wait_for_rest().await;
     for (round, torn_bytes) in [40_usize, 100, 1_000].into_iter().enumerate() {
-        let status = http::get(&story.cluster.http_addr(victim), "/status", ASK_WITHIN).await.unwrap().body;
-        let end = status["commitlog"]["appended"].as_u64().unwrap();
+        let end = story.cluster.status(victim).await.unwrap().commitlog.appended;
         story.cluster.kill(victim).await.unwrap();
         tear(&story, victim, end, torn_bytes);
         story.cluster.start_node(victim).await.unwrap();

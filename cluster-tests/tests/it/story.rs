@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use cluster_tests::audit::audit;
-use cluster_tests::load::{Ledger, Load, LoadSpec};
-use cluster_tests::raw_client::{Queue, RawClient};
-use cluster_tests::{Cluster, ClusterOptions, View, seed};
+use harness::audit::audit;
+use harness::load::{Ledger, Load, LoadSpec};
+use harness::raw_client::{Queue, RawClient};
+use harness::{Cluster, ClusterOptions, View, seed};
 use platform::{RngSource, SeededRng};
 use rand::Rng;
 use rand::rngs::StdRng;

@@ -340,7 +340,7 @@ fn alarms(events: &[Event]) -> Vec<&'static str> {
 
 /// Plants one anomaly in each of [`CASES`] histories. A history that offers no place for it is left out.
 fn plant(expected: &str, related: &[&str], mutate: impl Fn(&mut Vec<Event>, &mut StdRng) -> Option<()>) {
-    let first = cluster_tests::seed::from_env_or(1);
+    let first = harness::seed::from_env_or(1);
     println!("seeds from {first}");
     let (mut planted, mut seed) = (0, first);
     while planted < CASES {

@@ -207,7 +207,7 @@ mod tests {
     fn the_zones_agree_with_a_search_over_all_orders() {
         use platform::{RngSource, SeededRng};
         use rand::Rng;
-        let first = cluster_tests::seed::from_env_or(1);
+        let first = harness::seed::from_env_or(1);
         println!("seeds from {first}");
         let (mut good, mut bad) = (0, 0);
         for seed in first..first + 3_000 {

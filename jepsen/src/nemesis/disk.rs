@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use cluster_tests::{Run, View, node_name};
+use harness::{Run, View, node_name};
 use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::time::sleep;
@@ -123,7 +123,7 @@ impl Nemesis {
                 }
                 let leader = view.whole()?;
                 let goal = *goal.get_or_insert(view.status(leader)?.commit_index);
-                let there = |status: &cluster_tests::Status| !status.fenced && status.applied_index >= goal;
+                let there = |status: &harness::views::Status| !status.fenced && status.applied_index >= goal;
                 view.statuses().all(|(_, status)| there(status)).then(|| range(view)).flatten().map(Ok)
             })
             .await??;

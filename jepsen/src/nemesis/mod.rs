@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use cluster_tests::{Cluster, Run, View, node_name};
+use harness::{Cluster, Run, View, node_name};
 use platform::RngSource;
 use rand::Rng;
 use rand::rngs::StdRng;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use cluster_tests::outcome::Outcome;
-use cluster_tests::raw_client::{Queue, RawClient};
+use harness::outcome::Outcome;
+use harness::raw_client::{Queue, RawClient};
 use platform::RngSource;
 
 use crate::history::{Facts, Function, Kind, Process};

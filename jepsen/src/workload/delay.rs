@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cluster_tests::outcome::Outcome;
-use cluster_tests::raw_client::Queue;
-use cluster_tests::{body, node_name};
+use harness::outcome::Outcome;
+use harness::raw_client::Queue;
+use harness::{body, node_name};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use tokio::task::JoinSet;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cluster_tests::node_name;
-use cluster_tests::outcome::Outcome;
-use cluster_tests::raw_client::Queue;
+use harness::node_name;
+use harness::outcome::Outcome;
+use harness::raw_client::Queue;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_tests::{http, node_name};
+use harness::node_name;
+use harness::views::{Ask, Leader};
+use platform::TokioNet;
 use rand::Rng;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -38,21 +40,14 @@ async fn run(clients: Clients, switches: Arc<Switches>, number: usize) {
 }
 
 async fn leader(clients: &Clients, process: u64, node: usize, function: Function, within: Duration) {
-    let path = if function == Function::LocalLeader { "/leader?local=true" } else { "/leader" };
+    let ask = if function == Function::LocalLeader { Ask::Local } else { Ask::Majority };
     let asked = Facts { node: Some(node_name(node).into()), ..Facts::default() };
     let work = async {
-        match http::get(&clients.http_addrs[node], path, within).await {
-            Ok(answer) if answer.status == 200 => {
-                let told = Facts {
-                    term: answer.body["term"].as_u64(),
-                    leader: answer.body["leader"].as_str().map(str::to_owned),
-                    number: answer.body["readIndex"].as_u64(),
-                    ..Facts::default()
-                };
-                (Kind::Ok, told)
+        match Leader::ask(&TokioNet, &clients.http_addrs[node], ask, within).await {
+            Ok(Leader { term, leader, read_index, .. }) => {
+                (Kind::Ok, Facts { term: Some(term), leader, number: read_index, ..Facts::default() })
             }
-            Ok(answer) => (Kind::Fail, failed(&format!("{} {}", answer.status, answer.body))),
-            Err(error) => (Kind::Fail, failed(&format!("{error:#}"))),
+            Err(error) => (Kind::Fail, failed(&error.to_string())),
         }
     };
     operate(clients, process, function, asked, work).await;

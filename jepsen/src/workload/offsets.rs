@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_tests::node_name;
-use cluster_tests::outcome::Outcome;
-use cluster_tests::raw_client::{Queue, RawClient};
+use harness::node_name;
+use harness::outcome::Outcome;
+use harness::raw_client::{Queue, RawClient};
 use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::task::JoinSet;

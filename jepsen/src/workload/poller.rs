@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_tests::node_name;
-use cluster_tests::raw_client::{Page, Queue};
+use harness::node_name;
+use harness::raw_client::{Page, Queue};
 use rand::Rng;
 use tokio::time::{MissedTickBehavior, interval};
 

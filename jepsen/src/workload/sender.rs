@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_tests::body;
-use cluster_tests::node_name;
-use cluster_tests::outcome::Outcome;
-use cluster_tests::raw_client::{Queue, Sent};
+use harness::body;
+use harness::node_name;
+use harness::outcome::Outcome;
+use harness::raw_client::{Queue, Sent};
 use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::time::{MissedTickBehavior, interval};

@@ -1,6 +1,6 @@
 //! A whole run in small: real processes, real kills, judged.
 
-use cluster_tests::{binary, files, seed};
+use harness::{binary, files, seed};
 use jepsen::checker::{Validity, check_all, overall};
 use jepsen::history::History;
 use jepsen::report::render;
@@ -74,7 +74,7 @@ async fn a_run_that_is_interrupted_is_judged_and_leaves_no_stores() {
     };
     let running = tokio::spawn(run(options));
     let acked = || files::read(&dir.join("history.jsonl")).is_ok_and(|text| text.lines().count() > 500);
-    cluster_tests::eventually("some history", cluster_tests::WAIT, async || acked().then_some(())).await;
+    harness::eventually("some history", harness::WAIT, async || acked().then_some(())).await;
     stop.send_replace(true);
     let results = running.await.unwrap().unwrap();
     println!("{}", render(&results));

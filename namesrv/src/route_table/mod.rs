@@ -21,14 +21,11 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use protocol::perm;
 use protocol::route::DataVersion;
 
 pub(crate) use types::{Gone, Group, LEADER_ID, Queues, Registered, Registration};
 use types::{Master, Member, Refused};
-
-/// RocketMQ: `PermName`. A queue may be read from, and written to.
-const PERM_WRITE: i32 = 2;
-const PERM_READ: i32 = 4;
 
 /// All a name server knows. Names are kept sorted, so that equal tables give equal answers.
 #[derive(Debug, Default)]
@@ -115,7 +112,7 @@ impl RouteTable {
         for (topic, queues) in &registration.topics {
             let mut queues = *queues;
             if is_acting_slave || self.wiped.contains(name) {
-                queues.perm &= !PERM_WRITE;
+                queues.perm &= !perm::WRITE;
             }
             match self.topics.entry(topic.clone()).or_default().entry(name.clone()) {
                 Entry::Vacant(entry) => {
@@ -243,13 +240,13 @@ impl RouteTable {
         if self.groups.contains_key(group) {
             self.wiped.insert(group.to_owned());
         }
-        self.change_perm(group, |perm| perm & !PERM_WRITE)
+        self.change_perm(group, |perm| perm & !perm::WRITE)
     }
 
     /// Lets all queues of a group be read and written; how many topics it has.
     pub fn add_write_perm(&mut self, group: &str) -> usize {
         self.wiped.remove(group);
-        self.change_perm(group, |_| PERM_READ | PERM_WRITE)
+        self.change_perm(group, |_| perm::READ_WRITE)
     }
 
     fn change_perm(&mut self, group: &str, change: impl Fn(i32) -> i32) -> usize {
@@ -274,7 +271,7 @@ impl RouteTable {
     pub fn add_topic(&mut self, topic: &str, queues: impl IntoIterator<Item = (String, Queues)>) {
         for (group, mut queues) in queues {
             if self.wiped.contains(&group) {
-                queues.perm &= !PERM_WRITE;
+                queues.perm &= !perm::WRITE;
             }
             if !self.groups.contains_key(&group) {
                 return;

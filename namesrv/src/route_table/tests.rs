@@ -1,5 +1,7 @@
 //! Stories about registrations, told without sockets or clocks.
 
+use protocol::perm::{ALL, INHERIT, READ, READ_WRITE, WRITE};
+
 use super::types::LeaderChange;
 use super::*;
 
@@ -25,7 +27,7 @@ fn broker(id: i64, port: u16, version: DataVersion) -> Registration {
         acting_master: Some(false),
         silence_max: None,
         version,
-        topics: vec![("t1".into(), queues(6)), ("t2".into(), queues(6))],
+        topics: vec![("t1".into(), queues(READ_WRITE)), ("t2".into(), queues(READ_WRITE))],
         filter_servers: Vec::new(),
         connection: u64::from(port),
     }
@@ -97,9 +99,12 @@ fn a_deposed_leader_does_not_take_the_route_back() {
     let mut story = Story::default();
     story.register(broker(0, 1, version(1, 1)));
     story.register(broker(0, 2, version(2, 1)));
-    let late = with_topics(broker(0, 1, version(1, 9)), &[("t1", 2), ("t9", 6)]);
+    let late = with_topics(broker(0, 1, version(1, 9)), &[("t1", WRITE), ("t9", READ_WRITE)]);
     assert!(story.register(late.clone()).is_stale);
-    assert_eq!((story.members().as_str(), story.perm("t1"), story.perm("t9")), ("0=h:2", Some(6), None));
+    assert_eq!(
+        (story.members().as_str(), story.perm("t1"), story.perm("t9")),
+        ("0=h:2", Some(READ_WRITE), None)
+    );
 
     // Nor when its successor's connection is gone: the term is remembered as long as the group is.
     story.register(broker(3, 3, version(2, 1)));
@@ -135,8 +140,8 @@ fn java_brokers_replace_each_other_as_in_java() {
     story.register(broker(1, 2, version(0, 7)));
     story.register(broker(0, 2, version(0, 3)));
     assert_eq!(story.members(), "0=h:2");
-    story.register(with_topics(broker(0, 2, version(0, 1)), &[("t1", 4), ("t2", 4)]));
-    assert_eq!(story.perm("t1"), Some(4), "the counter of a Java broker may start anew");
+    story.register(with_topics(broker(0, 2, version(0, 1)), &[("t1", READ), ("t2", READ)]));
+    assert_eq!(story.perm("t1"), Some(READ), "the counter of a Java broker may start anew");
     assert!(!story.register(broker(0, 3, version(0, 3))).is_stale);
     assert_eq!(story.members(), "0=h:3");
     // One of ours replaces it, and is not replaced by one.
@@ -148,35 +153,43 @@ fn java_brokers_replace_each_other_as_in_java() {
 #[test]
 fn a_follower_speaks_for_topics_only_while_nobody_leads_and_never_with_older_data() {
     let mut story = Story::default();
-    story.register(with_topics(broker(1, 2, version(1, 4)), &[("t1", 6), ("old", 6)]));
-    assert_eq!(story.perm("old"), Some(6), "a name server that has just started learns from anybody");
-    story.register(with_topics(broker(0, 1, version(1, 5)), &[("t1", 4), ("t2", 6)]));
-    story.register(with_topics(broker(1, 2, version(2, 9)), &[("t1", 2), ("more", 6)]));
-    assert_eq!((story.perm("t1"), story.perm("more")), (Some(4), None), "somebody leads");
+    story.register(with_topics(broker(1, 2, version(1, 4)), &[("t1", READ_WRITE), ("old", READ_WRITE)]));
+    assert_eq!(
+        story.perm("old"),
+        Some(READ_WRITE),
+        "a name server that has just started learns from anybody"
+    );
+    story.register(with_topics(broker(0, 1, version(1, 5)), &[("t1", READ), ("t2", READ_WRITE)]));
+    story.register(with_topics(broker(1, 2, version(2, 9)), &[("t1", WRITE), ("more", READ_WRITE)]));
+    assert_eq!((story.perm("t1"), story.perm("more")), (Some(READ), None), "somebody leads");
 
     story.close(1);
-    story.register(with_topics(broker(1, 2, version(3, 4)), &[("t1", 2), ("more", 6)]));
-    assert_eq!((story.perm("t1"), story.perm("more")), (Some(4), None), "older data, though of a newer term");
-    story.register(with_topics(broker(2, 3, version(3, 6)), &[("t1", 2), ("more", 6)]));
+    story.register(with_topics(broker(1, 2, version(3, 4)), &[("t1", WRITE), ("more", READ_WRITE)]));
+    assert_eq!(
+        (story.perm("t1"), story.perm("more")),
+        (Some(READ), None),
+        "older data, though of a newer term"
+    );
+    story.register(with_topics(broker(2, 3, version(3, 6)), &[("t1", WRITE), ("more", READ_WRITE)]));
     assert_eq!(story.perm("more"), None, "not the lowest id");
-    story.register(with_topics(broker(1, 2, version(3, 6)), &[("t1", 2), ("more", 6)]));
-    assert_eq!((story.perm("t1"), story.perm("more")), (Some(2), Some(6)));
+    story.register(with_topics(broker(1, 2, version(3, 6)), &[("t1", WRITE), ("more", READ_WRITE)]));
+    assert_eq!((story.perm("t1"), story.perm("more")), (Some(WRITE), Some(READ_WRITE)));
 }
 
 #[test]
 fn topics_of_a_leader_do_not_go_back_within_a_term() {
     let mut story = Story::default();
-    story.register(with_topics(broker(0, 1, version(4, 7)), &[("t1", 4), ("t2", 6)]));
-    story.register(with_topics(broker(0, 1, version(4, 6)), &[("t1", 6), ("gone", 6)]));
-    assert_eq!((story.perm("t1"), story.perm("gone")), (Some(4), None));
-    story.register(with_topics(broker(0, 1, version(4, 7)), &[("t1", 6), ("t3", 6)]));
+    story.register(with_topics(broker(0, 1, version(4, 7)), &[("t1", READ), ("t2", READ_WRITE)]));
+    story.register(with_topics(broker(0, 1, version(4, 6)), &[("t1", READ_WRITE), ("gone", READ_WRITE)]));
+    assert_eq!((story.perm("t1"), story.perm("gone")), (Some(READ), None));
+    story.register(with_topics(broker(0, 1, version(4, 7)), &[("t1", READ_WRITE), ("t3", READ_WRITE)]));
     assert_eq!(
         (story.perm("t1"), story.perm("t3")),
         (Some(4), Some(6)),
         "same version: only what is missing"
     );
-    story.register(with_topics(broker(0, 2, version(5, 1)), &[("t1", 6), ("t2", 6)]));
-    assert_eq!(story.perm("t1"), Some(6), "a new term counts anew");
+    story.register(with_topics(broker(0, 2, version(5, 1)), &[("t1", READ_WRITE), ("t2", READ_WRITE)]));
+    assert_eq!(story.perm("t1"), Some(READ_WRITE), "a new term counts anew");
 }
 
 #[test]
@@ -185,25 +198,29 @@ fn brokers_before_5_0_have_followers_without_a_say() {
     story.register(Registration { acting_master: None, ..broker(-1, 1, version(0, 1)) });
     assert_eq!((story.members().as_str(), story.perm("t1")), ("-1=h:1", None));
     story.register(broker(-1, 1, version(0, 2)));
-    assert_eq!(story.perm("t1"), Some(6));
+    assert_eq!(story.perm("t1"), Some(READ_WRITE));
 }
 
 #[test]
 fn an_acting_masters_topics_are_read_only() {
     let mut story = Story::default();
     story.register(Registration { acting_master: Some(true), ..broker(1, 1, version(0, 1)) });
-    assert_eq!(story.perm("t1"), Some(4));
+    assert_eq!(story.perm("t1"), Some(READ));
 }
 
 #[test]
 fn an_increment_needs_a_registration_before_it_and_leaves_no_trace_without() {
     let mut story = Story::default();
-    let one = |id, port, counter| with_topics(broker(id, port, version(1, counter)), &[("new", 6)]);
+    let one = |id, port, counter| with_topics(broker(id, port, version(1, counter)), &[("new", READ_WRITE)]);
     assert_eq!(story.refuse(one(0, 1, 2)), Refused::SingleTopic { group: "g".into(), id: 0 });
     assert_eq!(story.members(), "");
     story.register(broker(0, 1, version(1, 1)));
     story.register(one(0, 1, 2));
-    assert_eq!((story.perm("new"), story.perm("t1")), (Some(6), Some(6)), "merged, not replaced");
+    assert_eq!(
+        (story.perm("new"), story.perm("t1")),
+        (Some(READ_WRITE), Some(READ_WRITE)),
+        "merged, not replaced"
+    );
     assert_eq!(story.refuse(one(3, 3, 2)), Refused::SingleTopic { group: "g".into(), id: 3 });
     assert_eq!(story.members(), "0=h:1");
 }
@@ -213,9 +230,15 @@ fn only_a_complete_registration_deletes_and_only_its_own() {
     let mut table = RouteTable::default();
     table.register(broker(0, 1, version(1, 1)), true, NOW).unwrap();
     table.register(Registration { group: "other".into(), ..broker(0, 9, version(1, 1)) }, true, NOW).unwrap();
-    table.register(with_topics(broker(0, 1, version(1, 2)), &[("t3", 6)]), true, NOW).unwrap();
+    table.register(with_topics(broker(0, 1, version(1, 2)), &[("t3", READ_WRITE)]), true, NOW).unwrap();
     assert_eq!(table.route("t1").unwrap().len(), 2, "one topic is an increment");
-    table.register(with_topics(broker(0, 1, version(1, 3)), &[("t2", 6), ("t3", 6)]), true, NOW).unwrap();
+    table
+        .register(
+            with_topics(broker(0, 1, version(1, 3)), &[("t2", READ_WRITE), ("t3", READ_WRITE)]),
+            true,
+            NOW,
+        )
+        .unwrap();
     table.check();
     let serves =
         |topic| table.route(topic).unwrap().iter().map(|(group, _)| group.name.clone()).collect::<Vec<_>>();
@@ -261,7 +284,7 @@ fn unregistering_goes_by_address() {
     assert_eq!(story.0.unregister("g", "h:9"), None);
     assert_eq!(story.0.unregister("other", "h:1"), None);
     assert_eq!(story.0.unregister("g", "h:1").unwrap().id, 0);
-    assert_eq!((story.members().as_str(), story.perm("t1")), ("2=h:2", Some(6)));
+    assert_eq!((story.members().as_str(), story.perm("t1")), ("2=h:2", Some(READ_WRITE)));
     story.0.unregister("g", "h:2");
     assert_eq!(story.perm("t1"), None);
     story.0.check();
@@ -271,25 +294,32 @@ fn unregistering_goes_by_address() {
 #[test]
 fn write_permission_is_wiped_until_it_is_added_again() {
     let mut story = Story::default();
-    story.register(with_topics(broker(0, 1, version(1, 1)), &[("t1", 7), ("t2", 6)]));
+    story.register(with_topics(broker(0, 1, version(1, 1)), &[("t1", ALL), ("t2", READ_WRITE)]));
     assert_eq!(story.0.wipe_write_perm("other"), 0);
     assert_eq!(story.0.wipe_write_perm("g"), 2);
-    assert_eq!((story.perm("t1"), story.perm("t2")), (Some(5), Some(4)));
-    story.register(with_topics(broker(0, 1, version(1, 2)), &[("t1", 7), ("t2", 6), ("new", 6)]));
-    assert_eq!((story.perm("t1"), story.perm("new")), (Some(5), Some(4)), "a new topic changes nothing");
-    story.0.add_topic("t3", [("g".into(), queues(6))]);
-    assert_eq!(story.perm("t3"), Some(4));
+    assert_eq!((story.perm("t1"), story.perm("t2")), (Some(READ | INHERIT), Some(READ)));
+    story.register(with_topics(
+        broker(0, 1, version(1, 2)),
+        &[("t1", ALL), ("t2", READ_WRITE), ("new", READ_WRITE)],
+    ));
+    assert_eq!(
+        (story.perm("t1"), story.perm("new")),
+        (Some(READ | INHERIT), Some(READ)),
+        "a new topic changes nothing"
+    );
+    story.0.add_topic("t3", [("g".into(), queues(READ_WRITE))]);
+    assert_eq!(story.perm("t3"), Some(READ));
     // Another leader, and all of them away for a while.
-    story.register(with_topics(broker(0, 2, version(2, 1)), &[("t1", 7), ("t2", 6)]));
-    assert_eq!(story.perm("t1"), Some(5));
+    story.register(with_topics(broker(0, 2, version(2, 1)), &[("t1", ALL), ("t2", READ_WRITE)]));
+    assert_eq!(story.perm("t1"), Some(READ | INHERIT));
     story.close(1);
     story.close(2);
-    story.register(with_topics(broker(0, 3, version(3, 1)), &[("t1", 7), ("t2", 6)]));
-    assert_eq!(story.perm("t2"), Some(4));
+    story.register(with_topics(broker(0, 3, version(3, 1)), &[("t1", ALL), ("t2", READ_WRITE)]));
+    assert_eq!(story.perm("t2"), Some(READ));
     assert_eq!(story.0.add_write_perm("g"), 2);
-    assert_eq!((story.perm("t1"), story.perm("t2")), (Some(6), Some(6)));
-    story.register(with_topics(broker(0, 3, version(3, 2)), &[("t1", 7), ("t2", 6)]));
-    assert_eq!(story.perm("t1"), Some(7));
+    assert_eq!((story.perm("t1"), story.perm("t2")), (Some(READ_WRITE), Some(READ_WRITE)));
+    story.register(with_topics(broker(0, 3, version(3, 2)), &[("t1", ALL), ("t2", READ_WRITE)]));
+    assert_eq!(story.perm("t1"), Some(ALL));
 }
 
 /// S33: a second cluster does not take over the first one's brokers.
@@ -321,10 +351,14 @@ fn topics_are_deleted_everywhere_or_in_one_cluster_and_added_one_by_one() {
     assert_eq!(table.topics().count(), 0);
     table.add_topic(
         "t3",
-        [("g".into(), queues(6)), ("unknown".into(), queues(6)), ("other".into(), queues(6))],
+        [
+            ("g".into(), queues(READ_WRITE)),
+            ("unknown".into(), queues(READ_WRITE)),
+            ("other".into(), queues(READ_WRITE)),
+        ],
     );
     assert_eq!(table.route("t3").unwrap().len(), 1);
-    table.add_topic("t4", [("unknown".into(), queues(6))]);
+    table.add_topic("t4", [("unknown".into(), queues(READ_WRITE))]);
     assert!(table.route("t4").is_none());
     table.check();
 }

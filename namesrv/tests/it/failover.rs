@@ -8,7 +8,7 @@ use protocol::route::TopicRouteData;
 
 use crate::support::*;
 
-const TOPICS: &[(&str, i32, i32, i32)] = &[("T", 4, 4, 6), ("TBW102", 8, 8, 7)];
+const TOPICS: &[(&str, i32, i32, i32)] = &[("T", 4, 4, READ_WRITE), ("TBW102", 8, 8, ALL)];
 
 fn node(id: i64, port: u16, term: i64) -> Broker {
     Broker::new("RaftCluster", "RaftNode00", id, &format!("127.0.0.1:{port}"), TOPICS).version(term, 5, 1)
@@ -57,7 +57,13 @@ async fn the_old_connection_of_a_broker_that_registered_anew_takes_nothing_with_
     node(0, 30911, 1).register(&new).await;
     old.connection.close();
     // When a broker that registered over the old one too is gone, its closing was seen.
-    let witness = Broker::new("RaftCluster", "witness", 0, "127.0.0.1:1", &[("W", 1, 1, 6), ("X", 1, 1, 6)]);
+    let witness = Broker::new(
+        "RaftCluster",
+        "witness",
+        0,
+        "127.0.0.1:1",
+        &[("W", 1, 1, READ_WRITE), ("X", 1, 1, READ_WRITE)],
+    );
     let third = story.connect().await;
     witness.register(&third).await;
     third.connection.close();
@@ -74,7 +80,13 @@ async fn a_broker_that_falls_silent_is_removed_and_its_connection_closed() {
     let mut broker = node(0, 30911, 1);
     broker.header.heartbeat_timeout_ms = Some(1_500);
     broker.register(&silent).await;
-    let mut other = Broker::new("RaftCluster", "other", 0, "127.0.0.1:2", &[("O", 1, 1, 6), ("P", 1, 1, 6)]);
+    let mut other = Broker::new(
+        "RaftCluster",
+        "other",
+        0,
+        "127.0.0.1:2",
+        &[("O", 1, 1, READ_WRITE), ("P", 1, 1, READ_WRITE)],
+    );
     other.header.heartbeat_timeout_ms = Some(1_500);
     other.register(&loud).await;
     let beat = Command::request(request::BROKER_HEARTBEAT)

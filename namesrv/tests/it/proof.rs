@@ -7,7 +7,7 @@ use protocol::proof::{CHALLENGE, RegisterSecret};
 use crate::support::*;
 
 const SECRET: &str = "three banks of oars";
-const TOPICS: &[(&str, i32, i32, i32)] = &[("T", 4, 4, 6), ("TBW102", 8, 8, 7)];
+const TOPICS: &[(&str, i32, i32, i32)] = &[("T", 4, 4, READ_WRITE), ("TBW102", 8, 8, ALL)];
 
 fn leader(port: u16, term: i64) -> Broker {
     Broker::new("RaftCluster", "RaftNode00", 0, &format!("127.0.0.1:{port}"), TOPICS).version(term, 5, 1)

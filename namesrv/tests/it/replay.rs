@@ -176,10 +176,11 @@ async fn rebuild(peer: &Peer, request: &Command, answer: &Command) {
     for group in groups {
         let topic = request.ext.get("topic").unwrap_or("T");
         let queues = topics.iter().find(|queues| queues.broker_name == group.broker_name);
-        let (read, write, perm) =
-            queues.map_or((1, 1, 6), |queues| (queues.read_queue_nums, queues.write_queue_nums, queues.perm));
+        let (read, write, perm) = queues.map_or((1, 1, READ_WRITE), |queues| {
+            (queues.read_queue_nums, queues.write_queue_nums, queues.perm)
+        });
         for (id, addr) in &group.broker_addrs {
-            let topics = [(topic, read, write, perm), ("another", 1, 1, 6)];
+            let topics = [(topic, read, write, perm), ("another", 1, 1, READ_WRITE)];
             let mut broker = Broker::new(&group.cluster, &group.broker_name, *id, addr, &topics);
             broker.header.enable_acting_master = Some(group.enable_acting_master);
             broker.register(peer).await;
@@ -222,7 +223,7 @@ async fn compressed_registrations_and_acting_slaves() {
         "Raw-hb",
         0,
         "127.0.0.1:19761",
-        &[("RawG3", 4, 4, 6), ("RawG4", 4, 4, 6)],
+        &[("RawG3", 4, 4, READ_WRITE), ("RawG4", 4, 4, READ_WRITE)],
     );
     master.header.enable_acting_master = Some(true);
     master.header.ha_server_addr = "127.0.0.1:19762".into();

@@ -50,7 +50,7 @@ async fn switches_turn_while_it_runs() {
     let answer = peer.call(update("enableAllTopicList=true\norderMessageEnable=true")).await;
     assert_eq!(answer.code, 0);
 
-    let topics = [("T", 4, 4, 6), ("U", 4, 4, 6)];
+    let topics = [("T", 4, 4, READ_WRITE), ("U", 4, 4, READ_WRITE)];
     Broker::new("c", "g", 0, "127.0.0.1:1", &topics).register(&peer).await;
     assert_eq!(&peer.call(list()).await.body[..], br#"{"topicList":["T","U"]}"#);
     assert_eq!(peer.route("T").await.unwrap().order_topic_conf, None);
@@ -148,7 +148,7 @@ async fn random_bytes_at_both_ports_neither_stop_it_nor_stay() {
     println!("SEED={seed}");
     let mut rng = platform::RngSource::rng(&platform::SeededRng(seed), "random bytes");
     let story = Story::start("").await;
-    let broker = Broker::new("c", "g", 0, "127.0.0.1:1", &[("T", 1, 1, 6), ("U", 1, 1, 6)]);
+    let broker = Broker::new("c", "g", 0, "127.0.0.1:1", &[("T", 1, 1, READ_WRITE), ("U", 1, 1, READ_WRITE)]);
     let valid = broker.request().encode().unwrap();
     for round in 0..300 {
         let mut bytes = valid.to_vec();
@@ -176,7 +176,9 @@ async fn random_bytes_at_both_ports_neither_stop_it_nor_stay() {
 async fn metrics_tell_who_is_registered() {
     let story = Story::start("").await;
     let peer = story.connect().await;
-    Broker::new("c", "g", 0, "127.0.0.1:1", &[("T", 1, 1, 6), ("U", 1, 1, 6)]).register(&peer).await;
+    Broker::new("c", "g", 0, "127.0.0.1:1", &[("T", 1, 1, READ_WRITE), ("U", 1, 1, READ_WRITE)])
+        .register(&peer)
+        .await;
     let metrics = story.http("/metrics").await.1;
     for line in [
         "rocketmq_namesrv_groups{node_type=\"nameserver\"} 1",

@@ -10,6 +10,7 @@ use platform::{Net, Platform, TokioNet};
 use protocol::Command;
 use protocol::code::request;
 use protocol::command::route::{RegisterBroker, RegisterBrokerBody, TopicConfigWrapper};
+pub use protocol::perm::{ALL, READ_WRITE};
 use protocol::route::{DataVersion, TopicConfig, TopicRouteData};
 use remoting::{Client, ClientConfig, Connection};
 use settings::Properties;

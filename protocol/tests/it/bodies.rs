@@ -230,7 +230,7 @@ fn routes_are_compact_with_quoted_ids() {
         }],
         queue_datas: vec![route::QueueData {
             broker_name: "broker-a".to_owned(),
-            perm: 6,
+            perm: protocol::perm::READ_WRITE,
             read_queue_nums: 4,
             write_queue_nums: 4,
             ..route::QueueData::default()

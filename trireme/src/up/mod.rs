@@ -6,7 +6,6 @@
 
 mod child;
 mod files;
-mod http;
 mod members;
 mod plan;
 mod ports;

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use platform::Net;
-use serde_json::Value;
 use tokio::sync::watch;
+use web::views::{self, Ask, RoutedLeader};
 
-use super::http;
 use super::plan::Plan;
 
 /// How often the nodes are asked while there is no leader, and while there is.
@@ -28,28 +27,6 @@ pub(crate) struct Leader {
     pub term: u64,
 }
 
-/// What one node says of itself and the others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct View {
-    term: u64,
-    leader: Option<String>,
-    /// Whether it, as leader, may serve; `true` where it does not say.
-    is_ready: bool,
-    /// Whether it has no vote yet: new, or behind after it may have forgotten something.
-    is_fenced: bool,
-}
-
-impl View {
-    fn of(answer: &Value) -> Option<Self> {
-        Some(Self {
-            term: answer["term"].as_u64()?,
-            leader: answer["leader"].as_str().map(str::to_owned),
-            is_ready: answer["ready"].as_bool().unwrap_or(true),
-            is_fenced: answer["fenced"].as_bool().unwrap_or(false),
-        })
-    }
-}
-
 /// Keeps `leader` up to date until nobody listens to it any more. The first one counts only once the name server
 /// sends clients to it; after that, whoever leads.
 pub(crate) async fn follow(net: Arc<dyn Net>, plan: Plan, leader: watch::Sender<Option<Leader>>) {
@@ -61,12 +38,12 @@ pub(crate) async fn follow(net: Arc<dyn Net>, plan: Plan, leader: watch::Sender<
         let mut asked = tokio::task::JoinSet::new();
         for (at, (_, addr)) in nodes.iter().enumerate() {
             let (net, addr) = (net.clone(), *addr);
-            asked.spawn(async move { (at, http::get(&*net, addr, "/leader?local=true", PATIENCE).await) });
+            let view =
+                async move { views::Leader::ask(&*net, &addr.to_string(), Ask::Local, PATIENCE).await };
+            asked.spawn(async move { (at, view.await) });
         }
         while let Some(answer) = asked.join_next().await {
-            if let Ok((at, Some(answer))) = answer
-                && let Some(view) = View::of(&answer)
-            {
+            if let Ok((at, Ok(view))) = answer {
                 views.push((at, view));
             }
         }
@@ -75,7 +52,8 @@ pub(crate) async fn follow(net: Arc<dyn Net>, plan: Plan, leader: watch::Sender<
             && !is_routed
         {
             // A group whose other members have no vote yet would not survive the kill that comes next.
-            let all_vote = views.len() == nodes.len() && views.iter().all(|(_, view)| !view.is_fenced);
+            let all_vote =
+                views.len() == nodes.len() && views.iter().all(|(_, view)| view.fenced != Some(true));
             let is_patient = rounds < ROUNDS_FOR_ALL;
             rounds += 1;
             is_routed = (all_vote || !is_patient) && routes_to(&*net, &plan, leader).await;
@@ -88,21 +66,19 @@ pub(crate) async fn follow(net: Arc<dyn Net>, plan: Plan, leader: watch::Sender<
 
 /// Whether the name server knows `leader` as such.
 async fn routes_to(net: &dyn Net, plan: &Plan, leader: Leader) -> bool {
-    let path = format!("/groups/{}/leader", plan.group);
-    let answer = http::get(net, plan.namesrv_http, &path, PATIENCE).await;
-    answer.is_some_and(|answer| {
-        answer["leader"].as_str() == Some(&plan.nodes[leader.node].remoting.to_string())
-    })
+    let addr = plan.nodes[leader.node].remoting.to_string();
+    let routed = RoutedLeader::ask(net, &plan.namesrv_http.to_string(), &plan.group, PATIENCE).await;
+    routed.is_ok_and(|routed| routed.leader == Some(addr))
 }
 
 /// The node that takes itself for the leader in the highest term that anybody knows of. A deposed leader that has
 /// not heard of it yet is in a lower one.
-fn who_leads(nodes: &[(String, SocketAddr)], views: &[(usize, View)]) -> Option<Leader> {
+fn who_leads(nodes: &[(String, SocketAddr)], views: &[(usize, views::Leader)]) -> Option<Leader> {
     let newest = views.iter().map(|(_, view)| view.term).max()?;
     views
         .iter()
         .find(|(at, view)| {
-            view.term == newest && view.is_ready && view.leader.as_ref() == Some(&nodes[*at].0)
+            view.term == newest && view.ready != Some(false) && view.leader.as_ref() == Some(&nodes[*at].0)
         })
         .map(|(node, view)| Leader { node: *node, term: view.term })
 }
@@ -110,6 +86,7 @@ fn who_leads(nodes: &[(String, SocketAddr)], views: &[(usize, View)]) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::Deserialize;
     use serde_json::json;
 
     #[test]
@@ -124,10 +101,11 @@ mod tests {
             (vec![(2, json!({"term": 3, "leader": "n2", "ready": false}))], None),
             (vec![(0, json!({"term": 3, "leader": "n0"})), (1, json!({"term": 4, "leader": null}))], None),
             (vec![(0, json!({"term": 3, "leader": "n0"})), (1, json!({"term": 4, "leader": "n1"}))], n(1, 4)),
-            (vec![(0, json!({"leader": "n0"}))], None),
         ] {
-            let views: Vec<_> =
-                answers.iter().filter_map(|(at, answer)| Some((*at, View::of(answer)?))).collect();
+            let views: Vec<_> = answers
+                .iter()
+                .map(|(at, answer)| (*at, views::Leader::deserialize(answer).unwrap()))
+                .collect();
             assert_eq!(who_leads(&nodes, &views), leader, "for {answers:?}");
         }
     }

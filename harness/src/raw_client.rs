@@ -225,7 +225,7 @@ impl RawClient {
             .with("defaultTopic", "TBW102")
             .with("readQueueNums", queues)
             .with("writeQueueNums", queues)
-            .with("perm", 6)
+            .with("perm", protocol::perm::READ_WRITE)
             .with("topicFilterType", "SINGLE_TAG")
             .with("topicSysFlag", 0)
             .with("order", false);

@@ -4,53 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde::Deserialize;
-
-use crate::http;
+use platform::TokioNet;
+use web::views::Status;
 
 /// How long a node may take to answer before it counts as silent.
 const ANSWER_WITHIN: Duration = Duration::from_millis(700);
-
-/// A Raft role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// It proposes.
-    Leader,
-    /// It follows.
-    Follower,
-    /// It asks for votes.
-    Candidate,
-    /// It replicates without a vote.
-    Learner,
-}
-
-/// `GET /status` of one node, as far as stories need it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Status {
-    /// The node's name, such as `n0`.
-    pub node: String,
-    /// Its role.
-    pub role: Role,
-    /// Its term.
-    pub term: u64,
-    /// Whom it takes for the leader.
-    pub leader: Option<String>,
-    /// It leads, and its first entry is applied.
-    pub ready: bool,
-    /// It may have forgotten something, and does not vote.
-    #[serde(default)]
-    pub fenced: bool,
-    /// Highest log index known committed.
-    pub commit_index: u64,
-    /// Highest log index applied.
-    pub applied_index: u64,
-    /// Highest log index in its log.
-    pub last_log_index: u64,
-    /// Highest log index purged.
-    pub purged_index: u64,
-}
 
 /// What the harness knows of one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +52,7 @@ impl View {
 
     /// The node that leads and is ready; of several that say so, the one of the highest term.
     pub fn leader(&self) -> Option<usize> {
-        let leaders = self.statuses().filter(|(_, status)| status.role == Role::Leader && status.ready);
+        let leaders = self.statuses().filter(|(_, status)| status.leads());
         leaders.max_by_key(|(_, status)| status.term).map(|(id, _)| id)
     }
 
@@ -143,8 +101,7 @@ async fn ask(run: Run, addr: &str) -> Result<Status, String> {
         Run::Paused => return Err("paused".to_owned()),
         Run::Down | Run::Ended => return Err("not running".to_owned()),
     }
-    let answer = http::get(addr, "/status", ANSWER_WITHIN).await.map_err(|error| format!("{error:#}"))?;
-    serde_json::from_value(answer.body).map_err(|error| format!("unexpected /status: {error}"))
+    Status::ask(&TokioNet, addr, ANSWER_WITHIN).await.map_err(|error| error.to_string())
 }
 
 impl fmt::Display for View {
@@ -154,7 +111,7 @@ impl fmt::Display for View {
             match &node.status {
                 Ok(status) => writeln!(
                     f,
-                    "{:?} of term {}, leader {}, ready {}, last {}, committed {}, applied {}, purged {}",
+                    "{} of term {}, leader {}, ready {}, last {}, committed {}, applied {}, purged {}",
                     status.role,
                     status.term,
                     status.leader.as_deref().unwrap_or("unknown"),

@@ -1,5 +1,5 @@
-//! Stories over real processes: a harness that starts, kills and pauses a name server and the nodes of a
-//! broker group, and cuts the links between them. The stories themselves are in `tests/`.
+//! A harness over real processes: it starts, kills and pauses a name server and the nodes of a broker group, and cuts
+//! the links between them. The stories are in `cluster-tests`; `jepsen` runs its loads over it.
 //!
 //! A story begins with [`Cluster::start`], does something bad by [`Cluster::kill`], [`Cluster::pause`] or
 //! [`Cluster::links`] under a [`load::Load`], waits by [`Cluster::wait_for`], asks [`audit::audit`] whether
@@ -12,7 +12,6 @@ pub mod body;
 mod cluster;
 pub mod files;
 mod hang;
-pub mod http;
 pub mod load;
 pub mod outcome;
 mod process;
@@ -27,5 +26,6 @@ mod wait;
 pub use cluster::{CLUSTER_NAME, Cluster, ClusterOptions, GROUP_NAME, WAIT};
 pub use proxy::Links;
 pub use rig::StoreDisk;
-pub use view::{NodeView, Role, Run, Status, View, node_name};
+pub use view::{NodeView, Run, View, node_name};
 pub use wait::{WaitError, eventually};
+pub use web::views;

@@ -11,15 +11,14 @@ use anyhow::{Context, Result, bail, ensure};
 use platform::{Disk, OsDisk, OsRng, RngSource};
 use rand::Rng;
 use rustix::process::Signal;
-use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+mod ask;
 mod faults;
 
 use crate::files;
 use crate::hang::Hang;
-use crate::http;
 use crate::process::{Process, Surroundings};
 use crate::proxy::Links;
 use crate::rig::{Rig, StoreDisk};
@@ -461,28 +460,6 @@ impl Cluster {
     /// As [`Cluster::wait_for`].
     pub async fn wait_for_rest(&self) -> usize {
         self.wait_for("all nodes to follow one leader and to have applied everything", View::at_rest).await
-    }
-
-    /// Hands leadership over, as an operator would.
-    ///
-    /// # Errors
-    /// What the leader answers if it refuses.
-    pub async fn transfer_leader(&self, from: usize, to: usize) -> Result<()> {
-        let path = format!("/leader/transfer?to={}", node_name(to));
-        let answer = http::post(&self.http_addr(from), &path, Duration::from_secs(10)).await?;
-        ensure!(answer.status == 200, "transfer to {}: {} {}", node_name(to), answer.status, answer.body);
-        Ok(())
-    }
-
-    /// The fingerprint of a node's log from `from` to `upto`, of its queues and of its tables.
-    ///
-    /// # Errors
-    /// What the node answers if it does not hold that range.
-    pub async fn digest(&self, id: usize, from: u64, upto: u64) -> Result<Value> {
-        let path = format!("/debug/digest?from={from}&upto={upto}");
-        let answer = http::get(&self.http_addr(id), &path, Duration::from_secs(30)).await?;
-        ensure!(answer.status == 200, "digest of {}: {} {}", node_name(id), answer.status, answer.body);
-        Ok(answer.body)
     }
 
     /// Stops everything and removes the directory: for a story that went well.
