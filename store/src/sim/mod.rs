@@ -44,6 +44,8 @@ struct State {
     /// This many further syncs succeed, then one fails.
     syncs_until_error: Option<u64>,
     boots: u64,
+    /// Syncs of files say that all is well, and do nothing.
+    lies: bool,
     /// The file that was being written when the power went off.
     in_flight: Option<u64>,
 }
@@ -93,6 +95,16 @@ impl SimDisk {
     /// Lets `more` syncs of files succeed, and the one behind them fail: its pages are dropped then.
     pub fn fail_sync_after(&self, more: u64) {
         self.lock_state().syncs_until_error = Some(more);
+    }
+
+    /// Makes it a disk that says its syncs are done, and does none of them: what such a disk costs must be found.
+    pub fn lie_about_syncs(&self) {
+        self.lock_state().lies = true;
+    }
+
+    /// Bytes of all files together.
+    pub fn used_bytes(&self) -> u64 {
+        self.lock_state().used_bytes()
     }
 
     /// The disk after the power came back: a new one, this one is of no further use. What was synced is there;
@@ -157,6 +169,7 @@ impl SimDisk {
             inodes,
             next_inode: old.next_inode,
             capacity_bytes: old.capacity_bytes,
+            lies: old.lies,
             boots: old.boots + 1,
             ..State::default()
         };
