@@ -25,6 +25,7 @@ mod node;
 mod observer;
 mod proposer;
 mod run;
+mod runtime;
 mod state_machine;
 #[cfg(test)]
 mod suite;

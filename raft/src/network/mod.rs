@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
-use platform::{Connection, Platform};
+use platform::{Connection, Platform, Spawner};
 use store::{LogPoint, codec};
 use tokio::io::AsyncWrite;
 use tokio::sync::{Notify, mpsc, watch};
@@ -56,7 +56,7 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 /// What every connection of this node has in common.
 pub(crate) struct Network {
     platform: Platform,
-    runtime: tokio::runtime::Handle,
+    spawner: Spawner,
     group: String,
     node: NodeId,
     segment_bytes: u64,
@@ -147,7 +147,7 @@ impl Network {
     pub(crate) fn new(platform: Platform, config: &NodeConfig, files: &Arc<Files>) -> Arc<Self> {
         Arc::new(Self {
             platform,
-            runtime: tokio::runtime::Handle::current(),
+            spawner: Spawner::here(),
             group: config.group.clone(),
             node: config.node_id,
             segment_bytes: config.segment_bytes,
@@ -370,7 +370,7 @@ impl Network {
         });
         for (lane, calls) in [(Lane::Control, control_rx), (Lane::App, app_rx), (Lane::Snapshot, snapshot_rx)]
         {
-            self.runtime.spawn(lane::run(Arc::downgrade(self), Arc::downgrade(&peer), lane, calls));
+            self.spawner.spawn(lane::run(Arc::downgrade(self), Arc::downgrade(&peer), lane, calls));
         }
         peers.insert(id, peer);
     }
@@ -582,6 +582,7 @@ impl Peer {
     /// Returns when it no longer listens at `addr`, or has to be greeted again.
     async fn moved(&self, network: &Network, addr: &str) -> String {
         tokio::select! {
+            biased;
             reason = self.moved_from(addr) => reason,
             () = greeted_again(network) => format!("{} is to be greeted again", node_name(self.id)),
         }

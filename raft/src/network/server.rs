@@ -65,7 +65,7 @@ pub(crate) async fn serve(
         match listener.accept().await {
             Ok(connection) => {
                 let server = Arc::clone(&server);
-                tokio::spawn(async move {
+                platform::spawn(async move {
                     server.connection(connection).await;
                     drop(permit);
                 });
@@ -232,7 +232,9 @@ impl Server {
             Ok(())
         };
         tokio::pin!(read, write);
+        // Answers are bounded by what was read, so they cannot keep reading back for good.
         tokio::select! {
+            biased;
             outcome = &mut write => outcome,
             outcome = &mut read => match outcome {
                 Ok(()) => write.await,
@@ -268,6 +270,7 @@ impl Server {
                     Kind::Snapshot => {
                         let (piece, bytes) = snapshot::decode_piece(frame.body)?;
                         let (raft, dir) = (self.raft.clone(), self.checkpoints.clone());
+                        let tasks = self.network.platform.tasks.clone();
                         let incoming = Arc::clone(&incoming);
                         let term = piece.term();
                         let allowed = check_term(&self.raft, term).map_err(|absurd| absurd.to_string());
@@ -277,7 +280,7 @@ impl Server {
                         Box::pin(async move {
                             let response = match allowed {
                                 Err(refusal) => Response::Refused(refusal),
-                                Ok(()) => incoming.take(&raft, &dir, piece, bytes).await,
+                                Ok(()) => incoming.take(&tasks, &raft, &dir, piece, bytes).await,
                             };
                             answer(id, &response)
                         })
@@ -292,10 +295,10 @@ impl Server {
                         })
                     }
                 };
-                tasks.spawn(async move {
+                tasks.spawn(platform::of_group(async move {
                     let _ = answers.send(work.await).await; // without a connection there is nobody to answer
                     drop(permit);
-                });
+                }));
             }
             #[expect(unreachable_code, reason = "gives the block its type")]
             Ok::<(), FrameError>(())
@@ -309,9 +312,11 @@ impl Server {
             }
             Ok::<(), FrameError>(())
         };
+        // Answers are bounded by what was read, so they cannot keep reading back for good.
         tokio::select! {
-            outcome = read => outcome,
+            biased;
             outcome = write => outcome,
+            outcome = read => outcome,
         }
     }
 }
