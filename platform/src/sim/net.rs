@@ -17,7 +17,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{Mutex as AsyncMutex, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::Trace;
@@ -44,8 +44,8 @@ pub struct SimNet(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// Counts changes of links and hosts.
-    changes: watch::Sender<u64>,
+    /// Links or hosts changed. Not tokio's `watch`, which wakes in an order that follows from no seed.
+    changes: Notify,
     trace: Trace,
     start: Instant,
 }
@@ -86,7 +86,7 @@ impl SimNet {
             next_port: FIRST_PORT,
             pipes: Vec::new(),
         };
-        let (changes, start) = (watch::Sender::new(0), Instant::now());
+        let (changes, start) = (Notify::new(), Instant::now());
         Self(Arc::new(Shared { state: Mutex::new(state), changes, trace, start }))
     }
 
@@ -134,7 +134,7 @@ impl SimNet {
 
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut lock(&self.0.state));
-        self.0.changes.send_modify(|count| *count += 1);
+        self.0.changes.notify_waiters();
         self.each_pipe(Pipe::wake);
     }
 
@@ -195,9 +195,8 @@ impl Net for SimHost {
                 state.latency() + state.latency()
             };
             sleep(round_trip).await;
-            let mut changes = net.0.changes.subscribe();
             while !net.passes(self.ip, to) || !net.passes(to, self.ip) {
-                let _ = changes.changed().await; // this host has a hand on the sender
+                net.0.changes.notified().await;
             }
             let local = {
                 let mut state = lock(&net.0.state);

@@ -41,6 +41,13 @@ impl Trace {
         state.events += 1;
         state.hash.write(what.as_bytes());
         state.hash.write(bytes);
+        // Where two runs of one seed part ways, this shows it first.
+        tracing::trace!(
+            event = state.events,
+            hash = format_args!("{:016x}", state.hash.finish()),
+            bytes = bytes.len(),
+            "{what}"
+        );
     }
 
     /// The number, and how many events it is made of.
