@@ -33,6 +33,7 @@ mod told;
 mod types;
 mod view;
 mod waits;
+mod watch;
 
 /// Names a node for ever: n0 is 1, n1 is 2, and so on.
 pub type NodeId = u64;

@@ -1,5 +1,5 @@
-//! tokio for openraft, with two things of our own: what openraft spawns belongs to the node that it works for, and its
-//! randomness comes from `platform`.
+//! tokio for openraft, with three things of our own: what openraft spawns belongs to the node that it works for, its
+//! randomness comes from `platform`, and its watch channels wake in order.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,6 +8,8 @@ use futures_util::FutureExt;
 use openraft::impls::TokioRuntime;
 use openraft::rt::deterministic_rng::DeterministicRng;
 use openraft::{AsyncRuntime, OptionalSend};
+
+use crate::watch::InOrder;
 
 type Seedable = DeterministicRng<TokioRuntime>;
 
@@ -24,7 +26,7 @@ impl AsyncRuntime for Runtime {
     type Timeout<R, T: Future<Output = R> + OptionalSend> = <TokioRuntime as AsyncRuntime>::Timeout<R, T>;
     type ThreadLocalRng = <Seedable as AsyncRuntime>::ThreadLocalRng;
     type Mpsc = <TokioRuntime as AsyncRuntime>::Mpsc;
-    type Watch = <TokioRuntime as AsyncRuntime>::Watch;
+    type Watch = InOrder;
     type Oneshot = <TokioRuntime as AsyncRuntime>::Oneshot;
     type Mutex<T: OptionalSend + 'static> = <TokioRuntime as AsyncRuntime>::Mutex<T>;
 
