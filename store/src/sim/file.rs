@@ -170,7 +170,7 @@ impl DiskFile for SimFile {
             let cut = state.step()?;
             let fails = state.syncs_until_error == Some(0);
             state.syncs_until_error = state.syncs_until_error.and_then(|left| left.checked_sub(1));
-            let lies = state.lies;
+            let lies = state.lies_about(id);
             let inode = state.inodes.get_mut(&id).expect("an open file has an inode");
             if cut {
                 return Err(power_is_off());

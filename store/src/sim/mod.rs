@@ -44,8 +44,8 @@ struct State {
     /// This many further syncs succeed, then one fails.
     syncs_until_error: Option<u64>,
     boots: u64,
-    /// Syncs of files say that all is well, and do nothing.
-    lies: bool,
+    /// Syncs of files in here say that all is well, and do nothing.
+    lies_in: Option<PathBuf>,
     /// The file that was being written when the power went off.
     in_flight: Option<u64>,
 }
@@ -97,9 +97,10 @@ impl SimDisk {
         self.lock_state().syncs_until_error = Some(more);
     }
 
-    /// Makes it a disk that says its syncs are done, and does none of them: what such a disk costs must be found.
-    pub fn lie_about_syncs(&self) {
-        self.lock_state().lies = true;
+    /// Makes it a disk that says its syncs of files in `dir` are done, and does none of them: what such a disk costs must
+    /// be found.
+    pub fn lie_about_syncs_in(&self, dir: &Path) {
+        self.lock_state().lies_in = Some(dir.to_path_buf());
     }
 
     /// Bytes of all files together.
@@ -169,7 +170,7 @@ impl SimDisk {
             inodes,
             next_inode: old.next_inode,
             capacity_bytes: old.capacity_bytes,
-            lies: old.lies,
+            lies_in: old.lies_in.clone(),
             boots: old.boots + 1,
             ..State::default()
         };
@@ -213,6 +214,11 @@ impl State {
 
     fn used_bytes(&self) -> u64 {
         self.names.values().map(|id| self.inodes[id].len() as u64).sum()
+    }
+
+    fn lies_about(&self, inode: u64) -> bool {
+        let Some(dir) = &self.lies_in else { return false };
+        self.names.iter().any(|(path, id)| *id == inode && path.parent() == Some(dir))
     }
 
     fn inode_of(&self, path: &Path) -> io::Result<u64> {
