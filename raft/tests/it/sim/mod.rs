@@ -54,6 +54,15 @@ fn a_group_keeps_its_promises_whatever_fails() {
     assert!(failed.is_empty(), "seeds that broke a promise: {failed:?}");
 }
 
+/// A follower whose disk is full was given more than it had room for, since what was on its way into the log was not
+/// counted; its node ended, where it should have refused.
+#[test]
+fn a_follower_without_room_counts_what_is_on_its_way_into_its_log() {
+    begin();
+    let outcome = tell(189, Story::default());
+    assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
+}
+
 /// The seeds that break a promise in this story, with the first one that each breaks.
 fn found_in(story: Story, seeds: Range<u64>) -> Vec<(u64, String)> {
     let mut found = Vec::new();
