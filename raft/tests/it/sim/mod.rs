@@ -14,6 +14,9 @@ use world::{Outcome, Story, run};
 /// Runs with every test.
 const SEEDS: Range<u64> = 0..40;
 
+/// Writes, syncs and changes of names at which the power goes off.
+const STEPS: u64 = 160;
+
 fn seeds() -> Range<u64> {
     let Ok(range) = std::env::var("TRIREME_SIM_SEEDS") else { return SEEDS };
     let (from, to) = range.split_once("..").expect("TRIREME_SIM_SEEDS is a range such as 0..100");
@@ -52,6 +55,16 @@ fn a_group_keeps_its_promises_whatever_fails() {
     }
     println!("{acknowledged} proposals acknowledged, {starts} starts");
     assert!(failed.is_empty(), "seeds that broke a promise: {failed:?}");
+}
+
+/// From the first write of a new node on: its directory is made, the group is founded, entries come.
+#[test]
+fn the_power_goes_off_at_each_of_the_first_writes_and_syncs() {
+    begin();
+    for steps in 1..=STEPS {
+        let outcome = tell(steps, Story { cut: Some((steps % 3 + 1, steps)), ..Story::default() });
+        assert!(outcome.violations.is_empty(), "step {steps}: {:#?}", outcome.violations);
+    }
 }
 
 /// A follower whose disk is full was given more than it had room for, since what was on its way into the log was not

@@ -45,6 +45,9 @@ pub struct Story {
     pub lying_disks: bool,
     /// Nodes acknowledge what is in memory only, and sync some time later.
     pub early_acknowledgements: bool,
+    /// Nothing goes wrong but this: the power of one machine goes off at its so-manyth write, sync or change of a name, and
+    /// some time later the power of all.
+    pub cut: Option<(NodeId, u64)>,
 }
 
 /// What came of a run.
@@ -122,19 +125,15 @@ impl World {
             if story.early_acknowledgements {
                 self.machine(id).flush = FlushMode::Async { interval_ms: 500 };
             }
+            if let Some((_, steps)) = story.cut.filter(|(cut, _)| *cut == id) {
+                self.machine(id).disk.cut_after(steps);
+            }
             self.start(id).await;
         }
         let (stop, clients) = self.start_clients();
-        if self.rng.random_ratio(7, 8) {
-            // Else the group is founded in the midst of trouble.
-            self.wait_for_leader().await;
-        }
-        let until = Instant::now() + TROUBLE;
-        while Instant::now() < until && self.ledger.violations().is_empty() {
-            self.make_trouble().await;
-            let pause = self.rng.random_range(PAUSE_MS);
-            sleep(Duration::from_millis(pause)).await;
-            self.look().await;
+        match story.cut {
+            Some((id, _)) => self.lose_power_once(id).await,
+            None => self.be_in_trouble().await,
         }
         stop.send_replace(true);
         self.mend().await;
@@ -147,6 +146,39 @@ impl World {
         for id in 1..=COUNT {
             self.end(id, End::Kill).await;
         }
+    }
+
+    async fn be_in_trouble(&mut self) {
+        if self.rng.random_ratio(7, 8) {
+            // Else the group is founded in the midst of trouble.
+            self.wait_for_leader().await;
+        }
+        let until = Instant::now() + TROUBLE;
+        while Instant::now() < until && self.ledger.violations().is_empty() {
+            self.make_trouble().await;
+            let pause = self.rng.random_range(PAUSE_MS);
+            sleep(Duration::from_millis(pause)).await;
+            self.look().await;
+        }
+    }
+
+    /// Waits until the power of a machine goes off, starts its node again, and cuts the power of all.
+    async fn lose_power_once(&mut self, id: NodeId) {
+        let deadline = Instant::now() + TROUBLE;
+        let starts = self.machines[&id].starts;
+        while self.machines[&id].running.is_some()
+            && self.machines[&id].starts == starts
+            && Instant::now() < deadline
+        {
+            sleep(LOOK).await;
+            self.look().await;
+        }
+        if self.machines[&id].running.is_none() {
+            self.start(id).await;
+        }
+        let pause = self.rng.random_range(PAUSE_MS);
+        sleep(Duration::from_millis(pause)).await;
+        self.lose_all_power().await;
     }
 
     async fn wait_for_leader(&self) {
@@ -244,7 +276,10 @@ impl World {
             machine.knows_no_room = has_no_room;
         }
         for id in failed {
-            self.end(id, End::PowerLoss).await;
+            // After a failed sync the machine may go on, with a page cache that knows more than the disk.
+            let goes_on =
+                self.machines[&id].has_fault && !self.machines[&id].disk.is_cut() && self.rng.random();
+            self.end(id, if goes_on { End::Kill } else { End::PowerLoss }).await;
         }
     }
 
