@@ -76,6 +76,15 @@ fn a_follower_without_room_counts_what_is_on_its_way_into_its_log() {
     assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
 }
 
+/// The founder lost power after it had written down the id of the new group, and before the first entry: all members
+/// joined a group that nobody had founded, and waited for a leader for ever.
+#[test]
+fn a_founder_that_dies_between_the_id_and_the_first_entry_founds_the_group_later() {
+    begin();
+    let outcome = tell(1347, Story::default());
+    assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
+}
+
 /// The seeds that break a promise in this story, with the first one that each breaks.
 fn found_in(story: Story, seeds: Range<u64>) -> Vec<(u64, String)> {
     let mut found = Vec::new();
