@@ -443,8 +443,12 @@ impl Queues {
         Ok(())
     }
 
+    /// In the order of their names, so that what is done to all of them is done alike in equal runs.
     fn all(&self) -> Vec<Arc<ConsumeQueue>> {
-        sync::read(&self.topics).values().flat_map(BTreeMap::values).cloned().collect()
+        let topics = sync::read(&self.topics);
+        let mut queues: Vec<_> = topics.iter().collect();
+        queues.sort_unstable_by_key(|(topic, _)| *topic);
+        queues.into_iter().flat_map(|(_, queues)| queues.values()).cloned().collect()
     }
 
     /// The queue, made if missing.
