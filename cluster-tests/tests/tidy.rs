@@ -13,6 +13,8 @@ use harness::files;
 
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/errors.rs"]
+mod errors;
 #[path = "tidy/source.rs"]
 mod source;
 

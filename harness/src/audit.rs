@@ -214,7 +214,7 @@ async fn replicas(cluster: &Cluster, findings: &mut Vec<String>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::Body;
+    use crate::body::{Body, BodyError};
     use crate::raw_client::Sent;
 
     fn queue() -> Queue {
@@ -261,7 +261,7 @@ mod tests {
     fn each_way_to_break_the_promise_is_found() {
         let acked = [attempt(0, Outcome::Acked, 0), attempt(1, Outcome::Acked, 1)];
         let whole = [pulled(0, 0), pulled(1, 1)];
-        let damaged = Pulled { body: Err("the body has no checksum".to_owned()), ..pulled(0, 2) };
+        let damaged = Pulled { body: Err(BodyError::NoChecksum), ..pulled(0, 2) };
         let cases: [(&[Attempt], &[Pulled], &str); 7] = [
             (&acked, &whole[..1], "a-0-1 was acknowledged at t/0 offset 1 at n1; it lies at None"),
             (&acked, &[pulled(0, 0), pulled(1, 1), pulled(0, 2)], "a-0-0 lies in t/0 at n1 2 times: [0, 2]"),

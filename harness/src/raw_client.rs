@@ -48,7 +48,7 @@ pub struct Pulled {
     /// When it was stored, by the leader's clock, in milliseconds.
     pub stored_ms: i64,
     /// What its body says, or what is wrong with it.
-    pub body: Result<body::Body, String>,
+    pub body: Result<body::Body, body::BodyError>,
 }
 
 /// The answer to a pull.
@@ -366,7 +366,7 @@ fn messages(units: &Bytes) -> Result<Vec<Pulled>> {
         let view = message::parse(unit?)?;
         let body = match view.verify_body() {
             Ok(()) => body::decode(view.body),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.into()),
         };
         messages.push(Pulled {
             queue_offset: u64::try_from(view.queue_offset)?,

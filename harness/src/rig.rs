@@ -9,7 +9,7 @@ use std::io::{IoSlice, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use platform::{Disk, OpenMode, OsDisk};
 use tokio::process::Command;
 
@@ -39,7 +39,7 @@ pub(crate) struct Rig {
     /// Why the stores lie in plain directories though more was asked for.
     disk_problem: Option<String>,
     /// The clock shim, or why there is none.
-    shim: Result<PathBuf, String>,
+    shim: Result<PathBuf>,
 }
 
 struct Mount {
@@ -55,7 +55,7 @@ impl Rig {
             dir: dir.to_owned(),
             mounts: Mutex::default(),
             disk_problem: None,
-            shim: Err("the group was started without clocks that can be set".to_owned()),
+            shim: Err(anyhow!("the group was started without clocks that can be set")),
         };
         for store in stores {
             if let Err(error) = rig.mount_store(store, disk).await {
@@ -64,7 +64,7 @@ impl Rig {
             }
         }
         if clocks {
-            rig.shim = rig.compile_shim(stores.len()).await.map_err(|error| format!("{error:#}"));
+            rig.shim = rig.compile_shim(stores.len()).await;
         }
         rig
     }
@@ -133,7 +133,7 @@ impl Rig {
     /// Sets a node's wall clock wrong by `ms`; 0 sets it right.
     pub(crate) fn shift_clock(&self, node: usize, ms: i64) -> Result<()> {
         if let Err(why) = &self.shim {
-            bail!("no clock to set: {why}");
+            bail!("no clock to set: {why:#}");
         }
         set_shift(&self.clock_file(node), ms)
     }
@@ -281,7 +281,7 @@ impl Rig {
     /// Whether a node's syncs fail from now on.
     pub(crate) fn fail_syncs(&self, node: usize, fails: bool) -> Result<()> {
         if let Err(why) = &self.shim {
-            bail!("no shim: {why}");
+            bail!("no shim: {why:#}");
         }
         let mut path = self.clock_file(node).into_os_string();
         path.push(".no-sync");

@@ -101,7 +101,7 @@ impl Sender {
     ) -> Result<Sent, SendError> {
         let policy = options.retry.unwrap_or(self.retry);
         let begun = self.core.now();
-        let mut outcome = Outcome::NotDone;
+        let mut outcome = Outcome::Failed;
         let mut failed: Option<Failed> = None;
         let mut attempts = 0;
         loop {

@@ -66,12 +66,12 @@ fn register(name: &str, ops: &[&Op], verdict: &mut Verdict) {
                 verdict.reject(what, cluster.events());
                 continue;
             }
-            (Some(value), Some(write)) if write.outcome == Outcome::Fail && !cluster.reads.is_empty() => {
+            (Some(value), Some(write)) if write.outcome == Outcome::Failed && !cluster.reads.is_empty() => {
                 let what = format!("{name} was told as {value}, and storing that had failed for certain");
                 verdict.reject(what, cluster.events());
                 continue;
             }
-            (_, Some(write)) if write.outcome == Outcome::Fail => continue,
+            (_, Some(write)) if write.outcome == Outcome::Failed => continue,
             // It may never have come to pass.
             (_, Some(write)) if write.outcome == Outcome::Unknown && cluster.reads.is_empty() => continue,
             _ => {}

@@ -178,8 +178,8 @@ fn ops(history: &History) -> BTreeMap<&'static str, Counts> {
         let counts = ops.entry(name).or_default();
         counts.invoked += 1;
         match outcome {
-            Outcome::Ok => counts.ok += 1,
-            Outcome::Fail => counts.fail += 1,
+            Outcome::Acked => counts.ok += 1,
+            Outcome::Failed => counts.fail += 1,
             Outcome::Unknown => counts.info += 1,
         }
     }
@@ -189,8 +189,8 @@ fn ops(history: &History) -> BTreeMap<&'static str, Counts> {
 /// Numbers in a cause, such as ports and milliseconds, are not what makes it another cause.
 fn causes(history: &History) -> BTreeMap<String, u64> {
     let mut causes = BTreeMap::new();
-    for send in history.sends.iter().filter(|send| send.outcome != Outcome::Ok) {
-        let kind = if send.outcome == Outcome::Fail { "fail" } else { "info" };
+    for send in history.sends.iter().filter(|send| send.outcome != Outcome::Acked) {
+        let kind = if send.outcome == Outcome::Failed { "fail" } else { "info" };
         let cause = send.cause.as_deref().unwrap_or("no answer before the end");
         let mut text = format!("{kind}: ");
         for c in cause.chars() {

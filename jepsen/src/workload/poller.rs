@@ -101,7 +101,7 @@ pub(super) fn facts_of(page: &Page, done: bool) -> Facts {
     let records = page.messages.iter().map(|message| {
         let (value, attempt, damage) = match &message.body {
             Ok(body) => (body.value.as_str().into(), body.attempt.as_str().into(), None),
-            Err(damage) => ("".into(), "".into(), Some(damage.clone())),
+            Err(damage) => ("".into(), "".into(), Some(damage.to_string())),
         };
         let (queue_offset, commitlog_offset) = (message.queue_offset, message.commitlog_offset);
         Record { queue_offset, commitlog_offset, value, attempt, damage }
