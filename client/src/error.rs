@@ -44,7 +44,7 @@ pub enum ClientError {
         cluster: String,
     },
     /// A text that should be an offset message id.
-    #[error("{id:?} is no offset message id")]
+    #[error("{id:?} is not an offset message id")]
     Id {
         /// The text.
         id: String,

@@ -78,7 +78,7 @@ impl ReceivedMessage {
     }
 
     /// Reads one stored unit, pulled from `broker_name`. A body that cannot be decompressed is handed over raw, with
-    /// the reason: a message that nobody can get past would hold up its queue for ever.
+    /// the reason: a message that nobody can get past would hold up its queue forever.
     pub(crate) fn of(view: &MessageView<'_>, broker_name: &str) -> Self {
         let (body, body_error) = match message::decompress(view.body, view.sys_flag, PLAIN_BYTES_MAX) {
             Ok(body) => (Bytes::copy_from_slice(&body), None),

@@ -17,6 +17,8 @@ mod circles;
 mod errors;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/words.rs"]
+mod words;
 
 /// The layers, from the bottom: a crate, and which of ours it may use.
 const LAYERS: &[(&str, &[&str])] = &[

@@ -17,7 +17,7 @@ use crate::view::{View, node_name};
 const PAGE_WITHIN: Duration = Duration::from_secs(5);
 /// Messages a page.
 const PAGE_MESSAGES: u32 = 32;
-/// So many findings are told; the others are counted.
+/// This many findings are told; the others are counted.
 const FINDINGS_TOLD: usize = 12;
 
 /// Checks the group against what was attempted: see the module's first lines.
@@ -94,7 +94,7 @@ async fn drain(client: &RawClient, addr: &str, queue: &Queue) -> Result<Drain> {
     }
 }
 
-/// One page. A refusal is no answer to how the log looks: it is asked again, as every consumer does.
+/// One page. A refusal is not an answer to how the log looks: it is asked again, as every consumer does.
 async fn page(client: &RawClient, addr: &str, queue: &Queue, from: u64) -> Result<Page> {
     let start = Instant::now();
     let mut ticks = interval(Duration::from_millis(50));

@@ -45,7 +45,7 @@ pub enum BodyError {
 /// If a word is empty or has a blank in it.
 pub fn encode(value: &str, attempt: &str, bytes_min: usize) -> Vec<u8> {
     for word in [value, attempt] {
-        assert!(!word.is_empty() && !word.contains(char::is_whitespace), "{word:?} is no word");
+        assert!(!word.is_empty() && !word.contains(char::is_whitespace), "{word:?} is not a word");
     }
     let words = value.len() + attempt.len() + " - ".len() + " 01234567".len();
     let padding = padding(attempt, bytes_min.saturating_sub(words));

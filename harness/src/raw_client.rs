@@ -172,7 +172,7 @@ impl RawClient {
     /// One pull of at most `count` messages from queue offset `from` on, answered at once.
     ///
     /// # Errors
-    /// No answer, an answer that is no page, a unit that cannot be read.
+    /// No answer, an answer that is not a page, a unit that cannot be read.
     pub async fn pull(
         &self,
         addr: &str,
@@ -249,7 +249,7 @@ impl RawClient {
     /// All subscription groups that a node knows, as it answers.
     ///
     /// # Errors
-    /// As [`RawClient::ask`]; a body that is no JSON.
+    /// As [`RawClient::ask`]; a body that is not JSON.
     pub async fn groups(&self, addr: &str, within: Duration) -> Result<Value> {
         let request = Command::request(RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG);
         let reply = self.ask(addr, request, within).await?;
@@ -337,7 +337,7 @@ impl RawClient {
     /// What the name server at `addr` says of a topic.
     ///
     /// # Errors
-    /// As [`RawClient::ask`]; a body that is no JSON.
+    /// As [`RawClient::ask`]; a body that is not JSON.
     pub async fn route(&self, addr: &str, topic: &str, within: Duration) -> Result<Value> {
         let request = Command::request(RequestCode::GET_ROUTEINFO_BY_TOPIC)
             .with("topic", topic)

@@ -152,7 +152,7 @@ async fn give_back(
     }
 }
 
-/// In order mode a message is tried for ever, unless a bound is set; beyond it the queue goes on without it.
+/// In order mode a message is tried forever, unless a bound is set; beyond it the queue goes on without it.
 async fn to_dead_letters(member: &Member, assigned: &Assigned, message: &ReceivedMessage) -> bool {
     let is_beyond = member.settings.reconsume_max.is_some_and(|max| message.reconsume_times >= max);
     is_beyond && give_back(member, assigned, message, -1).await

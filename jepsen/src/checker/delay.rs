@@ -2,7 +2,7 @@
 //!
 //! Times are those of the harness's one monotonic clock: a message was stored between the beginning and the end of its
 //! send, and delivered before the answer that brought it. Being late is excused by a fault in force, up to a bound after
-//! it was healed; a wall clock that is wrong is no such fault. Being early is excused by a wall clock that was set in
+//! it was healed; a wall clock that is wrong is not such a fault. Being early is excused by a wall clock that was set in
 //! between, forward or right again.
 
 use std::collections::{BTreeMap, HashMap};

@@ -154,7 +154,7 @@ mod tests {
     fn what_was_stored_last_is_told_and_so_is_one_of_two_at_a_time() {
         let mut script = script();
         script.query(7, None).commit(5, 3).query(7, Some(3));
-        // Under way: either may be told, and then the older one no more.
+        // Under way: either may be told, and then the older one no longer.
         script.invoke_commit(5, 4).query(7, Some(3)).query(8, Some(4)).query(7, Some(4)).end_commit(5);
         script.query(7, Some(4)).reset(5, 1).query(7, Some(1));
         assert_valid(&script.history());

@@ -18,7 +18,7 @@ const IDLE: Duration = Duration::from_millis(200);
 const BUSY: Duration = Duration::from_millis(20);
 /// Messages a page, at most. RocketMQ gives no more at once.
 const PAGE_MESSAGES: u32 = 32;
-/// One of so many polls is followed by going back.
+/// One of this many polls is followed by going back.
 const SEEK_ONE_IN: u32 = 50;
 /// How far back it goes, at most.
 const SEEK_BACK_MAX: u64 = 100;
