@@ -152,7 +152,7 @@ pub(crate) struct BrokerArgs {
 
 impl BrokerArgs {
     /// Options and arguments that stand in RocketMQ's command lines and change nothing here, a sentence each.
-    pub(crate) fn not_heeded(&self) -> Vec<String> {
+    pub(crate) fn ignored(&self) -> Vec<String> {
         let mut said = Vec::new();
         if self.enable_proxy {
             said.push("--enable-proxy has no effect: there is no gRPC proxy here".to_owned());
@@ -165,9 +165,9 @@ impl BrokerArgs {
         }
         said.extend(self.rest.iter().map(|arg| match arg.split_once('=') {
             Some(_) => {
-                format!("{arg} on the command line is not heeded, as in RocketMQ; --set {arg} would be")
+                format!("{arg} on the command line is ignored, as in RocketMQ; --set {arg} is not")
             }
-            None => format!("{arg} on the command line is not heeded"),
+            None => format!("{arg} on the command line is ignored"),
         }));
         said
     }
@@ -243,27 +243,27 @@ mod tests {
     #[test]
     fn the_lines_of_rocketmqs_compose_files_are_understood() {
         let said = |line: &str| match parse(line).unwrap().command {
-            Command::Broker(args) => (args.config.clone(), args.namesrv_addrs.clone(), args.not_heeded()),
+            Command::Broker(args) => (args.config.clone(), args.namesrv_addrs.clone(), args.ignored()),
             other => panic!("{other:?}"),
         };
-        let (config, addrs, not_heeded) = said("mqbroker -n a:1 -c f autoCreateTopicEnable=true");
+        let (config, addrs, ignored) = said("mqbroker -n a:1 -c f autoCreateTopicEnable=true");
         assert_eq!((config.as_deref(), addrs.as_deref()), (Some(Path::new("f")), Some("a:1")));
         assert_eq!(
-            not_heeded,
-            ["autoCreateTopicEnable=true on the command line is not heeded, as in RocketMQ; \
-              --set autoCreateTopicEnable=true would be"]
+            ignored,
+            ["autoCreateTopicEnable=true on the command line is ignored, as in RocketMQ; \
+              --set autoCreateTopicEnable=true is not"]
         );
-        let (config, addrs, not_heeded) = said("mqbroker -n a:1 -c f -pc proxy.json --enable-proxy");
+        let (config, addrs, ignored) = said("mqbroker -n a:1 -c f -pc proxy.json --enable-proxy");
         assert_eq!((config.as_deref(), addrs.as_deref()), (Some(Path::new("f")), Some("a:1")));
         assert_eq!(
-            not_heeded,
+            ignored,
             [
                 "--enable-proxy has no effect: there is no gRPC proxy here",
                 "-pc proxy.json has no effect: there is no gRPC proxy here"
             ]
         );
-        let (config, _, not_heeded) = said("trireme broker -bc f -pm local");
-        assert_eq!((config.as_deref(), not_heeded.len()), (Some(Path::new("f")), 1));
+        let (config, _, ignored) = said("trireme broker -bc f -pm local");
+        assert_eq!((config.as_deref(), ignored.len()), (Some(Path::new("f")), 1));
         let Command::Namesrv(args) = parse("mqnamesrv -n a:1 -c f").unwrap().command else { panic!() };
         assert_eq!((args.namesrv_addrs.as_deref(), args.print_all), (Some("a:1"), false));
     }

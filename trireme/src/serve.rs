@@ -41,7 +41,7 @@ pub(crate) fn broker(args: &BrokerArgs) -> anyhow::Result<ExitCode> {
     }
     log::start()?;
     tell(&config.notices);
-    for said in args.not_heeded() {
+    for said in args.ignored() {
         tracing::warn!("{said}");
     }
     serve(platform, async |platform, shutdown| Ok(broker::run(config, platform, shutdown).await?))
@@ -61,10 +61,10 @@ pub(crate) fn namesrv(args: &NamesrvArgs) -> anyhow::Result<ExitCode> {
     log::start()?;
     tell(&notices);
     if let Some(addrs) = &args.namesrv_addrs {
-        tracing::warn!("-n {addrs} is not heeded: a name server asks no other");
+        tracing::warn!("-n {addrs} is ignored: a name server asks no other");
     }
     for arg in &args.rest {
-        tracing::warn!("{arg} on the command line is not heeded");
+        tracing::warn!("{arg} on the command line is ignored");
     }
     serve(platform, async |platform, mut shutdown| {
         let stop = async move {

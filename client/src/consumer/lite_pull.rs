@@ -97,7 +97,7 @@ impl LitePullConsumer {
     }
 
     /// Goes on at `offset` in one of this member's queues, and stores that. What was polled of the queue and not
-    /// committed counts for nothing.
+    /// committed does not count.
     ///
     /// # Errors
     /// If the queue is another member's.
@@ -119,7 +119,7 @@ impl LitePullConsumer {
         self.consumer.client_id()
     }
 
-    /// Stores the offsets, takes leave of the brokers and closes all connections. What was returned and not
+    /// Stores the offsets, unregisters at the brokers and closes all connections. What was returned and not
     /// committed comes again.
     pub async fn shutdown(&mut self) {
         self.messages.close();

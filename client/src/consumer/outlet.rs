@@ -17,7 +17,7 @@ pub enum Consume {
     /// its queue waits for it.
     Later,
     /// As [`Later`](Self::Later), but after the delay of this level: 1 is a second, 18 two hours, by the broker's
-    /// `messageDelayLevel`. In order mode the level counts for nothing.
+    /// `messageDelayLevel`. In order mode the level has no effect.
     LaterAt {
         /// From 1 on.
         delay_level: u32,

@@ -92,7 +92,7 @@ impl PushConsumer {
         self.engine.member.store_offsets().await
     }
 
-    /// Hands out no more messages, waits up to 10 s for those being handled, stores the offsets, takes leave of
+    /// Hands out no more messages, waits up to 10 s for those being handled, stores the offsets, unregisters at
     /// the brokers and closes all connections.
     pub async fn shutdown(&self) {
         let core = self.engine.member.core.clone();

@@ -259,7 +259,7 @@ impl Producer {
         &self.sender.core.client_id
     }
 
-    /// Lets the asynchronous sends under way end, takes leave of the brokers and closes all connections. One-way
+    /// Lets the asynchronous sends under way end, unregisters at the brokers and closes all connections. One-way
     /// messages have left by then. A send that another task is waiting for fails.
     ///
     /// Dropping a producer without this abandons what is under way.

@@ -65,7 +65,7 @@ pub enum Function {
     Commit,
     /// A question for such an offset.
     Query,
-    /// Such an offset is set by the operator, to wherever he likes.
+    /// Such an offset is set by the operator, to any place.
     Reset,
     /// A message that is to be delivered later.
     DelaySend,

@@ -93,7 +93,7 @@ fn log(registered: &Registered, group: &str, broker_id: i64, addr: &str) {
     }
 }
 
-/// Nothing is learnt of whoever did not prove himself but what he says.
+/// Of a peer that did not prove the secret, only what it claims can be told.
 pub(super) fn log_unproved(shared: &Shared, command: &Command) {
     // The first request of every connection is without a proof, and says nothing yet.
     if command.ext.contains(protocol::proof::PROOF)

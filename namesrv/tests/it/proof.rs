@@ -37,7 +37,7 @@ async fn who_does_not_prove_that_he_knows_the_secret_changes_no_route() {
     assert_eq!(broker.call(proved.clone()).await.code, response::SUCCESS);
     assert_eq!(route_of_leader(&client).await.as_deref(), Some("127.0.0.1:30911"));
 
-    // He has overheard it, or guesses, and wants the route or that there is none.
+    // Whoever it is has overheard it, or guesses, and wants the route, or wants none to be there.
     let theirs = challenge(&stranger, proved).await;
     assert_ne!(theirs, asked, "a challenge is for one connection");
     let guess = RegisterSecret::new("two banks of oars");

@@ -94,7 +94,7 @@ impl Command {
         }
     }
 
-    /// A request of a broker or a name server, to whomever. Its language is Java's, since Java's old clients know no
+    /// A request of a broker or a name server, to anyone. Its language is Java's, since Java's old clients know no
     /// Rust and drop the connection over it (3.x: `No enum constant LanguageCode.RUST`).
     pub fn request_of_broker(code: i32) -> Self {
         Self { language: Language::Java, ..Self::request(code) }
