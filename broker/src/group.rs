@@ -101,7 +101,7 @@ impl Group {
 
     /// When the first message that the log still holds was stored; `None` if it holds none, or that cannot be read.
     pub fn earliest_store_time(&self) -> Option<i64> {
-        // Blank entries and commands may come first; so many of them that it takes long to look are no answer either.
+        // Blank entries and commands may come first; so many of them that it takes long to look are not an answer either.
         self.log.first_stored_ms(EARLIEST_ENTRIES_MAX).ok().flatten().map(|ms| ms as i64)
     }
 

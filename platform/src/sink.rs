@@ -1,6 +1,6 @@
 //! Standard output and standard error for processes that outlive their readers.
 //!
-//! A pipe that nobody reads is full after 64 KiB, and the next write into it waits for ever; one whose reader is gone
+//! A pipe that nobody reads is full after 64 KiB, and the next write into it waits forever; one whose reader is gone
 //! fails. A server must neither wait nor die for that. So lines are handed to a thread that alone may wait, through a
 //! queue with a bound; what does not fit is dropped and counted, and the count is written as soon as somebody reads
 //! again.

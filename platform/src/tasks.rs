@@ -26,7 +26,7 @@ const BATCH_MAX: usize = 1024;
 
 /// What a worker does with the jobs of its queue.
 pub trait Work<J>: Send + 'static {
-    /// How long it waits for the next job before [`Work::idle`] is called; `None` is for ever.
+    /// How long it waits for the next job before [`Work::idle`] is called; `None` is forever.
     fn patience(&mut self) -> Option<Duration>;
 
     /// Does what the waiting jobs ask for, in order. There is at least one.

@@ -37,7 +37,7 @@ impl ApplyError {
 }
 
 /// A committed entry that the application cannot take in. The node applies nothing from it on, and says so:
-/// guessed or left out, its tables would differ from the other nodes' for ever.
+/// guessed or left out, its tables would differ from the other nodes' forever.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Halt {
     /// The entry is at fault, or this build: the node stays and says so.

@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(judge(1, true, false, &both), Conclusion::Join(GroupId(7), fence));
         let joined = Conclusion::Join(GroupId(7), Fence::Above { last: point(1, 5), term: 4 });
         assert_eq!(judge(1, true, true, &[one]), joined, "the operator says that n2 is lost for good");
-        assert_eq!(judge(1, true, true, &[]), Conclusion::Missing(vec![2, 3]), "alone it is no majority");
+        assert_eq!(judge(1, true, true, &[]), Conclusion::Missing(vec![2, 3]), "alone it is not a majority");
         let by_another = Heard { is_forced: true, ..member(point(1, 5), 4) };
         assert_eq!(
             judge(1, true, false, &[(2, by_another)]),
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(judge(2, true, false, &[(1, founded.clone()), (3, new())]), joined);
         // By force, on any of them, and the others follow it.
         assert_eq!(judge(3, true, true, &[(2, new())]), found);
-        assert_eq!(judge(3, true, true, &[]), Conclusion::Missing(vec![1, 2]), "alone it is no majority");
+        assert_eq!(judge(3, true, true, &[]), Conclusion::Missing(vec![1, 2]), "alone it is not a majority");
         assert_eq!(judge(2, true, false, &[(3, Heard { is_forced: true, ..founded.clone() })]), joined);
         assert_eq!(judge(2, true, false, &[(3, founded)]), Conclusion::Missing(vec![1]));
     }

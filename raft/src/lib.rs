@@ -35,7 +35,7 @@ mod view;
 mod waits;
 mod watch;
 
-/// Names a node for ever: n0 is 1, n1 is 2, and so on.
+/// Names a node forever: n0 is 1, n1 is 2, and so on.
 pub type NodeId = u64;
 
 /// What operators call a node: `n0` is node 1, and so on. Every text and log line names nodes so.

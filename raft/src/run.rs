@@ -311,7 +311,7 @@ fn trouble_with_identity(source: std::io::Error) -> StartError {
     StartError::File { what: "the identity of this directory".into(), source }
 }
 
-/// What a person should know of a fence that stands at the start; a new directory is no surprise.
+/// What a person should know of a fence that stands at the start; a new directory is not a surprise.
 fn why_fenced(standing: Standing, maybe_forgot: bool) -> Option<&'static str> {
     match standing {
         Standing::SteppedBack => Some(

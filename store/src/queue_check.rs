@@ -1,7 +1,7 @@
 //! Consume queues held against the log that they were built from: units that say something else are mended.
 //!
 //! The files of a queue have Java's form, without room for a checksum. But every unit can be computed again from its
-//! message, so a damaged one is no loss, once it is noticed: by a consumer whose message does not lie where the unit says
+//! message, so a damaged one is not a loss, once it is noticed: by a consumer whose message does not lie where the unit says
 //! ([`mend_around`]), or by the scrub that reads the whole log anyway ([`check_queues`]).
 
 use protocol::message::{self, MessageView};

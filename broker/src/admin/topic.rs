@@ -112,7 +112,7 @@ fn put(node: &Arc<Node>, origin: &Origin, request: Command, topics: Vec<TopicCon
     if is_known {
         return answer.send(Command::response_to(&request, code::SUCCESS));
     }
-    // New topics are no switches: a script that makes thousands of them would push everything else out of the events.
+    // New topics are not switches: a script that makes thousands of them would push everything else out of the events.
     let switched: Vec<String> = {
         let tables = node.group.tables();
         topics.iter().filter_map(|topic| Some(switched(tables.topic(&topic.name)?, topic))).collect()

@@ -229,7 +229,7 @@ fn check_group(reader: &mut Reader, peers: &[Peer], self_id: &str, preferred: Op
     }
 }
 
-/// The address that a host is, if it is no name.
+/// The address that a host is, if it is not a name.
 fn literal(endpoint: &Endpoint) -> Option<IpAddr> {
     if endpoint.host == "localhost" {
         Some(IpAddr::V4(Ipv4Addr::LOCALHOST))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::allocate::Strategy;
 use protocol::command::admin::{Assignment, Assignments, QueryAssignment, SetMessageRequestMode};
 use protocol::route::{MessageQueue, TopicRouteData};
-use protocol::{Command, RequestCode, ResponseCode as code, names};
+use protocol::{Command, RequestCode, ResponseCode as code, names, perm};
 use serde_json::{Map, Value, json};
 use tracing::debug;
 
@@ -74,7 +74,7 @@ async fn queues(node: &Node, topic: &str) -> Vec<MessageQueue> {
         for data in route
             .queue_datas
             .iter()
-            .filter(|data| data.broker_name != node.group.name() && data.perm & 4 != 0)
+            .filter(|data| data.broker_name != node.group.name() && perm::is_readable(data.perm))
         {
             let of_data = |queue_id| MessageQueue {
                 topic: topic.to_owned(),

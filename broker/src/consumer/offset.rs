@@ -8,7 +8,7 @@ use protocol::command::offset::{
     QueueOffsetRequest, ResetOffset, ResetOffsetBody, SearchOffset, UpdateConsumerOffset,
 };
 use protocol::{Command, ResponseCode as code};
-use store::{Boundary, QueueOffset};
+use store::{Boundary, QueueOffset, SearchError};
 use tokio::sync::oneshot;
 
 use crate::door::exchange::header;
@@ -197,14 +197,19 @@ pub fn search_by_time(node: &Arc<Node>, _origin: Origin, request: Command, answe
     };
     answer.send(match search(node, &header.topic, header.queue_id, header.timestamp_ms, boundary) {
         Ok(offset) => Command::response_to(&request, code::SUCCESS).with("offset", offset),
-        Err(error) => refuse(&request, code::SYSTEM_ERROR, error),
+        Err(error) => refuse(&request, code::SYSTEM_ERROR, error.to_string()),
     });
 }
 
-fn search(node: &Node, topic: &str, queue_id: i32, time_ms: i64, boundary: Boundary) -> Result<i64, String> {
+fn search(
+    node: &Node,
+    topic: &str,
+    queue_id: i32,
+    time_ms: i64,
+    boundary: Boundary,
+) -> Result<i64, SearchError> {
     let Some(queue) = node.group.queues.get(topic, queue_id as u32) else { return Ok(0) };
-    let offset = store::offset_by_time(&queue, &node.group.log, time_ms.max(0) as u64, boundary)
-        .map_err(|error| error.to_string())?;
+    let offset = store::offset_by_time(&queue, &node.group.log, time_ms.max(0) as u64, boundary)?;
     Ok(offset.0 as i64)
 }
 
@@ -300,7 +305,7 @@ fn rows_to_reset(node: &Node, header: &ResetOffset) -> Result<Vec<OffsetRow>, (i
             }
             _ if header.timestamp_ms < 0 => max,
             _ => search(node, &header.topic, queue_id, header.timestamp_ms, Boundary::Lower)
-                .map_err(|error| (code::SYSTEM_ERROR, error))?,
+                .map_err(|error| (code::SYSTEM_ERROR, error.to_string()))?,
         };
         let (group, topic) = (header.group.clone(), header.topic.clone());
         rows.push(OffsetRow { group, topic, queue_id, queue_offset });

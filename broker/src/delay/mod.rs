@@ -232,7 +232,7 @@ fn due(
         let record = match stored::message(&node.group, &queue, place, unit) {
             Ok(record) => record,
             Err(error) if count == 0 => {
-                // No record stands in the way of the others for ever.
+                // No record stands in the way of the others forever.
                 let is_lost = |damage: &store::Damage| {
                     damage.is_everywhere && (damage.stretch.start..damage.stretch.end).contains(&unit.offset)
                 };

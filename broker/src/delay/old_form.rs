@@ -21,7 +21,7 @@ pub fn mark(level: i32, offset: i64) -> i64 {
 /// The deliveries that units of an entry without effects name, one a unit, in order.
 ///
 /// # Errors
-/// If these are no units.
+/// If these are not units.
 pub fn deliveries(units: &[u8]) -> Result<Vec<LevelDelivered>, UnitError> {
     let mut found = Vec::new();
     for unit in message::walk(units) {

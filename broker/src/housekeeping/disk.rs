@@ -45,7 +45,7 @@ fn watch_disk(node: &Node) {
     }
 }
 
-/// Above the warning level, and with less room than the next segments take: either alone is no reason. A large disk
+/// Above the warning level, and with less room than the next segments take: either alone is not a reason. A large disk
 /// at 91 % has days left, and a small one in a test has no gigabyte to begin with.
 fn is_full(space: Space, segment_bytes: u64) -> bool {
     used_percent(space) > FULL_PERCENT && space.available_bytes < segment_bytes * SEGMENTS_AHEAD

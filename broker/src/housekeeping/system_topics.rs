@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use protocol::names;
+use protocol::{names, perm};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -42,22 +42,26 @@ fn missing_system_tables(node: &Node) -> (Vec<TopicConfig>, Vec<GroupConfig>) {
     let messages = &node.config.messages;
     let cluster = &node.config.identity.cluster;
     let mut topics = vec![
-        TopicConfig::new(names::SELF_TEST_TOPIC, 1, 6),
-        TopicConfig::new(names::BENCHMARK_TOPIC, 1_024, 6),
-        TopicConfig::new(cluster, 16, 7),
-        TopicConfig::new(node.group.name(), 1, 7),
-        TopicConfig::new(names::OFFSET_MOVED_EVENT, 1, 6),
-        TopicConfig::new(names::SCHEDULE_TOPIC, 18, 6),
-        TopicConfig::new(names::reply_topic(cluster), 1, 6),
-        TopicConfig::new(format!("{}{}", names::SYNC_MEMBER_PREFIX, node.group.name()), 1, 1),
-        TopicConfig::new(names::HALF_TOPIC, 1, 6),
-        TopicConfig::new(names::OP_HALF_TOPIC, 1, 6),
+        TopicConfig::new(names::SELF_TEST_TOPIC, 1, perm::READ_WRITE),
+        TopicConfig::new(names::BENCHMARK_TOPIC, 1_024, perm::READ_WRITE),
+        TopicConfig::new(cluster, 16, perm::ALL),
+        TopicConfig::new(node.group.name(), 1, perm::ALL),
+        TopicConfig::new(names::OFFSET_MOVED_EVENT, 1, perm::READ_WRITE),
+        TopicConfig::new(names::SCHEDULE_TOPIC, 18, perm::READ_WRITE),
+        TopicConfig::new(names::reply_topic(cluster), 1, perm::READ_WRITE),
+        TopicConfig::new(format!("{}{}", names::SYNC_MEMBER_PREFIX, node.group.name()), 1, perm::INHERIT),
+        TopicConfig::new(names::HALF_TOPIC, 1, perm::READ_WRITE),
+        TopicConfig::new(names::OP_HALF_TOPIC, 1, perm::READ_WRITE),
     ];
     if messages.auto_create_topic {
-        topics.push(TopicConfig::new(names::AUTO_CREATE_TOPIC, messages.default_topic_queues as i32, 7));
+        topics.push(TopicConfig::new(
+            names::AUTO_CREATE_TOPIC,
+            messages.default_topic_queues as i32,
+            perm::ALL,
+        ));
     }
     if messages.trace_topic {
-        topics.push(TopicConfig::new(&messages.trace_topic_name, 1, 6));
+        topics.push(TopicConfig::new(&messages.trace_topic_name, 1, perm::READ_WRITE));
     }
     let tables = node.group.tables();
     topics.retain(|topic| tables.topic(&topic.name).is_none());

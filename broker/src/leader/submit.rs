@@ -32,7 +32,7 @@ impl SubmitError {
 
 /// Proposes `change` here, or at the leader, and waits until it is applied there.
 ///
-/// A node that led when it was asked and leads no more refuses: what it decided may be old by now (it may have been
+/// A node that led when it was asked and no longer leads refuses: what it decided may be old by now (it may have been
 /// stopped in between), and whoever asked may have asked the new leader for something newer. Only a change that makes
 /// what is missing, or that nobody minds to come late, goes to the new leader then.
 ///

@@ -1,9 +1,9 @@
 //! What a pull must fulfil before anything is read, in RocketMQ's order and with its codes.
 
-use protocol::ResponseCode as code;
 use protocol::command::heartbeat::MessageModel;
 use protocol::command::pull::{PullRequest, sys_flag};
 use protocol::subscription::SubscriptionData;
+use protocol::{ResponseCode as code, perm};
 
 use crate::node::Node;
 use crate::pull::held::{Filter, Forbidden, Unfit};
@@ -22,7 +22,7 @@ fn refused<T>(code: i32, remark: String) -> Result<T, Unfit> {
 /// # Errors
 /// The first thing wrong with it.
 pub fn check(node: &Node, header: &PullRequest) -> Result<Filter, Unfit> {
-    if node.live().identity.permission & 4 == 0 {
+    if !perm::is_readable(node.live().identity.permission as i32) {
         let remark = format!("the broker[{}] pulling message is forbidden", node.group.name());
         return forbidden(Forbidden::Broker, remark);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use protocol::command::send::SendBackRequest;
 use protocol::message::{self, MessageView, UnitFields, id, properties};
-use protocol::{ResponseCode as code, names};
+use protocol::{ResponseCode as code, names, perm};
 use raft::Proposal;
 use rand::Rng;
 use store::codec::{self, EFFECTS_SINCE};
@@ -36,7 +36,7 @@ pub async fn take_back(node: &Arc<Node>, header: &SendBackRequest) -> Result<(),
             (group.clone(), vec![group])
         }
     };
-    if node.live().identity.permission & 2 == 0 {
+    if !perm::is_writable(node.live().identity.permission as i32) {
         let remark = format!("the broker[{}] sending message is forbidden", node.group.name());
         return Err(Refusal::new(code::NO_PERMISSION, remark).into());
     }

@@ -2,7 +2,7 @@
 
 use protocol::ResponseCode as code;
 use protocol::command::send::SendRequest;
-use protocol::names;
+use protocol::{names, perm};
 
 use crate::config::BrokerConfig;
 use crate::refusal::Refusal;
@@ -57,7 +57,7 @@ pub fn admit(
     now_ms: u64,
 ) -> Result<Admission, Refusal> {
     let known = tables.topic(&header.topic);
-    if config.identity.permission & 2 == 0 && known.is_some_and(|topic| topic.order) {
+    if !perm::is_writable(config.identity.permission as i32) && known.is_some_and(|topic| topic.order) {
         let remark = format!("the broker[{}] sending message is forbidden", config.network.advertised_host);
         return Err(Refusal::new(code::NO_PERMISSION, remark));
     }
@@ -128,7 +128,7 @@ fn retry(
 
 /// A consumer group's dead-letter topic.
 pub fn dead_letter_topic(group: &str) -> TopicConfig {
-    TopicConfig::new(names::dlq_topic(group), 1, 6)
+    TopicConfig::new(names::dlq_topic(group), 1, perm::READ_WRITE)
 }
 
 /// A queue id that neither producers nor consumers of the topic have is refused; a negative one means "any".
@@ -159,7 +159,7 @@ fn create(header: &SendRequest, config: &BrokerConfig, tables: &Tables) -> Resul
             (true, false) => 1,
             (true, true) => 2,
         };
-        let mut topic = TopicConfig::new(&header.topic, queues, template.perm & !1);
+        let mut topic = TopicConfig::new(&header.topic, queues, template.perm & !perm::INHERIT);
         topic.filter_type = template.filter_type;
         topic.sys_flag = sys_flag;
         check_queue(header.queue_id, &topic)?;
@@ -176,7 +176,10 @@ fn create(header: &SendRequest, config: &BrokerConfig, tables: &Tables) -> Resul
 
 /// A consumer group's retry topic.
 pub fn retry_topic(name: &str, unit_mode: bool, queue_nums: i32) -> TopicConfig {
-    TopicConfig { sys_flag: if unit_mode { 2 } else { 0 }, ..TopicConfig::new(name, queue_nums, 6) }
+    TopicConfig {
+        sys_flag: if unit_mode { 2 } else { 0 },
+        ..TopicConfig::new(name, queue_nums, perm::READ_WRITE)
+    }
 }
 
 /// The group that is made at its first use, if the broker grants that and the name is legal.

@@ -165,7 +165,7 @@ fn refuse_what_cannot_be(sent: &str) -> Result<(), Refusal> {
     if let Some(level) = properties::get(sent, properties::DELAY_TIME_LEVEL)
         && level.trim().parse::<i32>().is_err()
     {
-        return Err(Refusal::new(code::SYSTEM_ERROR, format!("delay level {level:?} is no number")));
+        return Err(Refusal::new(code::SYSTEM_ERROR, format!("delay level {level:?} is not a number")));
     }
     if properties::get(sent, properties::INNER_NUM).is_some() {
         let remark = format!("{} is for the broker to set", properties::INNER_NUM);

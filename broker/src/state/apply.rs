@@ -70,7 +70,8 @@ impl BrokerApply {
                 Effect::Change(_) => None,
             });
             let tables = self.tables.read().expect("nothing panics while it holds this lock");
-            tables.check_deliveries(old.iter().chain(delivered)).map_err(Halt::Entry)?;
+            let fits = tables.check_deliveries(old.iter().chain(delivered));
+            fits.map_err(|misfit| Halt::Entry(misfit.to_string()))?;
         }
         let mut units = Vec::with_capacity(entry.head.unit_count as usize);
         let mut values = Vec::with_capacity(effects.len());
@@ -187,7 +188,7 @@ fn old_deliveries(entry: &StoredEntry) -> Result<Vec<LevelDelivered>, Halt> {
 fn effects_of(entry: &StoredEntry) -> Result<Vec<(u32, Effect)>, Halt> {
     let mut effects = Vec::new();
     for effect in entry.effects().map_err(|error| Halt::Entry(error.to_string()))? {
-        // A later build wrote it: this one must not guess, and nodes that left it out would differ for ever.
+        // A later build wrote it: this one must not guess, and nodes that left it out would differ forever.
         let read = Effect::read(&effect.record)
             .map_err(|error| Halt::Entry(format!("the command is not understood: {error}")))?;
         if let Effect::LevelDelivered(delivered) = &read

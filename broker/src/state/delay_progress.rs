@@ -9,6 +9,18 @@ use super::LevelDelivered;
 use super::section::{ENTRY, SECTION_BYTES_MAX, Section};
 use super::shared::Shared;
 
+/// A delivery that does not follow what is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it delivers delayed message {from} of level {level} a second time; {next} is next")]
+pub struct Misfit {
+    /// Delay level, from 1.
+    pub level: i32,
+    /// Offset of the first record that it delivers, in the level's queue.
+    pub from: i64,
+    /// Offset of the record that is next.
+    pub next: i64,
+}
+
 /// Delay level -> next offset of its schedule queue to deliver.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct DelayProgress {
@@ -39,15 +51,13 @@ impl DelayProgress {
     pub(super) fn check<'a>(
         &self,
         delivered: impl IntoIterator<Item = &'a LevelDelivered>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Misfit> {
         let mut nexts = BTreeMap::new();
         for delivered in delivered {
             let (level, from) = (delivered.level, delivered.from);
             let next = nexts.entry(level).or_insert_with(|| self.next(level));
             if from < *next {
-                return Err(format!(
-                    "it delivers delayed message {from} of level {level} a second time; {next} is next"
-                ));
+                return Err(Misfit { level, from, next: *next });
             }
             *next = delivered.end();
         }

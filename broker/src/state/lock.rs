@@ -55,7 +55,7 @@ impl Locks {
         now_ms: u64,
         lease_ms: u64,
     ) -> Vec<LockedQueue> {
-        // Those of groups that nobody asks for any more would stay for ever.
+        // Those of groups that nobody asks for any more would stay forever.
         self.0.retain(|name, locks| name == group || locks.values().any(|lock| now_ms < lock.expires_ms));
         let locks = self.0.entry(group.to_owned()).or_default();
         locks.retain(|_, lock| now_ms < lock.expires_ms);

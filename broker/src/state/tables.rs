@@ -11,7 +11,7 @@ use std::io;
 use store::Sections;
 
 use super::begins::Begins;
-use super::delay_progress::DelayProgress;
+use super::delay_progress::{DelayProgress, Misfit};
 use super::forbidden::Forbidden;
 use super::groups::Groups;
 use super::lock::QueueLocks;
@@ -316,7 +316,7 @@ impl Tables {
     pub fn check_deliveries<'a>(
         &self,
         delivered: impl IntoIterator<Item = &'a LevelDelivered>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Misfit> {
         self.delay_progress.check(delivered)
     }
 

@@ -2,14 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use protocol::perm;
 use serde::{Deserialize, Serialize};
-
-/// Permission to read. Source: RocketMQ `PermName`.
-pub const PERM_READ: i32 = 4;
-/// Permission to write.
-pub const PERM_WRITE: i32 = 2;
-/// The topic may serve as template for automatic creation.
-pub const PERM_INHERIT: i32 = 1;
 
 /// Whether a message has one tag or several. Source: RocketMQ `TopicFilterType`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,16 +68,16 @@ impl TopicConfig {
 
     /// Whether consumers may read it.
     pub fn is_readable(&self) -> bool {
-        self.perm & PERM_READ != 0
+        perm::is_readable(self.perm)
     }
 
     /// Whether producers may write it.
     pub fn is_writable(&self) -> bool {
-        self.perm & PERM_WRITE != 0
+        perm::is_writable(self.perm)
     }
 
     /// Whether it may serve as template for automatic creation.
     pub fn is_inherited(&self) -> bool {
-        self.perm & PERM_INHERIT != 0
+        perm::is_inherited(self.perm)
     }
 }

@@ -76,7 +76,7 @@ async fn topics_and_groups_come_in_lists_all_or_none() {
     peer.ok(groups(["G1", "G2"])).await;
     let all = json(&peer.ok(Command::request(code::GET_ALL_SUBSCRIPTIONGROUP_CONFIG)).await.body);
     assert_eq!(all["subscriptionGroupTable"]["G2"]["retryMaxTimes"], value!(3));
-    // What is deleted is gone, and deleting it again is no error.
+    // What is deleted is gone, and deleting it again is not an error.
     for _ in 0..2 {
         peer.ok(Command::request(code::DELETE_TOPIC_IN_BROKER).with("topic", "L1")).await;
         peer.ok(Command::request(code::DELETE_SUBSCRIPTIONGROUP)

@@ -1,4 +1,4 @@
-//! Bytes that are no frames: the connection may be closed, the node goes on.
+//! Bytes that are not frames: the connection may be closed, the node goes on.
 
 use protocol::{Command, RequestCode as code};
 use serde_json::Value;

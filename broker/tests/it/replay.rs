@@ -609,7 +609,7 @@ fn comparable(value: Value, asked: i32) -> Value {
         let other = ["RawBCQ", "pop", "Pop", "GGGG"]; // batch queues and pop
         name.contains("Raw") && !other.iter().any(|part| name.contains(part))
     };
-    let Value::Object(members) = plain(value[table].clone()) else { panic!("{table} is no map") };
+    let Value::Object(members) = plain(value[table].clone()) else { panic!("{table} is not a map") };
     Value::Object(members.into_iter().filter(|(name, _)| of_session(name)).collect())
 }
 

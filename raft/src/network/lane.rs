@@ -111,7 +111,7 @@ impl Open {
         waiting
     }
 
-    /// An application may take its time: silence alone is no fault until a caller has given up.
+    /// An application may take its time: silence alone is not a fault until a caller has given up.
     fn is_silent_too_long(&mut self) -> bool {
         let before = self.waiting.len();
         self.waiting.retain(|_, answer| !answer.is_closed());

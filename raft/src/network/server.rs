@@ -394,7 +394,7 @@ fn is_another(reader: &LogReader, point: LogPoint) -> bool {
     is_held && term.is_some_and(|term| term != point.term)
 }
 
-/// So much higher than the own term is no term that elections lead to: they raise it by one each.
+/// So much higher than the own term is not a term that elections lead to: they raise it by one each.
 const TERM_STEP_MAX: u64 = 1 << 20;
 
 /// A term that no election can have led to: a stranger, or a damaged peer. Taken in, it would be the last one.

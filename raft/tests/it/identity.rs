@@ -44,7 +44,7 @@ async fn until_all_are_whole(group: &Group) {
     .await;
 }
 
-/// S6 and S7: two empty directories of three are no group.
+/// S6 and S7: two empty directories of three are not a group.
 #[tokio::test]
 async fn two_new_disks_found_no_second_group_while_the_third_member_is_away() {
     let mut group = Group::start(3);
@@ -87,7 +87,7 @@ async fn a_group_is_founded_without_a_missing_member_only_if_somebody_says_so() 
     until_all_are_whole(&group).await;
 }
 
-/// No group is dead for ever: one member is lost for good, and another one has a new disk.
+/// No group is dead forever: one member is lost for good, and another one has a new disk.
 #[tokio::test]
 async fn a_new_disk_comes_back_without_a_member_that_is_lost_for_good_if_somebody_says_so() {
     let mut group = Group::start(3);

@@ -255,7 +255,7 @@ pub enum ReadError {
         /// The entry.
         log_index: u64,
     },
-    /// What lies in an intact entry is no message.
+    /// What lies in an intact entry is not a message.
     #[error("no message in the entry at commitlog offset {offset}: {source}")]
     Unit {
         /// Where the entry begins.

@@ -117,7 +117,7 @@ impl EntryHead {
     /// Reads a header; every relation between its own fields is checked here, and only here.
     ///
     /// # Errors
-    /// If these bytes cannot be the begin of an entry.
+    /// If these bytes cannot be the beginning of an entry.
     pub(crate) fn parse(bytes: &[u8; ENTRY_HEAD_BYTES]) -> Result<Self, EntryError> {
         let magic = u32_at(bytes, MAGIC_AT);
         if magic != ENTRY_MAGIC {
@@ -214,7 +214,7 @@ pub(crate) fn entry_bytes_for(payload_bytes: u64) -> u64 {
     (ENTRY_HEAD_BYTES as u64 + payload_bytes).next_multiple_of(ALIGN_BYTES)
 }
 
-/// Where an entry of `entry_bytes` goes when the log ends at `end`: there, or at the begin of the next segment
+/// Where an entry of `entry_bytes` goes when the log ends at `end`: there, or at the beginning of the next segment
 /// if it does not fit whole. Every node must compute the same, so the segment size is part of the handshake.
 pub(crate) fn place(end: u64, entry_bytes: u64, segment_bytes: u64) -> u64 {
     let left = segment_bytes - end % segment_bytes;

@@ -92,7 +92,7 @@ pub enum Helpers {
 pub struct LogOptions {
     /// Directory of the log; made if missing, locked while open.
     pub dir: PathBuf,
-    /// Size of one segment: a multiple of 4096, at most 2 GiB. The same on all nodes, for ever.
+    /// Size of one segment: a multiple of 4096, at most 2 GiB. The same on all nodes, forever.
     pub segment_bytes: u64,
     /// When an append counts as done.
     pub flush: FlushMode,
@@ -349,7 +349,7 @@ impl CommitLog {
     /// Flushes everything and leaves the mark of a clean shutdown.
     ///
     /// # Errors
-    /// If the disk fails: then it is no clean shutdown.
+    /// If the disk fails: then it is not a clean shutdown.
     pub fn close(mut self) -> io::Result<()> {
         let end = self.appended();
         self.flusher.rest(end)?;

@@ -13,7 +13,7 @@ use crate::slot::{ATOMIC_BYTES_MAX, SlotFile};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct EndsRecord {
     pub(super) committed: Option<LogPoint>,
-    /// Below it everything was on disk before this was written. A damaged byte below it is no torn tail.
+    /// Below it everything was on disk before this was written. A damaged byte below it is not a torn tail.
     pub(super) flushed: u64,
 }
 

@@ -30,7 +30,7 @@ pub(super) enum Uncounted {
 }
 
 impl Recount {
-    /// Behind a checkpoint, or from the begin of the log.
+    /// Behind a checkpoint, or from the beginning of the log.
     pub(super) fn behind(reader: &LogReader, base: Option<&Checkpoint>) -> Self {
         let first = reader.first_index().unwrap_or(0);
         Self {

@@ -293,7 +293,7 @@ impl Known {
             match segment_end {
                 SegmentEnd::Full => parts.push(Part { segment, index }),
                 SegmentEnd::Bad { offset, reason: why } => {
-                    // An empty segment behind a filler is no place to end: the filler goes, and it with it. But
+                    // An empty segment behind a filler is not a place to end: the filler goes, and it with it. But
                     // the log ends here if the one before is full to its last byte.
                     if has_entries || parts.is_empty() || end == base {
                         parts.push(Part { segment, index });

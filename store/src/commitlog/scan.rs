@@ -202,7 +202,7 @@ pub(super) fn look_behind(
     Ok(leftover)
 }
 
-/// Whether an intact entry at the begin of a segment says that the log once went on there.
+/// Whether an intact entry at the beginning of a segment says that the log once went on there.
 pub(super) fn first_of(segment: &Arc<Segment>, last: Option<LogPoint>) -> io::Result<Option<LogPoint>> {
     let head = intact_entry(segment, segment.base())?;
     Ok(head.map(|head| head.point()).filter(|point| may_come_after(last, *point)))

@@ -17,7 +17,7 @@ const _: () = assert!(ENTRY_BYTES == 20);
 
 /// Room for the head in front of the entries.
 const HEAD_BYTES: usize = 80;
-/// Extension of a file with the begin of a run.
+/// Extension of a file with the beginning of a run.
 pub(super) const PART: &str = "part";
 /// One hash in memory stands for so many entries.
 const SPARSE: usize = 256;

@@ -77,7 +77,7 @@ fn a_follower_without_room_counts_what_is_on_its_way_into_its_log() {
 }
 
 /// The founder lost power after it had written down the id of the new group, and before the first entry: all members
-/// joined a group that nobody had founded, and waited for a leader for ever.
+/// joined a group that nobody had founded, and waited for a leader forever.
 #[test]
 fn a_founder_that_dies_between_the_id_and_the_first_entry_founds_the_group_later() {
     begin();
