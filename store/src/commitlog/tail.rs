@@ -34,7 +34,7 @@ impl CommitLog {
         let reader = self.reader();
         let place = reader.begin_of(first_dropped).map_err(io::Error::other)?;
         let end = place.expect("an entry behind the kept ones exists");
-        // The place of the first dropped entry may be the begin of a segment; the log ends where the entry
+        // The place of the first dropped entry may be the beginning of a segment; the log ends where the entry
         // before it does, so that a filler between them goes too.
         let end = self.end_before(first_dropped).unwrap_or(end);
         {
