@@ -58,7 +58,7 @@ pub(super) struct Around<'a> {
     pub(super) next_segment: Option<LogPoint>,
     /// Below it everything was on disk; the end of an entry.
     pub(super) proved: u64,
-    /// What lies above that may have been torn, and is no proof of anything.
+    /// What lies above that may have been torn, and does not prove anything.
     pub(super) is_torn_above: bool,
 }
 

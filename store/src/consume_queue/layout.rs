@@ -46,7 +46,7 @@ pub(super) fn file_path(queue_dir: &Path, base: u64) -> PathBuf {
     queue_dir.join(format!("{:020}", base * UNIT_BYTES as u64))
 }
 
-/// The queue offset of a file's first unit; `None` if it is no file of ours.
+/// The queue offset of a file's first unit; `None` if it is not a file of ours.
 pub(super) fn file_base(path: &Path, units_per_file: u64) -> Option<u64> {
     let name = path.file_name()?.to_str().filter(|name| name.len() == 20)?;
     let base = name.parse::<u64>().ok()? / UNIT_BYTES as u64;
@@ -81,11 +81,11 @@ pub(super) fn topic_dir(root: &Path, topic: &str) -> PathBuf {
 pub(super) enum TopicName {
     /// The end of a topic: queues are within.
     Last(Vec<u8>),
-    /// The begin of one: directories with the rest are within.
+    /// The beginning of one: directories with the rest are within.
     Continued(Vec<u8>),
 }
 
-/// Reads one directory name; `None` if it is none of ours.
+/// Reads one directory name; `None` if it is not one of ours.
 pub(super) fn read_topic_name(path: &Path) -> Option<TopicName> {
     let name = path.file_name()?.to_str().filter(|name| !name.contains('.'))?;
     if name == "=" {
