@@ -32,7 +32,7 @@ impl FromStr for Charset {
 }
 
 impl Charset {
-    /// The body as text; one that is none in this encoding as hexadecimal digits.
+    /// The body as text; one that is not text in this encoding as hexadecimal digits.
     pub(crate) fn text(self, body: &[u8]) -> String {
         let text = match self {
             Self::Utf8 => std::str::from_utf8(body).ok().map(str::to_owned),

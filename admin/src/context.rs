@@ -52,7 +52,7 @@ impl Context {
         &*self.config.platform.disk
     }
 
-    /// Does a round once, or again every so many seconds until the process is ended.
+    /// Does a round once, or again at this interval, in seconds, until the process is ended.
     pub(crate) async fn repeat(
         &self,
         interval_s: Option<u64>,

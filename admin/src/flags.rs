@@ -1,5 +1,6 @@
 //! The flags of RocketMQ's own tool, held against ours.
 
+use anyhow::{Context as _, ensure};
 use clap::{Arg, Command};
 
 /// Verb, and its flags in RocketMQ 5.3.3: short name, `=` if a value follows and `/` if none does, long name with `_` for
@@ -80,24 +81,19 @@ const FLAGS: &[(&str, &str)] = &[
 ];
 
 /// Whether one flag of the table is understood.
-fn understands(verb: &Command, flag: &str) -> Result<(), String> {
-    let at = flag.find(['=', '/']).ok_or("neither = nor /")?;
+fn understands(verb: &Command, flag: &str) -> anyhow::Result<()> {
+    let at = flag.find(['=', '/']).context("neither = nor /")?;
     let (short, long) = (flag[..at].chars().next(), flag[at + 1..].replace('_', " "));
     let has_long = |arg: &&Arg| {
         arg.get_long() == Some(&long)
             || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&long.as_str()))
     };
-    let arg = verb.get_arguments().find(has_long).ok_or("no such long name")?;
-    if arg.get_short() != short {
-        return Err(format!("its short name is {:?}", arg.get_short()));
-    }
+    let arg = verb.get_arguments().find(has_long).context("no such long name")?;
+    ensure!(arg.get_short() == short, "its short name is {:?}", arg.get_short());
     let counts = arg.get_num_args().unwrap_or_else(|| usize::from(arg.get_action().takes_values()).into());
     let count = usize::from(&flag[at..=at] == "=");
-    if counts.min_values() <= count && count <= counts.max_values() {
-        Ok(())
-    } else {
-        Err(format!("it takes {counts} values"))
-    }
+    ensure!(counts.min_values() <= count && count <= counts.max_values(), "it takes {counts} values");
+    Ok(())
 }
 
 #[test]

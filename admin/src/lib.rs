@@ -41,7 +41,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 eprintln!("mqadmin: no verb {unknown:?}{}", meant(&unknown));
                 return ExitCode::from(2);
             }
-            // Help is no error: clap knows, prints it to the right place and has the right status.
+            // Help is not an error: clap knows, prints it to the right place and has the right status.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }

@@ -40,7 +40,7 @@ fn parse_in(zone: &TimeZone, text: &str, now_ms: i64) -> anyhow::Result<i64> {
         None => (text, zone.clone()),
     };
     let at = date_time(written).and_then(|at| at.to_zoned(zone).ok()).with_context(|| {
-        format!("{text:?} is no time: now, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS")
+        format!("{text:?} is not a time: now, milliseconds since 1970, or yyyy-MM-dd#HH:mm:ss:SSS")
     })?;
     Ok(Zoned::timestamp(&at).as_millisecond())
 }
@@ -58,7 +58,7 @@ fn date_time(text: &str) -> Option<DateTime> {
     is_whole.then(|| date.to_datetime(time))
 }
 
-/// Up to `N` numbers; 0 where there are fewer, nothing where there are more or one is no number.
+/// Up to `N` numbers; 0 where there are fewer, nothing where there are more or one is not a number.
 fn numbers<'a, const N: usize>(parts: impl Iterator<Item = &'a str>) -> Option<[i16; N]> {
     let mut found = [0; N];
     for (at, part) in parts.enumerate() {

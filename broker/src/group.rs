@@ -7,7 +7,7 @@ use std::time::Duration;
 use platform::Clock;
 use protocol::route::MessageQueue;
 use raft::{ChangeError, NodeId, View, node_name};
-use store::{CommitlogOffset, KeyIndex, LogReader, Queues};
+use store::{Backlog, CommitlogOffset, KeyIndex, LogReader, Queues};
 use tokio::sync::watch;
 use tracing::info;
 
@@ -93,7 +93,10 @@ impl Group {
 
     /// Whether the disk has no room for messages any more.
     pub fn is_disk_full(&self) -> bool {
-        self.is_disk_full.load(Ordering::Relaxed) || self.log.room_left().is_some() || self.queues.is_stuck()
+        self.is_disk_full.load(Ordering::Relaxed)
+            || self.log.room_left().is_some()
+            || self.queues.is_stuck()
+            || self.index.is_stuck()
     }
 
     /// When the first message that the log still holds was stored; `None` if it holds none, or that cannot be read.
@@ -109,6 +112,12 @@ impl Group {
             Ok(Some(place)) => place.offset.plus(u64::from(place.entry_bytes)),
             Ok(None) | Err(_) => self.log.ends().min,
         }
+    }
+
+    /// What of consume queues and key index waits in memory for a file.
+    pub fn backlog(&self) -> Backlog {
+        let (queues, index) = (self.queues.backlog(), self.index.backlog());
+        Backlog { bytes: queues.bytes + index.bytes, error: queues.error.or(index.error) }
     }
 
     /// Whether the tables have room for what `change` would add to them; counts it in if so.

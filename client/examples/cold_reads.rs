@@ -21,7 +21,6 @@ const SENDERS: u64 = 128;
 const BATCH: usize = 64;
 
 #[tokio::main]
-#[expect(clippy::disallowed_methods, reason = "an example measures by the machine's own clock")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize, default: u64| args.get(at).map_or(Ok(default), |text| text.parse());

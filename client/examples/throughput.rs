@@ -1,4 +1,4 @@
-//! How fast a group takes messages: so many sends in flight for so many seconds, then the rate and the latencies.
+//! How fast a group takes messages: a number of sends in flight for some seconds, then the rate and the latencies.
 //!
 //! `cargo run --release -p client --example throughput -- [NAMESRV] [SECONDS] [IN_FLIGHT] [BODY_BYTES] [BATCH]`,
 //! by default `127.0.0.1:9876 10 256 1024 1`. Load generator and group share this machine if both run on it.

@@ -9,7 +9,7 @@ use remoting::CallError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It certainly has not: the request never left, or the broker refused it before doing anything.
-    NotDone,
+    Failed,
     /// It may have: the request was written and no answer came, or the answer does not tell.
     Unknown,
 }
@@ -44,7 +44,7 @@ pub enum ClientError {
         cluster: String,
     },
     /// A text that should be an offset message id.
-    #[error("{id:?} is no offset message id")]
+    #[error("{id:?} is not an offset message id")]
     Id {
         /// The text.
         id: String,
@@ -244,7 +244,7 @@ impl ClientError {
         match self {
             Self::NoAnswer { .. } | Self::BadAnswer { .. } => Outcome::Unknown,
             Self::Refused { outcome, .. } => *outcome,
-            _ => Outcome::NotDone,
+            _ => Outcome::Failed,
         }
     }
 
@@ -279,7 +279,7 @@ const OUTCOME_FIELD: &str = "outcome";
 /// Without the field only codes that are given before anything is proposed count as "not done".
 pub(crate) fn refused_outcome(code: i32, ext: &protocol::ExtFields) -> Outcome {
     match ext.get(OUTCOME_FIELD) {
-        Some("none") => Outcome::NotDone,
+        Some("none") => Outcome::Failed,
         Some(_) => Outcome::Unknown,
         None => match code {
             ResponseCode::REQUEST_CODE_NOT_SUPPORTED
@@ -292,7 +292,7 @@ pub(crate) fn refused_outcome(code: i32, ext: &protocol::ExtFields) -> Outcome {
             | ResponseCode::SUBSCRIPTION_NOT_LATEST
             | ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST
             | ResponseCode::INVALID_PARAMETER
-            | ResponseCode::GO_AWAY => Outcome::NotDone,
+            | ResponseCode::GO_AWAY => Outcome::Failed,
             _ => Outcome::Unknown,
         },
     }
@@ -307,9 +307,9 @@ mod tests {
         let mut ext = protocol::ExtFields::default();
         assert_eq!(refused_outcome(1, &ext), Outcome::Unknown);
         assert_eq!(refused_outcome(14, &ext), Outcome::Unknown);
-        assert_eq!(refused_outcome(13, &ext), Outcome::NotDone);
+        assert_eq!(refused_outcome(13, &ext), Outcome::Failed);
         ext.insert("outcome", "none");
-        assert_eq!(refused_outcome(14, &ext), Outcome::NotDone);
+        assert_eq!(refused_outcome(14, &ext), Outcome::Failed);
         ext.insert("outcome", "unknown");
         assert_eq!(refused_outcome(14, &ext), Outcome::Unknown);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use protocol::message::{self, MessageView, id, properties};
+use protocol::message::{self, MessageView, UnitError, id, properties};
 
 use crate::message::BODY_BYTES_MAX;
 use crate::queue::MessageQueue;
@@ -78,7 +78,7 @@ impl ReceivedMessage {
     }
 
     /// Reads one stored unit, pulled from `broker_name`. A body that cannot be decompressed is handed over raw, with
-    /// the reason: a message that nobody can get past would hold up its queue for ever.
+    /// the reason: a message that nobody can get past would hold up its queue forever.
     pub(crate) fn of(view: &MessageView<'_>, broker_name: &str) -> Self {
         let (body, body_error) = match message::decompress(view.body, view.sys_flag, PLAIN_BYTES_MAX) {
             Ok(body) => (Bytes::copy_from_slice(&body), None),
@@ -109,12 +109,10 @@ impl ReceivedMessage {
     }
 
     /// Reads stored units that stand one behind the other, as pull and query answers carry them.
-    pub(crate) fn all_of(units: &[u8], broker_name: &str) -> Result<Vec<Self>, String> {
+    pub(crate) fn all_of(units: &[u8], broker_name: &str) -> Result<Vec<Self>, UnitError> {
         let mut messages = Vec::new();
         for unit in message::walk(units) {
-            let unit = unit.map_err(|error| error.to_string())?;
-            let view = message::parse(unit).map_err(|error| error.to_string())?;
-            messages.push(Self::of(&view, broker_name));
+            messages.push(Self::of(&message::parse(unit?)?, broker_name));
         }
         Ok(messages)
     }

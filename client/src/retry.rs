@@ -157,8 +157,8 @@ mod tests {
 
     #[test]
     fn one_unknown_attempt_makes_the_whole_send_unknown() {
-        assert_eq!(combined(Outcome::NotDone, Outcome::Unknown), Outcome::Unknown);
-        assert_eq!(combined(Outcome::Unknown, Outcome::NotDone), Outcome::Unknown);
-        assert_eq!(combined(Outcome::NotDone, Outcome::NotDone), Outcome::NotDone);
+        assert_eq!(combined(Outcome::Failed, Outcome::Unknown), Outcome::Unknown);
+        assert_eq!(combined(Outcome::Unknown, Outcome::Failed), Outcome::Unknown);
+        assert_eq!(combined(Outcome::Failed, Outcome::Failed), Outcome::Failed);
     }
 }

@@ -46,7 +46,7 @@ struct State {
 pub(crate) enum Missing {
     /// Report it.
     Fail,
-    /// Send by the route of the template topic, `TBW102`, with at most so many queues a group: the broker makes the
+    /// Send by the route of the template topic, `TBW102`, with at most this many queues a group: the broker makes the
     /// topic.
     UseTemplate {
         /// Queues that the new topic will have in each broker group.

@@ -98,7 +98,7 @@ impl Transport {
         }
     }
 
-    /// How long nothing has come from `addr`; for ever if nothing ever came.
+    /// How long nothing has come from `addr`; forever if nothing ever came.
     pub(crate) fn silent_for(&self, addr: &str) -> Duration {
         let now = self.clock.monotonic();
         let answered = self.answered.lock().expect("no panic while it is held");

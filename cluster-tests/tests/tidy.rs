@@ -13,8 +13,12 @@ use harness::files;
 
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/errors.rs"]
+mod errors;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/words.rs"]
+mod words;
 
 /// The layers, from the bottom: a crate, and which of ours it may use.
 const LAYERS: &[(&str, &[&str])] = &[

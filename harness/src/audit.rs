@@ -17,7 +17,7 @@ use crate::view::{View, node_name};
 const PAGE_WITHIN: Duration = Duration::from_secs(5);
 /// Messages a page.
 const PAGE_MESSAGES: u32 = 32;
-/// So many findings are told; the others are counted.
+/// This many findings are told; the others are counted.
 const FINDINGS_TOLD: usize = 12;
 
 /// Checks the group against what was attempted: see the module's first lines.
@@ -94,7 +94,7 @@ async fn drain(client: &RawClient, addr: &str, queue: &Queue) -> Result<Drain> {
     }
 }
 
-/// One page. A refusal is no answer to how the log looks: it is asked again, as every consumer does.
+/// One page. A refusal is not an answer to how the log looks: it is asked again, as every consumer does.
 async fn page(client: &RawClient, addr: &str, queue: &Queue, from: u64) -> Result<Page> {
     let start = Instant::now();
     let mut ticks = interval(Duration::from_millis(50));
@@ -214,7 +214,7 @@ async fn replicas(cluster: &Cluster, findings: &mut Vec<String>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::Body;
+    use crate::body::{Body, BodyError};
     use crate::raw_client::Sent;
 
     fn queue() -> Queue {
@@ -261,7 +261,7 @@ mod tests {
     fn each_way_to_break_the_promise_is_found() {
         let acked = [attempt(0, Outcome::Acked, 0), attempt(1, Outcome::Acked, 1)];
         let whole = [pulled(0, 0), pulled(1, 1)];
-        let damaged = Pulled { body: Err("the body has no checksum".to_owned()), ..pulled(0, 2) };
+        let damaged = Pulled { body: Err(BodyError::NoChecksum), ..pulled(0, 2) };
         let cases: [(&[Attempt], &[Pulled], &str); 7] = [
             (&acked, &whole[..1], "a-0-1 was acknowledged at t/0 offset 1 at n1; it lies at None"),
             (&acked, &[pulled(0, 0), pulled(1, 1), pulled(0, 2)], "a-0-0 lies in t/0 at n1 2 times: [0, 2]"),

@@ -13,8 +13,11 @@ use anyhow::{Context, Result, bail};
 /// # Errors
 /// If it does not build; the compiler has said why on stderr.
 pub fn built() -> Result<PathBuf> {
-    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}"))).clone().map_err(anyhow::Error::msg)
+    static BUILT: OnceLock<Result<PathBuf>> = OnceLock::new();
+    match BUILT.get_or_init(build) {
+        Ok(binary) => Ok(binary.clone()),
+        Err(error) => bail!("{error:#}"),
+    }
 }
 
 fn build() -> Result<PathBuf> {

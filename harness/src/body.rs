@@ -3,7 +3,7 @@
 //!
 //! `value attempt padding checksum`, in one-blank-separated ASCII words; the checksum covers all before it.
 
-use protocol::message::body_crc;
+use protocol::message::{UnitError, body_crc};
 
 /// What a body says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,13 +14,38 @@ pub struct Body {
     pub attempt: String,
 }
 
+/// Why a body is not one that we sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// It is not UTF-8.
+    #[error("the body is not text")]
+    NotText,
+    /// It has one word only.
+    #[error("the body has no checksum")]
+    NoChecksum,
+    /// Bytes of it have changed.
+    #[error("the body's checksum is {said}, its bytes have {found}")]
+    Checksum {
+        /// As it stands there.
+        said: String,
+        /// As its bytes have it.
+        found: String,
+    },
+    /// The checksum is right, and still it is none of ours.
+    #[error("the body has too few words")]
+    TooFewWords,
+    /// The unit around it says that it is damaged.
+    #[error(transparent)]
+    Unit(#[from] UnitError),
+}
+
 /// The body of an attempt, of at least `bytes_min` bytes.
 ///
 /// # Panics
 /// If a word is empty or has a blank in it.
 pub fn encode(value: &str, attempt: &str, bytes_min: usize) -> Vec<u8> {
     for word in [value, attempt] {
-        assert!(!word.is_empty() && !word.contains(char::is_whitespace), "{word:?} is no word");
+        assert!(!word.is_empty() && !word.contains(char::is_whitespace), "{word:?} is not a word");
     }
     let words = value.len() + attempt.len() + " - ".len() + " 01234567".len();
     let padding = padding(attempt, bytes_min.saturating_sub(words));
@@ -37,18 +62,18 @@ fn padding(attempt: &str, bytes: usize) -> String {
 /// Reads a body.
 ///
 /// # Errors
-/// What is wrong with it, in a few words.
-pub fn decode(body: &[u8]) -> Result<Body, String> {
-    let text = std::str::from_utf8(body).map_err(|_| "the body is not text".to_owned())?;
-    let (front, checksum) = text.rsplit_once(' ').ok_or("the body has no checksum")?;
+/// What is wrong with it.
+pub fn decode(body: &[u8]) -> Result<Body, BodyError> {
+    let text = std::str::from_utf8(body).map_err(|_| BodyError::NotText)?;
+    let (front, checksum) = text.rsplit_once(' ').ok_or(BodyError::NoChecksum)?;
     let found = format!("{:08x}", body_crc(front.as_bytes()));
     if checksum != found {
-        return Err(format!("the body's checksum is {checksum}, its bytes have {found}"));
+        return Err(BodyError::Checksum { said: checksum.to_owned(), found });
     }
     let mut words = front.split(' ').map(str::to_owned);
     match (words.next(), words.next()) {
         (Some(value), Some(attempt)) => Ok(Body { value, attempt }),
-        _ => Err("the body has too few words".to_owned()),
+        _ => Err(BodyError::TooFewWords),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::process::{Process, Surroundings};
 use crate::proxy::Links;
 use crate::rig::{Rig, StoreDisk};
 use crate::slow::SlowReads;
-use crate::view::{NodeView, Run, View, node_name};
+use crate::view::{NodeView, Run, Silence, View, node_name};
 use crate::wait::{self, WaitError};
 use platform::{BLOCK_PORTS, PortBlock};
 
@@ -424,7 +424,7 @@ impl Cluster {
         let mut view = View::take(nodes.map(|(id, member)| (id, member.look(), self.http_addr(id)))).await;
         for NodeView { id, run, status } in &mut view.nodes {
             if let (Run::Ended, Some(ending)) = (*run, &self.nodes[*id].state().ending) {
-                *status = Err(format!("ended by itself: {ending}"));
+                *status = Err(Silence::Ended { ending: ending.clone() });
             }
         }
         view

@@ -26,6 +26,6 @@ mod wait;
 pub use cluster::{CLUSTER_NAME, Cluster, ClusterOptions, GROUP_NAME, WAIT};
 pub use proxy::Links;
 pub use rig::StoreDisk;
-pub use view::{NodeView, Run, View, node_name};
+pub use view::{NodeView, Run, Silence, View, node_name};
 pub use wait::{WaitError, eventually};
 pub use web::views;

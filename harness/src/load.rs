@@ -124,7 +124,7 @@ impl Load {
         self.shared.clock.monotonic()
     }
 
-    /// Waits until so many more messages are acknowledged than are now.
+    /// Waits until this many more messages are acknowledged than are now.
     ///
     /// # Panics
     /// If that takes too long.

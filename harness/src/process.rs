@@ -139,7 +139,7 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // A held one would stay for ever; killed, it ends held or not. It may have ended already.
+        // A held one would stay forever; killed, it ends held or not. It may have ended already.
         let _ = self.child.start_kill();
     }
 }

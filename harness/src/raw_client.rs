@@ -48,7 +48,7 @@ pub struct Pulled {
     /// When it was stored, by the leader's clock, in milliseconds.
     pub stored_ms: i64,
     /// What its body says, or what is wrong with it.
-    pub body: Result<body::Body, String>,
+    pub body: Result<body::Body, body::BodyError>,
 }
 
 /// The answer to a pull.
@@ -172,7 +172,7 @@ impl RawClient {
     /// One pull of at most `count` messages from queue offset `from` on, answered at once.
     ///
     /// # Errors
-    /// No answer, an answer that is no page, a unit that cannot be read.
+    /// No answer, an answer that is not a page, a unit that cannot be read.
     pub async fn pull(
         &self,
         addr: &str,
@@ -249,7 +249,7 @@ impl RawClient {
     /// All subscription groups that a node knows, as it answers.
     ///
     /// # Errors
-    /// As [`RawClient::ask`]; a body that is no JSON.
+    /// As [`RawClient::ask`]; a body that is not JSON.
     pub async fn groups(&self, addr: &str, within: Duration) -> Result<Value> {
         let request = Command::request(RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG);
         let reply = self.ask(addr, request, within).await?;
@@ -337,7 +337,7 @@ impl RawClient {
     /// What the name server at `addr` says of a topic.
     ///
     /// # Errors
-    /// As [`RawClient::ask`]; a body that is no JSON.
+    /// As [`RawClient::ask`]; a body that is not JSON.
     pub async fn route(&self, addr: &str, topic: &str, within: Duration) -> Result<Value> {
         let request = Command::request(RequestCode::GET_ROUTEINFO_BY_TOPIC)
             .with("topic", topic)
@@ -366,7 +366,7 @@ fn messages(units: &Bytes) -> Result<Vec<Pulled>> {
         let view = message::parse(unit?)?;
         let body = match view.verify_body() {
             Ok(()) => body::decode(view.body),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.into()),
         };
         messages.push(Pulled {
             queue_offset: u64::try_from(view.queue_offset)?,

@@ -9,7 +9,7 @@ use std::io::{IoSlice, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use platform::{Disk, OpenMode, OsDisk};
 use tokio::process::Command;
 
@@ -26,9 +26,9 @@ pub enum StoreDisk {
     /// A directory like any other.
     #[default]
     Dir,
-    /// A file system in memory, of so many MiB.
+    /// A file system in memory, of this many MiB.
     Tmpfs(u32),
-    /// An ext4 image on a loop device, of so many MiB.
+    /// An ext4 image on a loop device, of this many MiB.
     Ext4(u32),
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Rig {
     /// Why the stores lie in plain directories though more was asked for.
     disk_problem: Option<String>,
     /// The clock shim, or why there is none.
-    shim: Result<PathBuf, String>,
+    shim: Result<PathBuf>,
 }
 
 struct Mount {
@@ -55,7 +55,7 @@ impl Rig {
             dir: dir.to_owned(),
             mounts: Mutex::default(),
             disk_problem: None,
-            shim: Err("the group was started without clocks that can be set".to_owned()),
+            shim: Err(anyhow!("the group was started without clocks that can be set")),
         };
         for store in stores {
             if let Err(error) = rig.mount_store(store, disk).await {
@@ -64,7 +64,7 @@ impl Rig {
             }
         }
         if clocks {
-            rig.shim = rig.compile_shim(stores.len()).await.map_err(|error| format!("{error:#}"));
+            rig.shim = rig.compile_shim(stores.len()).await;
         }
         rig
     }
@@ -133,7 +133,7 @@ impl Rig {
     /// Sets a node's wall clock wrong by `ms`; 0 sets it right.
     pub(crate) fn shift_clock(&self, node: usize, ms: i64) -> Result<()> {
         if let Err(why) = &self.shim {
-            bail!("no clock to set: {why}");
+            bail!("no clock to set: {why:#}");
         }
         set_shift(&self.clock_file(node), ms)
     }
@@ -163,7 +163,7 @@ impl Rig {
     /// Loses everything on the store's disk that was not synced. The node must be killed before anything else.
     pub(crate) async fn shut_down_disk(&self, store: &Path) -> Result<()> {
         let image = self.mount_of(store)?;
-        ensure!(image.is_some(), "the power of {} cannot be cut: it is no image", store.display());
+        ensure!(image.is_some(), "the power of {} cannot be cut: it is not an image", store.display());
         let (source, program) = (self.dir.join("power_cut.c"), self.dir.join("power_cut"));
         if !OsDisk.exists(&program) {
             files::write(&source, POWER_CUT_SOURCE)?;
@@ -174,7 +174,7 @@ impl Rig {
 
     /// Mounts a disk that was shut down again: its journal is replayed.
     pub(crate) async fn revive_disk(&self, store: &Path) -> Result<()> {
-        let image = self.mount_of(store)?.context("the disk is no image")?;
+        let image = self.mount_of(store)?.context("the disk is not an image")?;
         tool("umount", &[store.as_ref()]).await?;
         mount_image(&image, store).await
     }
@@ -197,7 +197,7 @@ impl Rig {
     }
 }
 
-/// A segment's name is the offset of its first byte, in so many digits.
+/// A segment's name is the offset of its first byte, in this many digits.
 const SEGMENT_NAME_LEN: usize = 20;
 const FILLER: &str = "filler";
 const FILLER_PIECE_MIN: u64 = 4 << 10;
@@ -281,7 +281,7 @@ impl Rig {
     /// Whether a node's syncs fail from now on.
     pub(crate) fn fail_syncs(&self, node: usize, fails: bool) -> Result<()> {
         if let Err(why) = &self.shim {
-            bail!("no shim: {why}");
+            bail!("no shim: {why:#}");
         }
         let mut path = self.clock_file(node).into_os_string();
         path.push(".no-sync");
@@ -310,7 +310,7 @@ fn segments(store: &Path) -> Result<Vec<PathBuf>> {
     Ok(segments)
 }
 
-/// An entry in a file: log index, begin, and bytes.
+/// An entry in a file: log index, where it begins, and bytes.
 type Place = (u64, u64, u64);
 
 /// The first segment of a log, and its entries. As in `docs/format.md`.

@@ -6,7 +6,7 @@ use rand::Rng;
 /// The seed in the environment variable `SEED`, or else a fresh one. Prints it either way.
 ///
 /// # Panics
-/// If `SEED` is set to something that is no number.
+/// If `SEED` is set to something that is not a number.
 pub fn pick() -> u64 {
     let seed = from_env().unwrap_or_else(|| OsRng.rng("seed").random_range(1..1_u64 << 53));
     println!("seed {seed} (run again with SEED={seed})");
@@ -16,12 +16,12 @@ pub fn pick() -> u64 {
 /// The seed in the environment variable `SEED`, or else `default`.
 ///
 /// # Panics
-/// If `SEED` is set to something that is no number.
+/// If `SEED` is set to something that is not a number.
 pub fn from_env_or(default: u64) -> u64 {
     from_env().unwrap_or(default)
 }
 
 fn from_env() -> Option<u64> {
     let text = std::env::var("SEED").ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("SEED is {text:?}, which is no number")))
+    Some(text.parse().unwrap_or_else(|_| panic!("SEED is {text:?}, which is not a number")))
 }

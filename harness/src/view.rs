@@ -1,11 +1,12 @@
 //! What the nodes of a group say of themselves, all at one moment: the thing that stories wait on.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use platform::TokioNet;
-use web::views::Status;
+use web::views::{Status, ViewError};
 
 /// How long a node may take to answer before it counts as silent.
 const ANSWER_WITHIN: Duration = Duration::from_millis(700);
@@ -23,6 +24,26 @@ pub enum Run {
     Ended,
 }
 
+/// Why a node says nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Silence {
+    /// It is held by SIGSTOP: everybody would wait for it.
+    #[error("paused")]
+    Paused,
+    /// It is down.
+    #[error("not running")]
+    NotRunning,
+    /// It ended without our doing.
+    #[error("ended by itself: {ending}")]
+    Ended {
+        /// Exit status or signal.
+        ending: String,
+    },
+    /// It did not answer, or not with a status.
+    #[error(transparent)]
+    NoAnswer(Arc<ViewError>),
+}
+
 /// One node.
 #[derive(Clone, Debug)]
 pub struct NodeView {
@@ -31,7 +52,7 @@ pub struct NodeView {
     /// Its process.
     pub run: Run,
     /// Its word, or why there is none.
-    pub status: Result<Status, String>,
+    pub status: Result<Status, Silence>,
 }
 
 /// All nodes.
@@ -94,14 +115,13 @@ pub fn node_name(id: usize) -> String {
     format!("n{id}")
 }
 
-async fn ask(run: Run, addr: &str) -> Result<Status, String> {
+async fn ask(run: Run, addr: &str) -> Result<Status, Silence> {
     match run {
         Run::Up => {}
-        // It would not answer, and everybody would wait for it.
-        Run::Paused => return Err("paused".to_owned()),
-        Run::Down | Run::Ended => return Err("not running".to_owned()),
+        Run::Paused => return Err(Silence::Paused),
+        Run::Down | Run::Ended => return Err(Silence::NotRunning),
     }
-    Status::ask(&TokioNet, addr, ANSWER_WITHIN).await.map_err(|error| error.to_string())
+    Status::ask(&TokioNet, addr, ANSWER_WITHIN).await.map_err(|error| Silence::NoAnswer(Arc::new(error)))
 }
 
 impl fmt::Display for View {
@@ -164,7 +184,7 @@ mod tests {
         assert_eq!((group(8).whole(), group(8).at_rest()), (Some(1), None));
         assert_eq!(group(9).at_rest(), Some(1));
         let mut silent = group(9);
-        silent.nodes[2].status = Err("not running".to_owned());
+        silent.nodes[2].status = Err(Silence::NotRunning);
         assert_eq!((silent.leader(), silent.whole()), (Some(1), None));
     }
 }

@@ -10,7 +10,7 @@ use platform::{Clock, OsClock};
 
 use crate::history::{Event, Facts, Function, Kind, Process, to_jsonl};
 
-/// Lines are written in lots of so many events, and at the end.
+/// Lines are written in batches of this many events, and at the end.
 const EVENTS_A_WRITE: usize = 500;
 
 /// The one place where events get their number and their time. Cloning gives another handle.

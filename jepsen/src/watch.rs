@@ -61,7 +61,7 @@ async fn run(cluster: Arc<Cluster>, recorder: Recorder, views: watch::Sender<Opt
         for node in &view.nodes {
             let now_ended = node.run == Run::Ended;
             if now_ended && !ended[node.id] {
-                let why = node.status.as_ref().err().cloned();
+                let why = node.status.as_ref().err().map(ToString::to_string);
                 let facts = Facts { node: Some(node_name(node.id).into()), error: why, ..Facts::default() };
                 recorder.record(Process::Named(Named::Harness), Kind::Info, Function::Exit, facts);
             }

@@ -128,12 +128,14 @@ fn read(disk: &dyn Disk, path: &Path) -> Result<Namespaces, KvError> {
     let namespaces = match root.get("configTable") {
         None | Some(Value::Null) => return Ok(Namespaces::new()),
         Some(Value::Object(namespaces)) => namespaces,
-        Some(_) => return Err(format("configTable is no object".to_owned())),
+        Some(_) => return Err(format("configTable is not an object".to_owned())),
     };
     namespaces
         .iter()
         .map(|(namespace, table)| {
-            let Value::Object(table) = table else { return Err(format(format!("{namespace} is no object"))) };
+            let Value::Object(table) = table else {
+                return Err(format(format!("{namespace} is not an object")));
+            };
             Ok((namespace.clone(), table.iter().map(|(key, value)| (key.clone(), plain(value))).collect()))
         })
         .collect()

@@ -1,4 +1,4 @@
-//! The seams to the machine: [`Disk`], [`Clock`], [`Net`] and [`RngSource`].
+//! The seams to the machine: [`Disk`], [`Clock`], [`Net`], [`RngSource`] and [`Tasks`].
 //!
 //! No other crate touches files, clocks, sockets or randomness directly (`clippy.toml` forbids it), so
 //! that the real code can run over simulated ones. This crate knows nothing of messages, logs or nodes.
@@ -9,7 +9,10 @@ mod histogram;
 mod net;
 mod ports;
 mod rng;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod sink;
+mod tasks;
 
 use std::sync::Arc;
 
@@ -20,6 +23,7 @@ pub use net::{Connection, Listener, Net, TokioNet};
 pub use ports::{BLOCK_PORTS, PortBlock};
 pub use rng::{OsRng, RngSource, SeededRng};
 pub use sink::Sink;
+pub use tasks::{Jobs, Spawner, TaskGroup, Tasks, Work, Worker, draw_seed, of_group, spawn};
 
 /// Bytes of main memory of this machine.
 pub fn memory_bytes() -> u64 {
@@ -32,7 +36,7 @@ pub fn open_files_max() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// All four seams, handed to whatever runs on a machine. Cloning is cheap.
+/// All five seams, handed to whatever runs on a machine. Cloning is cheap.
 #[derive(Clone)]
 pub struct Platform {
     /// Files and directories.
@@ -43,6 +47,8 @@ pub struct Platform {
     pub net: Arc<dyn Net>,
     /// Random number generators, one a purpose.
     pub rng: Arc<dyn RngSource>,
+    /// Work beside the caller.
+    pub tasks: Tasks,
 }
 
 impl Platform {
@@ -53,6 +59,7 @@ impl Platform {
             clock: Arc::new(OsClock::new()),
             net: Arc::new(TokioNet),
             rng: Arc::new(OsRng),
+            tasks: Tasks::Threads,
         }
     }
 }

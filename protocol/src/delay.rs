@@ -18,7 +18,7 @@ pub struct DelayLevelError {
 /// The delays of a text in milliseconds; level 1 is the first.
 ///
 /// # Errors
-/// At the first level that is none. Java stops there and keeps those before it.
+/// At the first level that is not a time. Java stops there and keeps those before it.
 pub fn parse_levels(text: &str) -> Result<Vec<i64>, DelayLevelError> {
     let level_of = |(index, text): (usize, &str)| {
         delay_ms(text).ok_or_else(|| DelayLevelError { level: index + 1, text: text.to_owned() })

@@ -38,7 +38,7 @@ pub enum FieldError {
         name: String,
     },
     /// A field is there and cannot be read as what it has to be.
-    #[error("header field {name} is no {expected}: {value:?}")]
+    #[error("header field {name} is not a {expected}: {value:?}")]
     Invalid {
         /// The wire name of the field.
         name: String,
@@ -117,7 +117,7 @@ impl ExtFields {
     /// The field as a 32-bit number.
     ///
     /// # Errors
-    /// If it is there and is no number, or one that does not fit.
+    /// If it is there and is not a number, or one that does not fit.
     pub fn i32(&self, name: &str) -> Result<Option<i32>, FieldError> {
         self.parsed(name, "32-bit number")
     }
@@ -125,7 +125,7 @@ impl ExtFields {
     /// The field as a 64-bit number.
     ///
     /// # Errors
-    /// If it is there and is no number, or one that does not fit.
+    /// If it is there and is not a number, or one that does not fit.
     pub fn i64(&self, name: &str) -> Result<Option<i64>, FieldError> {
         self.parsed(name, "64-bit number")
     }
@@ -147,7 +147,7 @@ impl ExtFields {
     /// The field as a 32-bit number.
     ///
     /// # Errors
-    /// If it is not there, or is no such number.
+    /// If it is not there, or is not such a number.
     pub fn required_i32(&self, name: &str) -> Result<i32, FieldError> {
         self.i32(name)?.ok_or_else(|| FieldError::missing(name))
     }
@@ -155,7 +155,7 @@ impl ExtFields {
     /// The field as a 64-bit number.
     ///
     /// # Errors
-    /// If it is not there, or is no such number.
+    /// If it is not there, or is not such a number.
     pub fn required_i64(&self, name: &str) -> Result<i64, FieldError> {
         self.i64(name)?.ok_or_else(|| FieldError::missing(name))
     }
@@ -296,7 +296,7 @@ mod tests {
     fn numbers_name_the_field_and_the_text() {
         let ext: ExtFields = [("queueId", "x7"), ("offset", "9223372036854775808")].into_iter().collect();
         let error = ext.required_i32("queueId").unwrap_err();
-        assert_eq!(error.to_string(), "header field queueId is no 32-bit number: \"x7\"");
+        assert_eq!(error.to_string(), "header field queueId is not a 32-bit number: \"x7\"");
         assert!(ext.required_i64("offset").is_err());
         assert_eq!(ext.required_i64("gone"), Err(FieldError::missing("gone")));
     }

@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use crate::header::HeaderError;
 
-/// Why bytes are no frame, or a command cannot be made one. After a failed [`decode`](crate::frame::decode) the stream has lost its
-/// boundaries: close it.
+/// Why bytes are not a frame, or a command cannot become one. After a failed [`decode`](crate::frame::decode) the stream
+/// has lost its boundaries: close it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FrameError {
     /// The announced length is negative or does not even cover the mark.

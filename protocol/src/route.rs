@@ -200,10 +200,10 @@ pub enum TopicConfigError {
 
 impl TopicConfig {
     /// Reads the line of a compressed registration: `name reads writes perm filterType [attributes]`. Attributes that
-    /// cannot be read are none.
+    /// cannot be read are left out.
     ///
     /// # Errors
-    /// If a part is missing or is no number or filter type.
+    /// If a part is missing or is not a number or filter type.
     pub fn from_text(text: &str) -> Result<Self, TopicConfigError> {
         const PARTS_MIN: usize = 5;
         let parts: Vec<&str> = text.splitn(PARTS_MIN + 1, ' ').collect();

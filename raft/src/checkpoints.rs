@@ -1,11 +1,11 @@
-//! A node's state in checkpoints: taken on the raft thread in no time, written on a thread of its own, and handed to
+//! A node's state in checkpoints: taken on the raft thread in no time, written by a worker of its own, and handed to
 //! openraft as a snapshot without being read into memory.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use platform::{Jobs, Tasks, Work, Worker};
 use serde::{Deserialize, Serialize};
 use store::codec::Record;
 use store::{
@@ -112,17 +112,10 @@ pub(crate) fn to_snapshot(checkpoint: Checkpoint) -> io::Result<Snapshot> {
     Ok(Snapshot { meta, snapshot: SnapshotData::Stored(checkpoint) })
 }
 
-/// Does something with files that may take long, off the raft thread.
-pub(crate) async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
-}
-
-/// Writes checkpoints on a thread of its own, each after the log is on disk up to it. What the disk does not take is
+/// Writes checkpoints beside the raft thread, each after the log is on disk up to it. What the disk does not take is
 /// told and tried again.
 #[derive(Clone)]
-pub(crate) struct CheckpointWriter(Sender<Job>);
+pub(crate) struct CheckpointWriter(Jobs<Job>);
 
 struct Job {
     state: Captured,
@@ -132,13 +125,12 @@ struct Job {
 }
 
 impl CheckpointWriter {
-    /// The thread ends when the last handle is gone.
-    pub(crate) fn start(files: Arc<Files>, told: Told) -> io::Result<(Self, std::thread::JoinHandle<()>)> {
-        let (sender, jobs) = std::sync::mpsc::channel::<Job>();
-        let thread = std::thread::Builder::new()
-            .name("checkpoint".into())
-            .spawn(move || write_all(&jobs, &files, &told))?;
-        Ok((Self(sender), thread))
+    /// The worker ends when the last handle is gone.
+    pub(crate) fn start(tasks: &Tasks, files: Arc<Files>, told: Told) -> io::Result<(Self, Worker)> {
+        let writing = Writing { files, told, again: Vec::new() };
+        // Whoever asks for a checkpoint is the flusher, which must not wait.
+        let (jobs, worker) = tasks.start("checkpoint", None, writing)?;
+        Ok((Self(jobs), worker))
     }
 
     pub(crate) fn save(
@@ -150,10 +142,10 @@ impl CheckpointWriter {
     ) {
         // A checkpoint beyond the end of the log would make a restart purge the log up to it, so the
         // entries must be on disk first.
-        let sender = self.0.clone();
+        let jobs = self.0.clone();
         let barrier = files.with_log(|log| {
             log.flush_barrier(Box::new(move |flushed| {
-                let _ = sender.send(Job { state, keep, flushed, done }); // at the node's end nobody listens
+                jobs.send(Job { state, keep, flushed, done }); // at the node's end nobody listens
             }));
             Ok(())
         });
@@ -163,45 +155,63 @@ impl CheckpointWriter {
     }
 }
 
-fn write_all(jobs: &Receiver<Job>, files: &Files, told: &Told) {
-    let mut again: Vec<Job> = Vec::new();
-    loop {
-        let next = if again.is_empty() {
-            jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            jobs.recv_timeout(RETRY)
-        };
-        let waiting = match next {
-            Ok(job) => vec![job],
-            Err(RecvTimeoutError::Timeout) => std::mem::take(&mut again),
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
-        for mut job in waiting {
-            let outcome = write(&job, files);
-            if let Err(error) = &outcome {
-                error!(last = %job.state.last, %error, "cannot write a checkpoint, which is tried again");
-                told.set_checkpoint(Some(format!("checkpoint after {}: {error}", job.state.last)));
+/// The worker that writes checkpoints.
+struct Writing {
+    files: Arc<Files>,
+    told: Told,
+    /// What the disk did not take.
+    again: Vec<Job>,
+}
+
+impl Work<Job> for Writing {
+    fn patience(&mut self) -> Option<Duration> {
+        (!self.again.is_empty()).then_some(RETRY)
+    }
+
+    fn take(&mut self, jobs: Vec<Job>) {
+        for job in jobs {
+            self.write(job);
+        }
+        self.tell_if_all_are_written();
+    }
+
+    fn idle(&mut self) {
+        for job in std::mem::take(&mut self.again) {
+            self.write(job);
+        }
+        self.tell_if_all_are_written();
+    }
+}
+
+impl Writing {
+    fn write(&mut self, mut job: Job) {
+        let outcome = write(&job, &self.files);
+        if let Err(error) = &outcome {
+            error!(last = %job.state.last, %error, "cannot write a checkpoint, which is tried again");
+            self.told.set_checkpoint(Some(format!("checkpoint after {}: {error}", job.state.last)));
+        }
+        match (outcome, job.done.take()) {
+            (outcome, Some(done)) => {
+                let _ = done.send(outcome); // whoever asked may be gone
             }
-            match (outcome, job.done.take()) {
-                (outcome, Some(done)) => {
-                    let _ = done.send(outcome); // whoever asked may be gone
-                }
-                (Err(_), None) => {
-                    // A newer one serves as well to restart from; a boundary is wanted for itself.
-                    again.retain(|other| other.keep != Keep::Newest || job.keep != Keep::Newest);
-                    again.push(job);
-                    let surplus = again.len().saturating_sub(WAITING_MAX);
-                    again.drain(..surplus);
-                }
-                (Ok(()), None) => {
-                    if job.keep == Keep::Newest {
-                        again.retain(|other| other.keep != Keep::Newest);
-                    }
+            (Err(_), None) => {
+                // A newer one serves as well to restart from; a boundary is wanted for itself.
+                self.again.retain(|other| other.keep != Keep::Newest || job.keep != Keep::Newest);
+                self.again.push(job);
+                let surplus = self.again.len().saturating_sub(WAITING_MAX);
+                self.again.drain(..surplus);
+            }
+            (Ok(()), None) => {
+                if job.keep == Keep::Newest {
+                    self.again.retain(|other| other.keep != Keep::Newest);
                 }
             }
         }
-        if again.is_empty() {
-            told.set_checkpoint(None);
+    }
+
+    fn tell_if_all_are_written(&self) {
+        if self.again.is_empty() {
+            self.told.set_checkpoint(None);
         }
     }
 }

@@ -18,7 +18,8 @@
 //! rules in full, and shows what goes wrong without each of them.
 //!
 //! A group is founded by one member only, once all of them are there and empty, or once a majority is and the operator
-//! has said so. The others learn its id from whoever has it. The decisions are here, what follows from them is in
+//! has said so. The others learn its id from whoever has it; an id alone makes no group, since its founder may have died
+//! before the first entry. The decisions are here, what follows from them is in
 //! [`crate::keeper`].
 //!
 //! [`Standing::Whole`]: crate::identity::Standing::Whole
@@ -65,6 +66,13 @@ impl Heard {
     }
 }
 
+impl Heard {
+    /// Whether its directory is new, and there is no entry in it.
+    pub(crate) fn holds_nothing(&self) -> bool {
+        self.is_newborn && self.last.is_none()
+    }
+}
+
 impl Fence {
     /// Whether a candidate for `term` with this last entry may be voted for.
     pub(crate) fn admits(self, candidate_term: u64, candidate_last: Option<LogPoint>) -> bool {
@@ -100,7 +108,11 @@ pub(crate) enum Conclusion {
     /// Members belong to different groups: one of the addresses, or of the disks, is of another cluster.
     Strangers(BTreeSet<GroupId>),
     /// There is no group, and it is for this node to found it.
-    Found(Fence),
+    Found {
+        /// The id that was made for it before, by a founder that died before the group's first entry.
+        group_id: Option<GroupId>,
+        fence: Fence,
+    },
     /// It belongs to this group.
     Join(GroupId, Fence),
 }
@@ -121,12 +133,15 @@ pub(crate) fn conclude(inquiry: &Inquiry<'_>) -> Conclusion {
     let none = (None, 0);
     let (last, term) = told().fold(none, |(last, term), heard| (heard.last.max(last), heard.term.max(term)));
     let fence = Fence::Above { last, term };
-    match (groups.first(), founder(voters.iter().copied())) {
-        (Some(group), _) => Conclusion::Join(*group, fence),
-        (None, founder) if inquiry.may_form && (inquiry.is_forced || founder == Some(this)) => {
-            Conclusion::Found(fence)
-        }
-        (None, founder) => Conclusion::AwaitFounder(founder.unwrap_or(this)),
+    let founder = founder(voters.iter().copied());
+    let may_found = inquiry.may_form && (inquiry.is_forced || founder == Some(this));
+    // There is an id, and no group yet: nobody else would make it.
+    let is_unfounded = missing.is_empty() && told().all(Heard::holds_nothing);
+    match groups.first().copied() {
+        Some(group_id) if may_found && is_unfounded => Conclusion::Found { group_id: Some(group_id), fence },
+        Some(group_id) => Conclusion::Join(group_id, fence),
+        None if may_found => Conclusion::Found { group_id: None, fence },
+        None => Conclusion::AwaitFounder(founder.unwrap_or(this)),
     }
 }
 
@@ -225,19 +240,55 @@ mod tests {
     /// S6: who founds a group, and when.
     #[test]
     fn a_group_is_founded_by_one_member_once_all_are_there_and_empty_or_the_operator_says_so() {
-        let nothing = Fence::Above { last: None, term: 0 };
+        let found = Conclusion::Found { group_id: None, fence: Fence::Above { last: None, term: 0 } };
         assert_eq!(judge(1, true, false, &[(2, new())]), Conclusion::Missing(vec![3]));
-        assert_eq!(judge(1, true, false, &[(2, new()), (3, new())]), Conclusion::Found(nothing));
+        assert_eq!(judge(1, true, false, &[(2, new()), (3, new())]), found);
         assert_eq!(judge(2, true, false, &[(1, new()), (3, new())]), Conclusion::AwaitFounder(1));
         assert_eq!(judge(1, false, false, &[(2, new()), (3, new())]), Conclusion::AwaitFounder(1));
         let founded = Heard { group_id: Some(GroupId(7)), last: point(0, 0), ..new() };
         let joined = Conclusion::Join(GroupId(7), Fence::Above { last: point(0, 0), term: 0 });
         assert_eq!(judge(2, true, false, &[(1, founded.clone()), (3, new())]), joined);
         // By force, on any of them, and the others follow it.
-        assert_eq!(judge(3, true, true, &[(2, new())]), Conclusion::Found(nothing));
+        assert_eq!(judge(3, true, true, &[(2, new())]), found);
         assert_eq!(judge(3, true, true, &[]), Conclusion::Missing(vec![1, 2]), "alone it is no majority");
         assert_eq!(judge(2, true, false, &[(3, Heard { is_forced: true, ..founded.clone() })]), joined);
         assert_eq!(judge(2, true, false, &[(3, founded)]), Conclusion::Missing(vec![1]));
+    }
+
+    /// The founder made an id and died before the first entry: found by the simulation, in which nobody ever led then.
+    #[test]
+    fn a_group_that_has_an_id_and_no_entry_is_founded_once_all_are_there() {
+        let joined = Heard { group_id: Some(GroupId(7)), ..new() };
+        let fence = Fence::Above { last: None, term: 0 };
+        let found = Conclusion::Found { group_id: Some(GroupId(7)), fence };
+        let judge_one_that_has_it = |heard: &[(NodeId, Heard)]| {
+            let (voters, heard) = (BTreeSet::from([1, 2, 3]), heard.iter().cloned().collect());
+            let group_id = Some(GroupId(7));
+            conclude(&Inquiry {
+                this: 1,
+                group_id,
+                may_form: true,
+                is_forced: false,
+                voters: &voters,
+                heard: &heard,
+            })
+        };
+        assert_eq!(judge_one_that_has_it(&[(2, new()), (3, joined.clone())]), found);
+        assert_eq!(
+            judge(1, true, false, &[(2, joined.clone()), (3, new())]),
+            found,
+            "its own disk is a new one"
+        );
+        assert_eq!(
+            judge(2, true, false, &[(1, joined.clone()), (3, new())]),
+            Conclusion::Join(GroupId(7), fence),
+            "it is for another to found it"
+        );
+        let with_an_entry = Heard { last: point(0, 0), ..joined.clone() };
+        assert!(matches!(judge_one_that_has_it(&[(2, with_an_entry), (3, new())]), Conclusion::Join(..)));
+        let not_new = Heard { is_newborn: false, ..joined.clone() };
+        assert!(matches!(judge_one_that_has_it(&[(2, not_new), (3, new())]), Conclusion::Join(..)));
+        assert_eq!(judge_one_that_has_it(&[(2, joined)]), Conclusion::Missing(vec![3]));
     }
 
     /// S7: a configuration that was shortened.

@@ -12,7 +12,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use platform::Platform;
+use platform::{Platform, Tasks};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use store::codec::{self, Record};
@@ -48,6 +48,7 @@ pub(crate) struct Files {
     /// The group's feature level, as far as applied.
     level: Level,
     waits: Waits,
+    tasks: Tasks,
 }
 
 /// A vote as the slot holds it: term, node, committed.
@@ -237,6 +238,7 @@ impl Files {
             installed: Mutex::new(None),
             level: Level::default(),
             waits: Waits::default(),
+            tasks: platform.tasks.clone(),
         };
         Ok((Arc::new(files), recovery))
     }
@@ -249,6 +251,11 @@ impl Files {
     /// What applying waits for.
     pub(crate) fn waits(&self) -> &Waits {
         &self.waits
+    }
+
+    /// Who does what must not hold up the raft thread.
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.tasks
     }
 
     pub(crate) fn reader(&self) -> &LogReader {

@@ -106,11 +106,11 @@ impl Keeper {
         *self.raft.node_id()
     }
 
-    /// Asks those who were not heard yet, or who knew of no group. Once is enough for the rest: what this node promised
-    /// before, it promised before they answered. Later terms are none of its old votes, and a bound that rose with them
-    /// would refuse every candidate.
+    /// Asks those who were not heard yet, or who knew of no group or held nothing of it. Once is enough for the rest: what
+    /// this node promised before, it promised before they answered. Later terms are none of its old votes, and a bound that
+    /// rose with them would refuse every candidate.
     async fn ask(&self, voters: &BTreeSet<NodeId>, heard: &mut BTreeMap<NodeId, Heard>, within: Duration) {
-        heard.retain(|_, heard| heard.group_id.is_some());
+        heard.retain(|_, heard| heard.group_id.is_some() && !heard.holds_nothing());
         let silent = voters.iter().filter(|id| **id != self.this() && !heard.contains_key(*id));
         let asked = silent.map(|id| async { (*id, self.network.ask_last(*id, within).await) });
         for (id, told) in join_all(asked).await {
@@ -139,7 +139,9 @@ impl Keeper {
         heard: &BTreeMap<NodeId, Heard>,
     ) -> std::io::Result<()> {
         let (group_id, fence, founds) = match conclusion {
-            Conclusion::Found(fence) => ((self.new_group_id)(), *fence, true),
+            Conclusion::Found { group_id, fence } => {
+                (group_id.unwrap_or_else(|| (self.new_group_id)()), *fence, true)
+            }
             Conclusion::Join(group_id, fence) => (*group_id, *fence, false),
             Conclusion::Missing(_) | Conclusion::AwaitFounder(_) | Conclusion::Strangers(_) => return Ok(()),
         };

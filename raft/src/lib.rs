@@ -25,6 +25,7 @@ mod node;
 mod observer;
 mod proposer;
 mod run;
+mod runtime;
 mod state_machine;
 #[cfg(test)]
 mod suite;
@@ -32,6 +33,7 @@ mod told;
 mod types;
 mod view;
 mod waits;
+mod watch;
 
 /// Names a node for ever: n0 is 1, n1 is 2, and so on.
 pub type NodeId = u64;

@@ -359,11 +359,12 @@ impl RaftLogStorage<Types> for LogStore {
         }
         let files = Arc::clone(&self.files);
         // To remove a large file can take longer than an election. What is left is removed next time.
-        tokio::task::spawn_blocking(move || {
+        drop(self.files.tasks().off_thread(move || {
             if let Err(error) = files.prune_checkpoints() {
                 warn!(%error, "cannot remove old checkpoints");
             }
-        });
+            Ok(())
+        }));
         Ok(())
     }
 }

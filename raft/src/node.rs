@@ -159,6 +159,24 @@ impl Node {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Starts a node on the caller's runtime, where its tasks take turns with all others, and returns when it listens and
+    /// its log is recovered. For simulations: on a `platform` of theirs nothing of it leaves the caller's thread, and what
+    /// happens follows from their seed. What recovers or applies much holds up the runtime meanwhile.
+    ///
+    /// # Errors
+    /// As [`StartError`] says; nothing runs then.
+    pub async fn open_here(
+        config: NodeConfig,
+        platform: Platform,
+        apply: impl Apply,
+        peers: Arc<dyn PeerHandler>,
+    ) -> Result<Self, StartError> {
+        config::check(&config)?;
+        let (gone, _) = watch::channel(false);
+        let shared = run::run_here(config, platform, Box::new(apply), peers, gone).await?;
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
     /// Proposes, and waits until it is committed and applied here. The place in the order of proposals
     /// is taken at the call, before the first await. Dropping the future does not take it back.
     ///

@@ -59,6 +59,7 @@ impl Observer {
                 return;
             }
             tokio::select! {
+                biased;
                 changed = metrics.changed() => if changed.is_err() {
                     // A panic in openraft's core takes the sender with it, without a last word.
                     let mut view = self.view(&metrics.borrow_and_update());

@@ -1,7 +1,8 @@
-//! A node's thread: opens everything, runs it on one single-threaded runtime, and takes it apart again.
+//! A node's life: opens everything, runs it on one single-threaded runtime, and takes it apart again.
 //!
 //! Log, raft, proposer and peer sockets share the thread on purpose: one entry's way through them then
-//! needs no locks held apart and no wake-up of another thread but the flusher's.
+//! needs no locks held apart and no wake-up of another thread but the flusher's. The runtime is the node's own
+//! ([`run`]), and all of it ends with that, or its caller's ([`run_here`]), where a group of tasks does the same.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use openraft::Raft;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::storage::RaftLogStorage;
-use platform::Platform;
+use platform::{Platform, TaskGroup, Worker, spawn};
 use rand::Rng;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
@@ -75,16 +76,53 @@ pub(crate) fn run(
             drop((raft, writer));
             // Every task, and with them every use of the log.
             drop(runtime);
-            let written = checkpointer.join();
-            if let Some((done, mut outcome)) = answer {
-                outcome = outcome.and(files.close_log().map_err(|error| error.to_string()));
-                if written.is_err() {
-                    outcome = Err("the checkpoint thread panicked".into());
-                }
-                drop(files);
-                let _ = done.send(outcome); // whoever asked may be gone
-            }
+            finish(answer, files, checkpointer);
         }
+    }
+}
+
+/// Starts a node on the caller's runtime, where it runs until it is told to stop. `gone` becomes true when nothing of it
+/// is left.
+pub(crate) async fn run_here(
+    config: NodeConfig,
+    platform: Platform,
+    apply: Box<dyn Apply>,
+    handler: Arc<dyn PeerHandler>,
+    gone: watch::Sender<bool>,
+) -> Result<Shared, StartError> {
+    let group = TaskGroup::new(platform.rng.rng("tasks"));
+    let started = group.run(start(config, &platform, apply, handler, gone.subscribe())).await;
+    let (shared, running) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            group.end().await;
+            return Err(error);
+        }
+    };
+    tokio::spawn(async move {
+        let Running { raft, files, stop, writer, checkpointer } = running;
+        let answer = group.run(stay(&raft, &files, stop)).await;
+        drop((raft, writer));
+        group.end().await;
+        finish(answer, files, checkpointer);
+        gone.send_replace(true);
+    });
+    Ok(shared)
+}
+
+/// How a stop goes so far, and who wants to know; `None` if it is as a crash would be.
+type Answer = Option<(oneshot::Sender<Result<(), String>>, Result<(), String>)>;
+
+/// What remains to be done when no task is left.
+fn finish(answer: Answer, files: Arc<Files>, checkpointer: Worker) {
+    let is_written = checkpointer.join();
+    if let Some((done, mut outcome)) = answer {
+        outcome = outcome.and(files.close_log().map_err(|error| error.to_string()));
+        if !is_written {
+            outcome = Err("the checkpoint thread panicked".into());
+        }
+        drop(files);
+        let _ = done.send(outcome); // whoever asked may be gone
     }
 }
 
@@ -109,7 +147,7 @@ struct Running {
     files: Arc<Files>,
     stop: mpsc::UnboundedReceiver<Stop>,
     writer: CheckpointWriter,
-    checkpointer: std::thread::JoinHandle<()>,
+    checkpointer: Worker,
 }
 
 async fn start(
@@ -132,8 +170,8 @@ async fn start(
     );
     let (views_tx, views) = watch::channel(View::default());
     let told = Told::default();
-    let (writer, checkpointer) =
-        CheckpointWriter::start(Arc::clone(&files), told.clone()).map_err(StartError::Thread)?;
+    let (writer, checkpointer) = CheckpointWriter::start(&platform.tasks, Arc::clone(&files), told.clone())
+        .map_err(StartError::Thread)?;
 
     let network = Network::new(platform.clone(), &config, &files);
     // An empty log beside a vote: the log was taken away, with all it had promised.
@@ -176,12 +214,12 @@ async fn start(
     raft.run();
     files.waits().set_running();
     if is_pending {
-        tokio::spawn(finish_restoring(raft.clone(), Arc::clone(&files)));
+        spawn(finish_restoring(raft.clone(), Arc::clone(&files)));
     }
     let voted_term = files.vote().map_or(0, |vote| vote.leader_id.term);
     core_has_spoken(&raft, voted_term).await;
 
-    tokio::spawn(network::serve(
+    spawn(network::serve(
         Arc::clone(&network),
         listener,
         raft.clone(),
@@ -189,7 +227,7 @@ async fn start(
         files.checkpoints().dir(),
         handler,
     ));
-    tokio::spawn(proposer::run(queue, raft.clone(), views.clone()));
+    spawn(proposer::run(queue, raft.clone(), views.clone()));
     let observer = Observer {
         node,
         group: group.clone(),
@@ -205,9 +243,9 @@ async fn start(
     };
     // Before anybody can look: a view without anything in it would tell of a term that went back.
     observer.look(&raft);
-    tokio::spawn(observer.run(raft.clone()));
-    tokio::spawn(halt::keep(halted.clone(), Arc::clone(&network), raft.clone()));
-    tokio::spawn(halt::lead_without_waiting(files.waits().clone(), Arc::clone(&network), raft.clone()));
+    spawn(observer.run(raft.clone()));
+    spawn(halt::keep(halted.clone(), Arc::clone(&network), raft.clone()));
+    spawn(halt::lead_without_waiting(files.waits().clone(), Arc::clone(&network), raft.clone()));
     let members: BTreeSet<_> = config.members.keys().copied().collect();
     let may_form = is_new && config.bootstrap;
     let rng = platform.rng.clone();
@@ -227,7 +265,7 @@ async fn start(
         // Its identity was lost, and there is nobody else who would know.
         files.place(new_group_id(), 1).map_err(trouble_with_identity)?;
     }
-    tokio::spawn(remember(Arc::clone(&network), Arc::clone(&files), raft.clone()));
+    spawn(remember(Arc::clone(&network), Arc::clone(&files), raft.clone()));
     let keeper = Keeper {
         network: Arc::clone(&network),
         files: Arc::clone(&files),
@@ -236,7 +274,7 @@ async fn start(
         may_form: may_form && fenced,
         new_group_id: Box::new(new_group_id),
     };
-    tokio::spawn(keeper.run());
+    spawn(keeper.run());
 
     let caretaker = Caretaker {
         node,
@@ -249,7 +287,7 @@ async fn start(
         views: views.clone(),
         told,
     };
-    tokio::spawn(caretaker.run());
+    spawn(caretaker.run());
 
     let (stop_tx, stop) = mpsc::unbounded_channel();
     let shared = Shared {
@@ -335,11 +373,7 @@ async fn remember(network: Arc<Network>, files: Arc<Files>, raft: RaftHandle) {
 }
 
 /// Runs until told to stop. `Some` if the stop is to be a clean one, with how it went so far.
-async fn stay(
-    raft: &RaftHandle,
-    files: &Files,
-    mut stop: mpsc::UnboundedReceiver<Stop>,
-) -> Option<(oneshot::Sender<Result<(), String>>, Result<(), String>)> {
+async fn stay(raft: &RaftHandle, files: &Files, mut stop: mpsc::UnboundedReceiver<Stop>) -> Answer {
     let done = match stop.recv().await {
         None | Some(Stop::AtOnce) => return None,
         Some(Stop::Clean(done)) => done,

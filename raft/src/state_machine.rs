@@ -18,8 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::apply::{Apply, ApplyError, Halt, Reply};
 use crate::checkpoints::{
-    Captured, CheckpointWriter, RaftState, SnapshotData, check_all_read, off_thread, raft_state_of,
-    to_snapshot,
+    Captured, CheckpointWriter, RaftState, SnapshotData, check_all_read, raft_state_of, to_snapshot,
 };
 use crate::files::Files;
 use crate::level::{self, GroupChange};
@@ -137,11 +136,11 @@ impl StateMachine {
         let apply = self.apply.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         let mut apply = apply.expect("it is taken only while its one user waits for it");
         let files = Arc::clone(&self.files);
-        let (apply, checkpoint, restored) = off_thread(move || {
+        let restoring = self.files.tasks().off_thread(move || {
             let restored = restore(&mut *apply, &checkpoint, &files);
             Ok((apply, checkpoint, restored))
-        })
-        .await?;
+        });
+        let (apply, checkpoint, restored) = restoring.await?;
         *self.apply.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(apply);
         if restored.map_err(io::Error::other)? {
             self.pending = Some(checkpoint);
@@ -395,8 +394,8 @@ impl RaftStateMachine<Types> for StateMachine {
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
         let Some(point) = self.files.snapshot() else { return Ok(None) };
         let Some(file) = self.files.checkpoints().find(point) else { return Ok(None) };
-        let loaded = off_thread(move || file.load().map_err(io::Error::other)).await?;
-        loaded.map(to_snapshot).transpose()
+        let loading = self.files.tasks().off_thread(move || file.load().map_err(io::Error::other));
+        loading.await?.map(to_snapshot).transpose()
     }
 }
 
@@ -440,11 +439,13 @@ impl RaftSnapshotBuilder<Types> for Builder {
             Source::Stored(point) => {
                 let gone = move || io::Error::other(format!("the checkpoint after {point} is gone"));
                 let file = self.files.checkpoints().find(point).ok_or_else(gone)?;
-                off_thread(move || file.load().map_err(io::Error::other)?.ok_or_else(gone)).await?
+                let load = move || file.load().map_err(io::Error::other)?.ok_or_else(gone);
+                self.files.tasks().off_thread(load).await?
             }
             Source::Captured(state) => {
                 let dir = self.files.checkpoints().dir();
-                let unnamed = off_thread(move || state.write(&dir).map_err(io::Error::other)).await?;
+                let write = move || state.write(&dir).map_err(io::Error::other);
+                let unnamed = self.files.tasks().off_thread(write).await?;
                 self.files.checkpoints().name(unnamed, Keep::Boundary).map_err(io::Error::other)?
             }
             Source::Nothing => {

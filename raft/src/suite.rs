@@ -48,7 +48,8 @@ impl StoreBuilder<Types, LogStore, StateMachine, TempDir> for Builder {
             NodeConfig::new("suite", 1, BTreeMap::new(), "127.0.0.1:0".parse().unwrap(), dir.path());
         config.segment_bytes = 1 << 20;
         let (files, recovery) = Files::open(&config, &Platform::os()).unwrap();
-        let (writer, _thread) = CheckpointWriter::start(Arc::clone(&files), Told::default()).unwrap();
+        let (writer, _thread) =
+            CheckpointWriter::start(files.tasks(), Arc::clone(&files), Told::default()).unwrap();
         let machine = StateMachine::new(
             Box::new(Nothing),
             Arc::clone(&files),

@@ -19,6 +19,7 @@ use store::{Draft, EffectList, EntryKind, LogPoint, Pending, StoredEntry};
 use crate::apply::Reply;
 use crate::checkpoints::SnapshotData;
 use crate::member::Member;
+use crate::runtime::Runtime;
 
 /// The types of our group, for openraft.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +35,7 @@ impl RaftTypeConfig for Types {
     type Vote = Vote;
     type Payload = Payload;
     type Entry = Entry;
-    type AsyncRuntime = openraft::impls::TokioRuntime;
+    type AsyncRuntime = Runtime;
     type Responder<T>
         = Answer<T>
     where

@@ -121,7 +121,7 @@ impl Client {
             Some(Slot::Connecting(outcome)) => return Some(Slot::Connecting(outcome.clone())),
             Some(Slot::Open(_)) | None => {}
         }
-        // A moment when work is done anyway: forget the closed ones, lest addresses pile up.
+        // A moment when work is done anyway: forget the closed ones, so that addresses do not pile up.
         slots.retain(|_, slot| !matches!(slot, Slot::Open(connection) if connection.is_closed()));
         let (done, outcome) = watch::channel(None);
         slots.insert(addr.to_owned(), Slot::Connecting(outcome.clone()));

@@ -39,7 +39,7 @@ impl From<Command> for Reply {
 
 /// The right to answer one request, once. Dropped without an answer, there is none.
 ///
-/// It holds the request's share of the connection's in-flight bounds, so one that is kept for ever keeps
+/// It holds the request's share of the connection's in-flight bounds, so one that is kept forever keeps
 /// the peer's next requests out in the end.
 pub struct Responder {
     connection: Arc<Connection>,
@@ -82,7 +82,7 @@ impl Responder {
             Frame::encode(&unsendable(reply.head, &error), Vec::new())
         });
         let Ok(mut frame) = frame else {
-            self.connection.close(); // the peer must not wait for ever
+            self.connection.close(); // the peer must not wait forever
             return;
         };
         let mut permit = self.permit;

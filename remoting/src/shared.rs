@@ -1,6 +1,6 @@
 //! What all connections of a process may take together: a number of sockets, and memory for requests.
 //!
-//! A bound for each connection alone is none: a thousand of them may each have a large frame half sent. So a frame that
+//! A bound for each connection alone is not a bound: a thousand of them may each have a large frame half sent. So a frame that
 //! does not fit the usual buffer takes its whole length from here before more of it is read, and waits where there is
 //! not so much left; a request keeps its bytes until it is answered.
 
@@ -28,7 +28,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Room for so many connections, and so many bytes of requests.
+    /// Room for this many connections, and this many bytes of requests.
     ///
     /// # Panics
     /// If there is room for nothing.

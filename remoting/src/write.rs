@@ -1,7 +1,7 @@
 //! The write task of one connection: what is queued leaves in as few system calls as the system allows.
 //!
 //! Whoever queues a frame wakes this task, and the runtime runs a task that was just woken before others that have been
-//! ready for longer. So without more ado it would find one frame each time, although the tasks that are about to queue
+//! ready for longer. On its own it would find one frame each time, although the tasks that are about to queue
 //! the next ones are ready to run. It lets them go first, once, when the connection has more under way than is queued.
 //! That is a turn of the runtime, no wait: with nobody else ready it goes on at once, and a lone call is written as it
 //! comes.
@@ -22,7 +22,7 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 const BATCH_FRAMES_MAX: usize = SLICES_MAX / 2;
 /// Pieces in one system call: Linux refuses more (`IOV_MAX`).
 const SLICES_MAX: usize = 1_024;
-/// Batches of so few pieces do with a small array, which costs less to lay out.
+/// Batches of at most this many pieces use a small array, which costs less to lay out.
 const SLICES_FEW: usize = 64;
 
 type Writer = Box<dyn AsyncWrite + Send + Unpin>;

@@ -16,6 +16,6 @@ mod syntax;
 
 pub use notice::{Notice, Refusal, Refusals};
 pub use place::Place;
-pub use properties::{Entry, Properties};
+pub use properties::{Entry, NotAPair, Properties};
 pub use reader::{InForce, Reader, Values, Vocabulary};
 pub use syntax::SyntaxError;

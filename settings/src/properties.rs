@@ -23,6 +23,14 @@ impl Entry {
     }
 }
 
+/// A text that is not a property.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}: expected key=value")]
+pub struct NotAPair {
+    /// The whole text.
+    pub text: String,
+}
+
 /// Properties in the order they were set; of several with one name the last is in force.
 #[derive(Clone, Debug, Default)]
 pub struct Properties {
@@ -60,14 +68,14 @@ impl Properties {
     /// Sets `key=value` as it stands on a command line.
     ///
     /// # Errors
-    /// The text itself, if it has no `=` or nothing before it.
-    pub fn set_pair(&mut self, pair: &str) -> Result<(), String> {
+    /// If it has no `=`, or nothing before it.
+    pub fn set_pair(&mut self, pair: &str) -> Result<(), NotAPair> {
         match pair.split_once('=') {
             Some((key, value)) if !key.trim().is_empty() => {
                 self.set(key, value, Place::CommandLine);
                 Ok(())
             }
-            _ => Err(pair.to_owned()),
+            _ => Err(NotAPair { text: pair.to_owned() }),
         }
     }
 
@@ -136,7 +144,7 @@ mod tests {
         properties.set_pair("a=b=c").unwrap();
         assert_eq!(properties.get("a").unwrap().value, "b=c");
         for wrong in ["a", "=b", " =b", ""] {
-            assert_eq!(properties.set_pair(wrong), Err(wrong.to_owned()));
+            assert_eq!(properties.set_pair(wrong), Err(NotAPair { text: wrong.to_owned() }));
         }
     }
 

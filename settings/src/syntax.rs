@@ -146,7 +146,7 @@ mod tests {
             ("a\\\\=b", 1, "a\\", "b"),
             ("\n\n# note\n ! note\na=b # not a note", 5, "a", "b # not a note"),
             ("# ends in a backslash \\\na=b", 2, "a", "b"),
-            ("# C:\\users is no escape\na=b", 2, "a", "b"),
+            ("# C:\\users is not an escape\na=b", 2, "a", "b"),
             ("a=b,\\\n   c,\\\n#d", 1, "a", "b,c,#d"),
             ("a=b\\\\\n", 1, "a", "b\\"),
             ("a=b\\\n\n", 1, "a", "b"),

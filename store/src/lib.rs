@@ -3,6 +3,7 @@
 //! Synchronous. Knows term, index and payload of an entry and the layout of message units; knows no network,
 //! no vote and no leader. All files go through `platform::Disk`.
 
+mod backlog;
 mod checkpoint;
 mod commitlog;
 mod log_index;
@@ -14,6 +15,7 @@ mod sync;
 #[cfg(test)]
 mod testing;
 
+pub use backlog::Backlog;
 pub use checkpoint::{
     Checkpoint, CheckpointDir, CheckpointError, CheckpointInfo, Checkpoints, Keep, Receiving, SealState,
     SectionWriter, Sections, Unnamed,

@@ -4,6 +4,8 @@
 //! missing is in the log: they say up to where they can be trusted, and are caught up from there. What is damaged in the
 //! log is waited for by the caller; what is damaged on every node is passed over, and leaves lost messages in the queues.
 
+use std::io;
+
 use protocol::message::{self, MessageView, sys_flag};
 
 use crate::checkpoint::Checkpoint;
@@ -13,6 +15,8 @@ use crate::dispatch::{DispatchError, payload_offset, put_keys, queue_unit};
 use crate::key_index::KeyIndex;
 use crate::{CommitlogOffset, LastUpdate, QueueOffset};
 
+/// Units and keys are written out when so many bytes of them wait.
+const WRITE_OUT_BYTES: u64 = 4 << 20;
 /// Entries are read in pieces of this size.
 const PIECE_BYTES: u64 = 4 << 20;
 
@@ -57,6 +61,26 @@ pub fn restore(
     Ok(())
 }
 
+/// Has what was appended written out now and then: all of it at once may be more than the memory holds.
+struct WriteOut<F: Fn() -> io::Result<()>> {
+    write_out: F,
+    /// At so many waiting bytes.
+    at: u64,
+}
+
+impl<F: Fn() -> io::Result<()>> WriteOut<F> {
+    fn new(write_out: F) -> Self {
+        Self { write_out, at: WRITE_OUT_BYTES }
+    }
+
+    /// On a full disk it stays in memory: nodes start all the same, and make room.
+    fn look(&mut self, waiting: u64) {
+        if waiting >= self.at {
+            self.at = if (self.write_out)().is_ok() { WRITE_OUT_BYTES } else { waiting + WRITE_OUT_BYTES };
+        }
+    }
+}
+
 /// Appends what is missing of the units of entries from `from` up to the checkpoint.
 fn catch_up_queues(
     log: &LogReader,
@@ -65,6 +89,7 @@ fn catch_up_queues(
     queues: &Queues,
 ) -> Result<(), DispatchError> {
     let begins_at_zero = log.purged().is_none();
+    let mut writing = WriteOut::new(|| queues.write_out());
     let lost = each_unit(log, from, checkpoint, &mut |view, offset, lost| {
         if !is_queued(view.sys_flag) {
             return Ok(());
@@ -81,6 +106,7 @@ fn catch_up_queues(
         // Some units behind those that were trusted may be there.
         if max.is_none_or(|max| max <= at) {
             queues.append(topic, queue_id, at, queue_unit(view, offset));
+            writing.look(queues.backlog().bytes);
         }
         Ok(())
     })?;
@@ -116,10 +142,12 @@ fn catch_up_index(
 ) -> Result<(), DispatchError> {
     let last = index.last_update();
     let is_empty = last == LastUpdate::default();
+    let mut writing = WriteOut::new(|| index.write_out());
     let lost = each_unit(log, from, checkpoint, &mut |view, offset, _| {
         let is_missing = is_empty || offset > last.offset;
         if is_missing && sys_flag::transaction(view.sys_flag) != sys_flag::TRANSACTION_ROLLBACK {
             put_keys(view, offset, view.store_timestamp_ms as u64, index);
+            writing.look(index.backlog().bytes);
         }
         Ok(())
     });

@@ -69,7 +69,7 @@ pub(crate) struct UpArgs {
     /// Where everything is kept; made if missing
     #[arg(long, value_name = "DIR", default_value = "trireme-data")]
     pub dir: PathBuf,
-    /// Move all ports up by so many, to run several groups side by side
+    /// Move all ports up by this many, to run several groups side by side
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=24_000))]
     pub port_offset: u16,
     /// Nodes in the group: 3, or 1 that survives nothing; a directory keeps the number it began with

@@ -116,7 +116,7 @@ fn knows_one(file_names: &BTreeSet<String>, notices: &[Notice]) -> anyhow::Resul
 /// Applies `--set key=value`.
 fn override_with(properties: &mut Properties, pairs: &[String]) -> anyhow::Result<()> {
     for pair in pairs {
-        properties.set_pair(pair).map_err(|pair| anyhow::anyhow!("--set {pair}: expected key=value"))?;
+        properties.set_pair(pair).map_err(|error| anyhow::anyhow!("--set {error}"))?;
     }
     Ok(())
 }

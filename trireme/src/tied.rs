@@ -33,7 +33,7 @@ pub(crate) fn tie(platform: &Platform, stop: &watch::Sender<bool>) {
     let (stop, clock) = (stop.clone(), platform.clock.clone());
     std::thread::spawn(move || {
         let mut byte = [0];
-        // Nothing is ever written, but a stray byte is no reason to stop.
+        // Nothing is ever written, but a stray byte is not a reason to stop.
         while matches!(std::io::stdin().read(&mut byte), Ok(1..)) {}
         tracing::warn!(parent, "the process that started this one is gone: stopping");
         stop.send_replace(true);

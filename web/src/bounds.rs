@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
-/// A connection on which nothing came for so long is closed, also in the middle of a request's head.
+/// A connection on which nothing came for this long is closed, also in the middle of a request's head.
 const SILENT_MAX: Duration = Duration::from_secs(60);
 
 type Socket = tokio::io::Join<Box<dyn AsyncRead + Send + Unpin>, Box<dyn AsyncWrite + Send + Unpin>>;

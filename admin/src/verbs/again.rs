@@ -38,13 +38,13 @@ pub(super) async fn push(
     message: &ReceivedMessage,
 ) -> anyhow::Result<Report> {
     let info = admin.consumer_running_info(group, client, false).await?;
-    let info = json::parse(&info).context("what the client says of itself is no JSON")?;
+    let info = json::parse(&info).context("what the client says of itself is not JSON")?;
     let kind = info["properties"]["PROP_CONSUME_TYPE"].as_str().unwrap_or_default();
     if kind != "CONSUME_PASSIVELY" {
-        bail!("{client} is no push consumer: only those can be given a message");
+        bail!("{client} is not a push consumer: only those can be given a message");
     }
     let told = admin.consume_directly(group, client, message).await?;
-    let mut told = json::parse(&told).context("the client's answer is no JSON")?;
+    let mut told = json::parse(&told).context("the client's answer is not JSON")?;
     if let Value::Object(facts) = &mut told {
         facts.insert("msgId".to_owned(), message.msg_id().into());
         facts.insert("clientId".to_owned(), client.into());

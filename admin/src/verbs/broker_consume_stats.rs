@@ -19,7 +19,7 @@ pub(crate) struct BrokerConsumeStats {
     /// Time for the broker to answer, in milliseconds; it looks at every queue
     #[arg(short = 't', long = "timeoutMillis", value_name = "MS", default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(1..))]
     timeout_ms: u64,
-    /// Only queues where at least so many messages wait
+    /// Only queues where at least this many messages wait
     #[arg(short = 'l', long = "level", value_name = "N", default_value_t = 0)]
     level: i64,
     /// Whether only ordered topics are asked for

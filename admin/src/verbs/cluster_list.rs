@@ -21,7 +21,7 @@ pub(crate) struct ClusterList {
     /// Messages in and out, yesterday and today, in place of the load
     #[arg(short = 'm', long = "moreStats")]
     more: bool,
-    /// Again every so many seconds, until Ctrl-C
+    /// Repeat at this interval, in seconds, until Ctrl-C
     #[arg(short = 'i', long = "interval", value_name = "SECONDS")]
     interval: Option<u64>,
 }

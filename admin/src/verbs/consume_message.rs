@@ -36,7 +36,7 @@ pub(crate) struct ConsumeMessage {
     /// Stored not after this time
     #[arg(short = 'e', long = "endTimestamp", value_name = "TIME")]
     end: Option<String>,
-    /// At most so many messages
+    /// At most this many messages
     #[arg(short = 'c', long = "MessageNumber", value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
 }

@@ -11,7 +11,7 @@ use crate::verb::Verb;
 pub(crate) struct HaStatus {
     #[command(flatten)]
     target: EitherTarget,
-    /// Again every so many seconds, until Ctrl-C
+    /// Repeat at this interval, in seconds, until Ctrl-C
     #[arg(short = 'i', long = "interval", value_name = "SECONDS", num_args = 0..=1, default_missing_value = "3")]
     interval: Option<u64>,
 }

@@ -17,7 +17,7 @@ impl Range {
     /// Reads what an operator wrote.
     ///
     /// # Errors
-    /// If one is no time, or the end is before the beginning.
+    /// If one is not a time, or the end is before the beginning.
     pub(super) fn read(context: &Context, begin: Option<&str>, end: Option<&str>) -> anyhow::Result<Self> {
         let now_ms = context.now_ms();
         let read = |text: Option<&str>| text.map(|text| time::parse(text, now_ms)).transpose();

@@ -21,7 +21,7 @@ pub(crate) struct QueryCq {
     /// The first place in the queue
     #[arg(short = 'i', long = "index", value_name = "OFFSET")]
     index: i64,
-    /// So many places
+    /// How many places to show
     #[arg(short = 'c', long = "count", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(i32).range(1..))]
     count: i32,
     /// The broker, host:port; a leader of the topic if not given
@@ -56,7 +56,7 @@ impl Verb for QueryCq {
             self.count,
             self.group.as_deref(),
         );
-        let body = lenient::parse(&body.await?).context("the answer is no JSON")?;
+        let body = lenient::parse(&body.await?).context("the answer is not JSON")?;
         Ok(report(&body, &addr, self.index, self.group.is_some()))
     }
 }

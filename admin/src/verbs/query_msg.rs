@@ -103,7 +103,7 @@ pub(crate) struct QueryMsgByKey {
     key: String,
     #[command(flatten)]
     period: Period,
-    /// At most so many messages
+    /// At most this many messages
     #[arg(short = 'm', long = "maxNum", value_name = "N", default_value_t = 64)]
     count: i32,
     /// Accepted for RocketMQ's sake

@@ -23,7 +23,7 @@ pub(crate) struct CheckMsgSendRt {
     /// The topic
     #[arg(short = 't', long = "topic", value_name = "TOPIC")]
     topic: String,
-    /// So many messages
+    /// How many messages to send
     #[arg(short = 'a', long = "amount", value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     amount: u32,
     /// Bytes of each message
@@ -86,7 +86,7 @@ pub(crate) struct SendMsgStatus {
     /// Bytes of each message
     #[arg(short = 's', long = "messageSize", value_name = "BYTES", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
     size: u32,
-    /// So many messages
+    /// How many messages to send
     #[arg(short = 'c', long = "count", value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
 }
@@ -138,7 +138,7 @@ impl SendMsgStatus {
 /// Flags of `clusterRT`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ClusterRt {
-    /// So many messages a round and broker group
+    /// How many messages to send a round and broker group
     #[arg(short = 'a', long = "amount", value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     amount: u32,
     /// Bytes of each message
@@ -162,7 +162,7 @@ pub(crate) struct ClusterRt {
     /// Seconds between two rounds
     #[arg(short = 'i', long = "interval", value_name = "SECONDS", default_value_t = 10)]
     interval: u64,
-    /// So many rounds; until Ctrl-C if not given
+    /// How many rounds; until Ctrl-C if not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
 }

@@ -87,7 +87,7 @@ pub(crate) struct Health {
     /// Look again every second, and tell each change, until Ctrl-C
     #[arg(long, conflicts_with = "wait")]
     watch: bool,
-    /// Wait up to so many seconds until all is well
+    /// Wait up to this many seconds until all is well
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60")]
     wait: Option<u64>,
 }

@@ -64,7 +64,7 @@ impl Verb for UpdateSubGroup {
 
     async fn run(self, context: &Context) -> anyhow::Result<Report> {
         let policy = self.retry_policy.as_deref().map(serde_json::from_str).transpose();
-        let policy = policy.context("-p is no JSON")?;
+        let policy = policy.context("-p is not JSON")?;
         let defaults = SubscriptionGroupConfig::default();
         let config = SubscriptionGroupConfig {
             group_name: self.group.clone(),

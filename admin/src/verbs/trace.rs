@@ -24,7 +24,7 @@ pub(crate) struct QueryMsgTraceById {
     topic: String,
     #[command(flatten)]
     period: Period,
-    /// At most so many trace messages
+    /// At most this many trace messages
     #[arg(short = 'c', long = "maxNum", value_name = "N", default_value_t = 64)]
     count: i32,
 }

@@ -23,7 +23,7 @@ pub(super) struct Walk<'a> {
     pub(super) from: Option<i64>,
     /// When messages were stored.
     pub(super) range: Range,
-    /// At most so many messages.
+    /// At most this many messages.
     pub(super) count_max: usize,
 }
 

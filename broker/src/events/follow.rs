@@ -265,6 +265,13 @@ pub(crate) fn alarms(node: &Node, view: &View) -> Vec<String> {
     if node.group.is_disk_full() {
         alarms.push("the disk is full: sends are refused".to_owned());
     }
+    let backlog = node.group.backlog();
+    if let Some(error) = backlog.error {
+        alarms.push(format!(
+            "consume queues and key index cannot be written out, {} bytes of them wait in memory: {error}",
+            backlog.bytes
+        ));
+    }
     let jumped_ms = node.clock_jumped_ms.load(Ordering::Relaxed);
     if jumped_ms != 0 {
         let jumped = jumped_ms / 1_000;

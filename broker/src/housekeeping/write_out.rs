@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use store::CommitlogOffset;
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{error, info, warn};
 
 use crate::housekeeping::ticks::Ticks;
 use crate::node::Node;
@@ -13,14 +13,27 @@ use crate::node::Node;
 /// How often gathered consume queue units and index entries are written to their files.
 const WRITE_OUT: Duration = Duration::from_secs(1);
 
-/// Writes consume queues and key index out in the background.
+/// Writes consume queues and key index out in the background. What the disk does not take stays in memory, and is tried
+/// again.
 pub async fn write_out(node: Arc<Node>, shutdown: watch::Receiver<bool>) {
     let mut ticks = Ticks::new(WRITE_OUT, shutdown);
+    let mut is_told = false;
     while ticks.next().await {
-        let node = Arc::clone(&node);
-        let written = tokio::task::spawn_blocking(move || node.group.queues.write_out()).await;
-        if let Ok(Err(error)) = written {
-            warn!(%error, "consume queues not written out; they stay in memory");
+        let writer = Arc::clone(&node);
+        let write = move || {
+            let (queues, index) = (writer.group.queues.write_out(), writer.group.index.write_out());
+            queues.and(index)
+        };
+        match tokio::task::spawn_blocking(write).await {
+            Ok(Err(error)) if !is_told => {
+                is_told = true;
+                error!(%error, "consume queues and key index cannot be written out: they stay in memory");
+            }
+            Ok(Ok(())) if is_told => {
+                is_told = false;
+                info!("consume queues and key index are written out again");
+            }
+            _ => {}
         }
     }
 }

@@ -34,6 +34,8 @@ pub(super) fn tell(node: &Node, out: &mut Families<'_>) -> fmt::Result {
     out.gauge("rocketmq_storage_damaged_bytes", help, damaged)?;
     let help = "Stretches of log mended with another node's bytes.";
     out.counter("rocketmq_storage_repaired", help, node.group.log.repaired())?;
+    let help = "Bytes of consume queues and key index that wait in memory for a file.";
+    out.gauge("rocketmq_storage_unwritten_bytes", help, node.group.backlog().bytes)?;
     if let Ok(space) = node.platform.disk.space(&node.config.storage.root) {
         out.gauge("rocketmq_disk_available_bytes", "Room on the log's disk.", space.available_bytes)?;
         out.gauge("rocketmq_disk_total_bytes", "Size of the log's disk.", space.total_bytes)?;

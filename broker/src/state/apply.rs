@@ -1,8 +1,8 @@
 //! Committed entries into what readers see: consume queues, key index, tables, and the pulls that wait.
 //!
-//! Runs on the raft node's thread, in log order, each entry once since the checkpoint. Nothing here blocks on a
-//! disk: queues and index gather what they are given and are written out by `housekeeping/write_out.rs` and before a
-//! checkpoint.
+//! Runs on the raft node's thread, in log order, each entry once since the checkpoint. Nothing here waits for a
+//! disk: queues and index gather what they are given in memory, and are written out by `housekeeping/write_out.rs` and by
+//! whoever writes a checkpoint. If the disk does not take it, sends are refused past a bound (`Group::is_disk_full`).
 
 use std::sync::{Arc, RwLock};
 
@@ -12,7 +12,7 @@ use raft::{Apply, ApplyError, Halt, Reply, WriteSections};
 use store::codec;
 use store::{
     Checkpoint, CommitlogOffset, DispatchError, EntryKind, KeyIndex, LogReader, QueueOffset, Queues,
-    SealState, StoredEntry,
+    SealState, SectionWriter, StoredEntry,
 };
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
@@ -155,10 +155,7 @@ impl BrokerApply {
         let ends = ends.into_iter().filter(|(name, ..)| name == topic);
         let ends: Vec<_> = ends.map(|(_, queue_id, end)| (queue_id as i32, end as i64)).collect();
         self.tables.write().expect("nothing panics while it holds this lock").note_begins(topic, ends);
-        if let Err(error) = self.queues.drop_topic(topic) {
-            // They are empty to readers all the same; only their files stay.
-            warn!(topic, %error, "files of a deleted topic not removed");
-        }
+        self.queues.drop_topic(topic);
     }
 
     /// They may hold a permission, which name servers are told with the topics.
@@ -222,12 +219,16 @@ impl Apply for BrokerApply {
     }
 
     fn checkpoint(&mut self) -> (SealState, WriteSections) {
-        if let Err(error) = self.queues.write_out() {
-            // They are built from the log when they end before a checkpoint, so nothing is lost.
-            warn!(%error, "consume queues not written out");
-        }
         let tables = self.tables.read().expect("nothing panics while it holds this lock").clone();
-        (self.queues.seal_state(), Box::new(move |sections| tables.put_into(sections)))
+        let queues = Arc::clone(&self.queues);
+        let write = move |sections: &mut SectionWriter| {
+            // Not on this thread. A restart expects them in files, and else builds them from the log.
+            if let Err(error) = queues.write_out() {
+                warn!(%error, "consume queues not written out at a checkpoint");
+            }
+            tables.put_into(sections)
+        };
+        (self.queues.seal_state(), Box::new(write))
     }
 
     fn restore(&mut self, checkpoint: Option<&Checkpoint>, log: &LogReader) -> Result<(), ApplyError> {
@@ -245,6 +246,10 @@ impl Apply for BrokerApply {
                 return Err(ApplyError::damage(error));
             }
             Err(error) => return Err(ApplyError::new(error)),
+        }
+        // What lies before was deleted with its topic; files may still have it.
+        for (topic, queue_id, begin) in tables.begins() {
+            self.queues.begin_at(topic, queue_id as u32, QueueOffset(begin as u64));
         }
         self.set_tables(tables);
         Ok(())

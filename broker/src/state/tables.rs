@@ -226,6 +226,12 @@ impl Tables {
         self.begins.get(topic, queue_id)
     }
 
+    /// Every queue that began anew, with its topic and where that was.
+    pub fn begins(&self) -> impl Iterator<Item = (&str, i32, i64)> {
+        let topics = self.begins.topics.iter();
+        topics.flat_map(|(topic, queues)| queues.iter().map(|(id, begin)| (topic.as_str(), *id, *begin)))
+    }
+
     /// A topic was deleted, and its queues ended here: if it comes back, they go on there.
     pub fn note_begins(&mut self, topic: &str, ends: impl IntoIterator<Item = (i32, i64)>) {
         self.begins.note(topic, ends);

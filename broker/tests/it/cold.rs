@@ -1,4 +1,4 @@
-//! A disk that does not answer: who waits for it, and who does not.
+//! A disk that does not answer: who waits for it, and who does not. And what a start makes of files that are gone.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -195,6 +195,41 @@ async fn who_reads_old_messages_holds_up_nobody_else() {
     }
     for question in questions {
         assert_eq!(question.await.ext.get("offset"), Some("0"));
+    }
+    node.stop().await;
+}
+
+/// Queues are built from the log, where the messages of a deleted topic still are.
+#[tokio::test]
+async fn messages_of_a_deleted_topic_do_not_come_back_when_the_queues_are_built_anew() {
+    let node = Node::start("").await;
+    let peer = node.connect().await;
+    peer.create_topic("T", 1, 6).await;
+    for n in 0..3 {
+        peer.send("T", 0, "", &format!("deleted {n}")).await;
+    }
+    peer.ok(Command::request(code::DELETE_TOPIC_IN_BROKER).with("topic", "T")).await;
+    peer.create_topic("T", 1, 6).await;
+    assert_eq!(peer.send("T", 0, "", "new").await.0, 3, "queue offsets go on");
+    drop(peer);
+    let (store, mut node) = (node.store(), node);
+    for are_files_gone in [false, true] {
+        let dir = node.stop().await;
+        if are_files_gone {
+            OsDisk.remove_dir_all(&store.join("consumequeue")).unwrap();
+        }
+        node = Node::start_in(dir, "").await;
+        within("the node to lead", async {
+            while !node.http("/readyz", "").await.0.starts_with("http/1.1 200") {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let peer = node.connect().await;
+        let told = peer.pull("CG", "T", 0, 0).await;
+        assert_eq!((told.0.remark.as_deref(), told.number("minOffset")), (Some("OFFSET_TOO_SMALL"), 3));
+        let told = peer.pull("CG", "T", 0, 3).await;
+        assert_eq!((told.units().len(), told.units()[0].body), (1, &b"new"[..]));
     }
     node.stop().await;
 }

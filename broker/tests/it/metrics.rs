@@ -23,6 +23,8 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("rocketmq_disk_available_bytes", &[]),
     ("rocketmq_disk_total_bytes", &[]),
     ("rocketmq_disk_full", &[]),
+    ("rocketmq_storage_unwritten_bytes", &[]),
+    ("rocketmq_cold_reads", &[]),
     ("rocketmq_messages_in_total", &["topic=\"T\"", "is_system=\"false\""]),
     ("rocketmq_throughput_in_total", &["topic=\"T\"", "is_system=\"false\""]),
     ("rocketmq_delayed_set_aside_total", &["level=\"18\""]),

@@ -62,7 +62,8 @@ impl Node {
         Self::start_in(tempfile::tempdir().unwrap(), more).await
     }
 
-    async fn start_in(dir: tempfile::TempDir, more: &str) -> Self {
+    /// On what another has left.
+    pub async fn start_in(dir: tempfile::TempDir, more: &str) -> Self {
         Self::start_on(dir, more, Platform::os()).await
     }
 

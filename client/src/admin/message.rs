@@ -59,7 +59,7 @@ impl Admin {
     /// message at the same offset on every node.
     ///
     /// # Errors
-    /// [`ClientError::Id`] if `msg_id` is no such id.
+    /// [`ClientError::Id`] if `msg_id` is not such an id.
     pub async fn message_by_offset_id(&self, msg_id: &str) -> Result<ReceivedMessage, ClientError> {
         let (addr, offset) = id::parse_offset_message_id(msg_id)
             .map_err(|source| ClientError::Id { id: msg_id.to_owned(), source })?;
@@ -149,7 +149,7 @@ impl Admin {
     /// Messages that have `key` among their keys, the oldest first, at most `messages_max` a broker group.
     ///
     /// # Errors
-    /// If a leader cannot be asked. Finding nothing is no error.
+    /// If a leader cannot be asked. Finding nothing is not an error.
     pub async fn messages_by_key(
         &self,
         topic: &str,
@@ -163,7 +163,7 @@ impl Admin {
     /// Messages with this unique key: more than one if a send was repeated.
     ///
     /// # Errors
-    /// If a leader cannot be asked. Finding nothing is no error.
+    /// If a leader cannot be asked. Finding nothing is not an error.
     pub async fn messages_by_unique_key(
         &self,
         topic: &str,

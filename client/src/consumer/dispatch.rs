@@ -72,13 +72,13 @@ async fn handle(
 ) {
     let mut permit = Some(permit);
     loop {
-        let verdict = member.consume(&assigned, message.clone()).await;
+        let outcome = member.consume(&assigned, message.clone()).await;
         drop(permit.take());
-        let delay_level = match verdict {
+        let delay_level = match outcome {
             Consume::LaterAt { delay_level } => i32::try_from(delay_level).unwrap_or(i32::MAX),
             Consume::Success | Consume::Later => 0,
         };
-        if verdict == Consume::Success || give_back(&member, &assigned, &message, delay_level).await {
+        if outcome == Consume::Success || give_back(&member, &assigned, &message, delay_level).await {
             member.consumed(&assigned, &message);
             return;
         }
@@ -109,9 +109,9 @@ pub(super) async fn in_order(member: Arc<Member>, assigned: Arc<Assigned>) {
             continue; // the lock ran out while we waited for a place
         }
         let Some(mut message) = assigned.next() else { continue };
-        let verdict = member.consume(&assigned, message.clone()).await;
+        let outcome = member.consume(&assigned, message.clone()).await;
         drop(permit);
-        if verdict == Consume::Success || to_dead_letters(&member, &assigned, &message).await {
+        if outcome == Consume::Success || to_dead_letters(&member, &assigned, &message).await {
             member.consumed(&assigned, &message);
             continue;
         }
@@ -152,7 +152,7 @@ async fn give_back(
     }
 }
 
-/// In order mode a message is tried for ever, unless a bound is set; beyond it the queue goes on without it.
+/// In order mode a message is tried forever, unless a bound is set; beyond it the queue goes on without it.
 async fn to_dead_letters(member: &Member, assigned: &Assigned, message: &ReceivedMessage) -> bool {
     let is_beyond = member.settings.reconsume_max.is_some_and(|max| message.reconsume_times >= max);
     is_beyond && give_back(member, assigned, message, -1).await

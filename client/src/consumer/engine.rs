@@ -286,7 +286,7 @@ impl Engine {
     pub(super) async fn restart(self: Arc<Self>, queue: MessageQueue, offset: i64) -> bool {
         let Some(assigned) = self.leave(&queue) else { return false };
         let locked_until = assigned.locked_until();
-        self.member.offsets().remove(&queue); // what is still being handled counts no more
+        self.member.offsets().remove(&queue); // what is still being handled no longer counts
         assigned.ended(FAREWELL_PATIENCE).await;
         // What is not stored now is with the next round.
         let _ = self.member.store_offset(&queue, offset).await;

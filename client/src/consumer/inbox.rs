@@ -111,14 +111,14 @@ impl Engine {
                 Arc::new(messages.into_iter().next().expect("there is one"))
             }
             Ok(messages) => return failed(request, format!("{} messages instead of one", messages.len())),
-            Err(error) => return failed(request, error),
+            Err(error) => return failed(request, error.to_string()),
         };
         let begun = self.member.core.now();
-        let verdict = self.member.consume_alone(message).await;
+        let outcome = self.member.consume_alone(message).await;
         let spent = self.member.core.now().saturating_sub(begun);
         let body = json!({
             "autoCommit": true,
-            "consumeResult": if verdict == Consume::Success { "CR_SUCCESS" } else { "CR_LATER" },
+            "consumeResult": if outcome == Consume::Success { "CR_SUCCESS" } else { "CR_LATER" },
             "order": self.member.settings.in_order,
             "spentTimeMills": spent.as_millis() as u64,
         });

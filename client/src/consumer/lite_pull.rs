@@ -11,7 +11,7 @@ use crate::error::ClientError;
 use crate::queue::MessageQueue;
 use crate::received::ReceivedMessage;
 
-/// At most so many messages come from one poll.
+/// At most this many messages come from one poll.
 const POLL_MESSAGES_MAX: usize = 32;
 
 /// Receives messages as one member of a group, when the application asks for them.

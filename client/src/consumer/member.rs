@@ -100,9 +100,9 @@ impl Member {
 
     /// Lets the application handle a message.
     pub(super) async fn consume(&self, assigned: &Assigned, message: Arc<ReceivedMessage>) -> Consume {
-        let verdict = self.consume_alone(message).await;
+        let outcome = self.consume_alone(message).await;
         assigned.activity.consumed_ms.store(self.core.wall_ms(), Ordering::Relaxed);
-        verdict
+        outcome
     }
 
     /// The same for a message of no queue in hand. Without a handler nothing is consumed so.
@@ -112,7 +112,7 @@ impl Member {
         let handling = AssertUnwindSafe(handler.consume_boxed(message)).catch_unwind();
         let patience = self.settings.consume_timeout;
         match tokio::time::timeout(patience, handling).await {
-            Ok(Ok(verdict)) => verdict,
+            Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => {
                 tracing::error!(queue, queue_offset, "handler panicked, the message comes again");
                 Consume::Later

@@ -28,7 +28,7 @@ const STORE_PATIENCE: Duration = Duration::from_secs(5);
 pub struct PullOptions {
     /// Tags wanted: `*`, or `TagA || TagB`.
     pub expression: String,
-    /// At most so many messages; brokers have a bound of their own, mostly 32.
+    /// At most this many messages; brokers have a bound of their own, mostly 32.
     pub messages_max: i32,
     /// How long the broker may hold the pull while there is nothing. Zero: it answers at once.
     pub hold: Duration,
@@ -109,7 +109,7 @@ impl PullConsumerBuilder {
         self
     }
 
-    /// At most so many messages a pull.
+    /// At most this many messages a pull.
     #[must_use]
     pub fn messages_max(mut self, messages: i32) -> Self {
         self.messages_max = messages;

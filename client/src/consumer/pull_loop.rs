@@ -17,7 +17,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// The longest pause while an election may explain the failures: what is waited beyond it is a pause in consuming
 /// that the client makes itself.
 const ELECTION_PAUSE_MAX: Duration = Duration::from_millis(80);
-/// So many failures an election may explain: with the pauses between them and a broker's own waiting for a leader,
+/// An election may explain this many failures: with the pauses between them and a broker's own waiting for a leader,
 /// some 3 s at least.
 const ELECTION_FAILURES: u32 = 40;
 

@@ -83,21 +83,21 @@ impl PushConsumerBuilder {
         self
     }
 
-    /// At most so many messages are handled at the same time.
+    /// At most this many messages are handled at the same time.
     #[must_use]
     pub fn concurrency(mut self, messages: usize) -> Self {
         self.settings.concurrency = messages.max(1);
         self
     }
 
-    /// At most so many messages a pull; brokers have a bound of their own, mostly 32.
+    /// At most this many messages a pull; brokers have a bound of their own, mostly 32.
     #[must_use]
     pub fn pull_messages_max(mut self, messages: i32) -> Self {
         self.settings.pull_messages_max = messages.max(1);
         self
     }
 
-    /// Pulling of a queue pauses while so many of its messages, or bytes of bodies, are not consumed.
+    /// Pulling of a queue pauses while this many of its messages, or bytes of bodies, are not consumed.
     #[must_use]
     pub fn cached_max(mut self, messages: usize, bytes: usize) -> Self {
         self.settings.cached_messages_max = messages.max(1);
@@ -105,17 +105,17 @@ impl PushConsumerBuilder {
         self
     }
 
-    /// A message comes again at most so often; then it goes to the group's dead letters, `%DLQ%` and the group's
-    /// name. Without this 16 times, in order mode for ever.
+    /// A message comes again at most this often; then it goes to the group's dead letters, `%DLQ%` and the group's
+    /// name. Without this 16 times, in order mode forever.
     #[must_use]
     pub fn reconsume_max(mut self, times: i32) -> Self {
         self.settings.reconsume_max = Some(times);
         self
     }
 
-    /// A handler may take so long for one message, 15 minutes without this; then it is dropped where it waits, and the
+    /// A handler may take this long for one message, 15 minutes without this; then it is dropped where it waits, and the
     /// message comes again as if it had said [`Consume::Later`](crate::Consume::Later). Without a bound, one handler
-    /// that never ends would hold back the offset of its queue for ever.
+    /// that never ends would hold back the offset of its queue forever.
     #[must_use]
     pub fn consume_timeout(mut self, patience: Duration) -> Self {
         self.settings.consume_timeout = patience;

@@ -6,7 +6,7 @@ use protocol::allocate::Strategy;
 
 use crate::queue::MessageQueue;
 
-/// The queues of the member `me`; `None` if the list of members does not name it, which is no reason to give
+/// The queues of the member `me`; `None` if the list of members does not name it, which is not a reason to give
 /// anything up.
 pub(crate) fn share(
     strategy: Strategy,

@@ -45,7 +45,7 @@ pub(super) struct Settings {
     pub(super) hold: Duration,
     /// How long the application may handle one message.
     pub(super) consume_timeout: Duration,
-    /// How often a message comes again; the broker's own bound if `None`, in order mode for ever.
+    /// How often a message comes again; the broker's own bound if `None`, in order mode forever.
     pub(super) reconsume_max: Option<i32>,
     /// Pause before a message comes again in order mode.
     pub(super) order_pause: Duration,

@@ -21,7 +21,7 @@ const DOUBT_AFTER: Duration = Duration::from_millis(250);
 /// A leader that lives, and hands the lead over, answers within this time of the handover. It asks again as often.
 const HANDOVER: Duration = Duration::from_millis(100);
 
-/// After a failure the next leader is waited for so long, from the beginning of the send on, before nodes are tried
+/// After a failure the next leader is waited for this long, from the beginning of the send on, before nodes are tried
 /// that do not lead.
 const ELECTION: Duration = Duration::from_millis(1_200);
 /// How often name servers are asked for it meanwhile.
@@ -101,7 +101,7 @@ impl Sender {
     ) -> Result<Sent, SendError> {
         let policy = options.retry.unwrap_or(self.retry);
         let begun = self.core.now();
-        let mut outcome = Outcome::NotDone;
+        let mut outcome = Outcome::Failed;
         let mut failed: Option<Failed> = None;
         let mut attempts = 0;
         loop {

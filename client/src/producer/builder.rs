@@ -112,7 +112,7 @@ impl ProducerBuilder {
         self
     }
 
-    /// At most so many [asynchronous sends](Producer::send_async), with so many bytes of bodies, are under way;
+    /// At most this many [asynchronous sends](Producer::send_async), with this many bytes of bodies, are under way;
     /// the next one waits. 1,024 and 64 MiB without this.
     #[must_use]
     pub fn async_max(mut self, sends: u32, bytes: u32) -> Self {

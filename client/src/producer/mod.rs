@@ -307,5 +307,5 @@ impl Sender {
 
 /// The error for a message that was refused before it left.
 fn unsent(error: ClientError) -> SendError {
-    SendError { attempts: 0, outcome: Outcome::NotDone, msg_id: String::new(), source: Box::new(error) }
+    SendError { attempts: 0, outcome: Outcome::Failed, msg_id: String::new(), source: Box::new(error) }
 }

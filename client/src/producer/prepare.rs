@@ -23,7 +23,7 @@ pub(crate) struct Prepared {
     pub(crate) msg_id: String,
 }
 
-/// Makes one message ready. It gets `unique_key` unless it has one. A body is compressed from so many bytes on, if
+/// Makes one message ready. It gets `unique_key` unless it has one. A body is compressed from this many bytes on, if
 /// that makes it smaller.
 pub(crate) fn single(
     mut message: Message,

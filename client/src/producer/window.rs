@@ -74,7 +74,7 @@ impl Window {
         }
     }
 
-    /// Waits for a place for a body of so many bytes; one that is bigger than the window goes alone. `None` once
+    /// Waits for a place for a body of this many bytes; one that is bigger than the window goes alone. `None` once
     /// the window is closed.
     pub(super) async fn enter(&self, bytes: usize) -> Option<Place> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.bytes_max);

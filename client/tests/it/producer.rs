@@ -75,7 +75,7 @@ async fn without_retries_there_is_one_attempt_and_the_next_send_finds_the_new_le
     cluster.kill(0).await;
     cluster.elect(1);
     let error = producer.send(message()).await.unwrap_err();
-    assert_eq!((error.attempts, error.outcome), (1, Outcome::NotDone), "{error:?}");
+    assert_eq!((error.attempts, error.outcome), (1, Outcome::Failed), "{error:?}");
     let sent = loop {
         // The refresh runs beside us.
         if let Ok(sent) = producer.send(message()).await {
@@ -110,7 +110,7 @@ async fn a_refusal_for_good_is_not_tried_again() {
     cluster.on_send(0, OnSend::Refuse(ResponseCode::MESSAGE_ILLEGAL));
     let error = producer.send(message()).await.unwrap_err();
     assert_eq!((error.attempts, error.code()), (1, Some(ResponseCode::MESSAGE_ILLEGAL)));
-    assert_eq!(error.outcome, Outcome::NotDone);
+    assert_eq!(error.outcome, Outcome::Failed);
     producer.shutdown().await;
     cluster.stop().await;
 }

@@ -34,7 +34,7 @@ impl Later {
         Self { topic, loads: loads.into() }
     }
 
-    /// Waits until so many more are acknowledged at every level.
+    /// Waits until this many more are acknowledged at every level.
     async fn wait_for_acks(&self, more: u64) {
         for (_, load) in &self.loads {
             load.wait_for_acks(more).await;

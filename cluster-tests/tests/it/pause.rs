@@ -112,7 +112,7 @@ async fn a_leader_that_slept_past_its_lease_tells_nothing_from_the_past() {
         story.client.max_offset(&awake, &queue, ASK_WITHIN).await.unwrap();
         story.cluster.resume(old).await.unwrap();
         for (what, asked) in asked {
-            // No answer is no lie.
+            // Giving no answer is not a lie.
             if let Ok(told) = asked.await.unwrap() {
                 assert!(
                     told >= truth,

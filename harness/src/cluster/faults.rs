@@ -49,7 +49,7 @@ impl Cluster {
         rig::flip_bit(&self.store_dir(id), choice)
     }
 
-    /// Changes a bit of the `number`th entry of a node's first segment, `at` bytes from the entry's begin, and says which
+    /// Changes a bit of the `number`th entry of a node's first segment, `at` bytes from the entry's beginning, and says which
     /// log index it has. The node may run.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! Times are those of the harness's one monotonic clock: a message was stored between the beginning and the end of its
 //! send, and delivered before the answer that brought it. Being late is excused by a fault in force, up to a bound after
-//! it was healed; a wall clock that is wrong is no such fault. Being early is excused by a wall clock that was set in
+//! it was healed; a wall clock that is wrong is not such a fault. Being early is excused by a wall clock that was set in
 //! between, forward or right again.
 
 use std::collections::{BTreeMap, HashMap};
@@ -38,7 +38,7 @@ pub fn check(history: &History) -> Verdict {
             missing(send, delay_ns, &spans, &read_until, &mut verdict);
             continue;
         };
-        if send.outcome == Outcome::Fail {
+        if send.outcome == Outcome::Failed {
             let what = format!("{} was delivered, though sending it had failed for certain", send.value);
             verdict.reject(what, events_of_send(send).chain(events_of_read(seen.by)));
         }
@@ -71,7 +71,7 @@ fn seen<'a>(
     verdict: &mut Verdict,
 ) -> HashMap<&'a str, Seen<'a>> {
     let mut seen: HashMap<&str, Seen<'_>> = HashMap::new();
-    for read in history.delayed_reads.iter().filter(|read| read.outcome == Outcome::Ok) {
+    for read in history.delayed_reads.iter().filter(|read| read.outcome == Outcome::Acked) {
         let Some(at) = read.completed else { continue };
         for record in &read.records {
             if let Some(damage) = &record.damage {
@@ -100,7 +100,7 @@ fn seen<'a>(
 /// Until when each queue was read to its end, in nanoseconds.
 fn read_until(history: &History) -> HashMap<&str, u64> {
     let mut until: HashMap<&str, u64> = HashMap::new();
-    for read in history.delayed_reads.iter().filter(|read| read.done && read.outcome == Outcome::Ok) {
+    for read in history.delayed_reads.iter().filter(|read| read.done && read.outcome == Outcome::Acked) {
         let last = until.entry(&read.queue).or_default();
         *last = read.invoked.ns.max(*last);
     }

@@ -50,7 +50,7 @@ fn missing(seen: &BTreeSet<u64>, lowest: u64, end: u64) -> Vec<(u64, u64)> {
 }
 
 /// Only answers that bear a leader's term are compared: a follower that restarts may show an older end
-/// until it has caught up, and that is no lie.
+/// until it has caught up, and that is not a lie.
 fn bounds(history: &History, verdict: &mut Verdict) {
     let mut answers: HashMap<&str, Vec<&Read>> = HashMap::new();
     for read in history.answered_reads().filter(|read| read.term.is_some()) {

@@ -18,7 +18,7 @@ struct Claim<'a> {
     reader: Option<&'a str>,
 }
 
-/// Checks that every place names one message, for every reader, for ever.
+/// Checks that every place names one message, for every reader, forever.
 pub fn check(history: &History) -> Verdict {
     let mut verdict = Verdict::new("C3", "inconsistent-offset");
     let claims = claims(history);

@@ -42,7 +42,7 @@ pub fn check(history: &History) -> Verdict {
     verdict
 }
 
-/// A sighting is taken down at most so long after the node spoke.
+/// A sighting is taken down at most this long after the node spoke.
 const SIGHT_NS: u64 = 2_000_000_000;
 
 fn lost_its_disk(history: &History, node: &str, from: Moment, to: Moment) -> bool {

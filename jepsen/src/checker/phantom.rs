@@ -20,7 +20,7 @@ pub fn check(history: &History) -> Verdict {
             let (what, attempts): (_, &[&Send]) = match (&record.damage, sends.get(&(&*read.queue, value))) {
                 (Some(damage), _) => (format!("the message is damaged: {damage}"), &[]),
                 (None, None) => (format!("{value} was never sent there"), &[]),
-                (None, Some(sends)) if sends.iter().all(|send| send.outcome == Outcome::Fail) => {
+                (None, Some(sends)) if sends.iter().all(|send| send.outcome == Outcome::Failed) => {
                     (format!("every attempt to send {value} had failed for certain"), sends)
                 }
                 (None, Some(sends)) => match sends.iter().find(|send| send.invoked < read_end(read)) {

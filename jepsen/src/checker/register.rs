@@ -66,12 +66,12 @@ fn register(name: &str, ops: &[&Op], verdict: &mut Verdict) {
                 verdict.reject(what, cluster.events());
                 continue;
             }
-            (Some(value), Some(write)) if write.outcome == Outcome::Fail && !cluster.reads.is_empty() => {
+            (Some(value), Some(write)) if write.outcome == Outcome::Failed && !cluster.reads.is_empty() => {
                 let what = format!("{name} was told as {value}, and storing that had failed for certain");
                 verdict.reject(what, cluster.events());
                 continue;
             }
-            (_, Some(write)) if write.outcome == Outcome::Fail => continue,
+            (_, Some(write)) if write.outcome == Outcome::Failed => continue,
             // It may never have come to pass.
             (_, Some(write)) if write.outcome == Outcome::Unknown && cluster.reads.is_empty() => continue,
             _ => {}
@@ -154,7 +154,7 @@ mod tests {
     fn what_was_stored_last_is_told_and_so_is_one_of_two_at_a_time() {
         let mut script = script();
         script.query(7, None).commit(5, 3).query(7, Some(3));
-        // Under way: either may be told, and then the older one no more.
+        // Under way: either may be told, and then the older one no longer.
         script.invoke_commit(5, 4).query(7, Some(3)).query(8, Some(4)).query(7, Some(4)).end_commit(5);
         script.query(7, Some(4)).reset(5, 1).query(7, Some(1));
         assert_valid(&script.history());

@@ -50,7 +50,7 @@ impl Script {
         self
     }
 
-    /// So much time passes.
+    /// This much time passes.
     pub(crate) fn later(&mut self, ms: u64) -> &mut Self {
         self.waited_ns += ms * 1_000_000;
         self

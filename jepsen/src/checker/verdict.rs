@@ -54,7 +54,7 @@ pub struct Verdict {
     pub notes: Vec<String>,
 }
 
-/// So many anomalies are shown; the others are counted.
+/// This many anomalies are shown; the others are counted.
 pub const WITNESSES_MAX: usize = 8;
 
 impl Verdict {

@@ -41,7 +41,7 @@ pub enum Kind {
     Ok,
     /// It certainly had no effect.
     Fail,
-    /// Unknown whether it had an effect; also every event that is no operation.
+    /// Unknown whether it had an effect; also every event that is not an operation.
     Info,
 }
 

@@ -28,9 +28,9 @@ pub struct Moment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It took effect.
-    Ok,
+    Acked,
     /// It certainly had none.
-    Fail,
+    Failed,
     /// Nobody knows.
     Unknown,
 }
@@ -87,7 +87,7 @@ pub struct Send {
 impl Send {
     /// When it was acknowledged, if it was.
     pub fn acked(&self) -> Option<Moment> {
-        self.completed.filter(|_| self.outcome == Outcome::Ok)
+        self.completed.filter(|_| self.outcome == Outcome::Acked)
     }
 }
 
@@ -156,7 +156,7 @@ pub struct Op {
 impl Op {
     /// When it was known to have taken effect, if it was.
     pub fn answered(&self) -> Option<Moment> {
-        self.completed.filter(|_| self.outcome == Outcome::Ok)
+        self.completed.filter(|_| self.outcome == Outcome::Acked)
     }
 }
 
@@ -302,7 +302,7 @@ impl History {
 
     /// The reads that succeeded.
     pub fn answered_reads(&self) -> impl Iterator<Item = &Read> {
-        self.reads.iter().filter(|read| read.outcome == Outcome::Ok)
+        self.reads.iter().filter(|read| read.outcome == Outcome::Acked)
     }
 
     /// The sends that were acknowledged, with where they were put.
@@ -491,7 +491,7 @@ fn complete_send(send: &mut Send, event: &Event) -> Result<(), HistoryError> {
     send.outcome = outcome(event.kind);
     send.cause.clone_from(&event.facts.error);
     (send.term, send.log_index) = (event.facts.term, event.facts.log_index);
-    if send.outcome == Outcome::Ok && event.function == Function::Send {
+    if send.outcome == Outcome::Acked && event.function == Function::Send {
         let queue_offset = *required(event, event.facts.queue_offset.as_ref(), "Q")?;
         let commitlog_offset = *required(event, event.facts.commitlog_offset.as_ref(), "P")?;
         send.place = Some(Place { queue_offset, commitlog_offset });
@@ -552,7 +552,7 @@ fn complete_read(read: &mut Read, event: &Event) -> Result<(), HistoryError> {
     read.completed = Some(moment(event));
     read.outcome = outcome(event.kind);
     read.cause.clone_from(&facts.error);
-    if read.outcome == Outcome::Ok {
+    if read.outcome == Outcome::Acked {
         read.records.clone_from(required(event, facts.records.as_ref(), "r")?);
         (read.min, read.max, read.term, read.done) = (facts.min, facts.max, facts.term, facts.done);
     }
@@ -561,8 +561,8 @@ fn complete_read(read: &mut Read, event: &Event) -> Result<(), HistoryError> {
 
 fn outcome(kind: Kind) -> Outcome {
     match kind {
-        Kind::Ok => Outcome::Ok,
-        Kind::Fail => Outcome::Fail,
+        Kind::Ok => Outcome::Acked,
+        Kind::Fail => Outcome::Failed,
         Kind::Info | Kind::Invoke => Outcome::Unknown,
     }
 }

@@ -33,7 +33,7 @@ fn a_completion_belongs_to_the_invocation_of_its_process() {
     .unwrap();
     assert_eq!(history.sends[0].place, Some(Place { queue_offset: 7, commitlog_offset: 70 }));
     assert_eq!(history.sends[0].acked(), Some(Moment { event: 4, ns: 4 }));
-    assert_eq!(history.sends[1].outcome, Outcome::Fail);
+    assert_eq!(history.sends[1].outcome, Outcome::Failed);
 }
 
 #[test]

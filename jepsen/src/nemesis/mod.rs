@@ -190,7 +190,7 @@ impl Nemesis {
             Err(_) => bail!("nobody led for {LEADER_WITHIN:?}"),
         };
         let up: Vec<bool> = view.nodes.iter().map(|node| node.run == Run::Up).collect();
-        let mut nodes = target.resolve(&up, running_leader(&view), &mut rng).map_err(anyhow::Error::msg)?;
+        let mut nodes = target.resolve(&up, running_leader(&view), &mut rng)?;
         if fault.kind == FaultKind::RollingRestart {
             nodes.sort_unstable();
         }

@@ -5,7 +5,7 @@ use crate::checker::Verdict;
 use crate::history::History;
 use crate::scenario::{Scenario, Span};
 
-/// At least one of so many answered polls must bear its leader's term.
+/// At least one of this many answered polls must bear its leader's term.
 const TERM_ONE_IN: u64 = 10;
 
 /// C21, coverage: too little seen means *unknown*.

@@ -8,7 +8,7 @@ use crate::history::{Fault, FaultSpan, FaultState, Function, History, Moment, Ou
 
 /// Shorter spans without an acknowledgement are the ordinary unevenness of a busy machine.
 const WINDOW_NS_MIN: u64 = 250_000_000;
-/// A fault's traces last so long after it is healed.
+/// A fault's traces last this long after it is healed.
 const AFTERMATH_NS: u64 = 2_000_000_000;
 
 /// Operations of one kind by outcome.
@@ -178,8 +178,8 @@ fn ops(history: &History) -> BTreeMap<&'static str, Counts> {
         let counts = ops.entry(name).or_default();
         counts.invoked += 1;
         match outcome {
-            Outcome::Ok => counts.ok += 1,
-            Outcome::Fail => counts.fail += 1,
+            Outcome::Acked => counts.ok += 1,
+            Outcome::Failed => counts.fail += 1,
             Outcome::Unknown => counts.info += 1,
         }
     }
@@ -189,8 +189,8 @@ fn ops(history: &History) -> BTreeMap<&'static str, Counts> {
 /// Numbers in a cause, such as ports and milliseconds, are not what makes it another cause.
 fn causes(history: &History) -> BTreeMap<String, u64> {
     let mut causes = BTreeMap::new();
-    for send in history.sends.iter().filter(|send| send.outcome != Outcome::Ok) {
-        let kind = if send.outcome == Outcome::Fail { "fail" } else { "info" };
+    for send in history.sends.iter().filter(|send| send.outcome != Outcome::Acked) {
+        let kind = if send.outcome == Outcome::Failed { "fail" } else { "info" };
         let cause = send.cause.as_deref().unwrap_or("no answer before the end");
         let mut text = format!("{kind}: ");
         for c in cause.chars() {
@@ -213,7 +213,7 @@ fn spans(history: &History) -> Vec<FaultSpan<'_>> {
 /// The spans without an acknowledgement, and the time in which sends were running.
 ///
 /// A span begins with the first send after the last acknowledgement, so that a time in which nobody wanted
-/// to send is none.
+/// to send does not count.
 fn windows(history: &History, spans: &[FaultSpan<'_>]) -> (Vec<Window>, u64) {
     let mut acks: Vec<u64> = history.acked_sends().map(|(_, acked, _)| acked.ns).collect();
     acks.sort_unstable();

@@ -233,7 +233,7 @@ pub struct FaultSpec {
     pub target: Option<Target>,
     /// Again and again, this long apart.
     pub every: Option<Span>,
-    /// Once, so long after the phase began.
+    /// Once, this long after the phase began.
     pub at: Option<Span>,
     /// How long a killed node stays down.
     pub down: Option<Span>,

@@ -6,6 +6,23 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Deserializer};
 
+/// A text that is not a duration as scenarios write them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpanError {
+    /// Number and unit are not there.
+    #[error("`{text}` is not a duration; write 500ms, 15s or 2m, with jitter 15s+-5s")]
+    Duration {
+        /// The text.
+        text: String,
+    },
+    /// It could become negative.
+    #[error("`{text}` varies by more than it lasts")]
+    Jitter {
+        /// The text.
+        text: String,
+    },
+}
+
 /// A duration and how far a drawn one may lie from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -19,14 +36,14 @@ impl Span {
     /// Reads `15s` or `15s+-5s`.
     ///
     /// # Errors
-    /// A sentence that names the text and what is allowed.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// If it is neither.
+    pub fn parse(text: &str) -> Result<Self, SpanError> {
         let (mean, jitter) = match text.split_once("+-") {
             Some((mean, jitter)) => (parse(mean)?, parse(jitter)?),
             None => (parse(text)?, Duration::ZERO),
         };
         if jitter > mean {
-            return Err(format!("`{text}` varies by more than it lasts"));
+            return Err(SpanError::Jitter { text: text.to_owned() });
         }
         Ok(Self { mean, jitter })
     }
@@ -64,9 +81,9 @@ impl<'de> Deserialize<'de> for Jump {
     }
 }
 
-fn parse(text: &str) -> Result<Duration, String> {
+fn parse(text: &str) -> Result<Duration, SpanError> {
     let text = text.trim();
-    let refused = || format!("`{text}` is no duration; write 500ms, 15s or 2m, with jitter 15s+-5s");
+    let refused = || SpanError::Duration { text: text.to_owned() };
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(refused)?;
     let (number, unit) = text.split_at(unit_at);
     let number: u32 = number.parse().map_err(|_| refused())?;

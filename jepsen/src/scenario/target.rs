@@ -27,8 +27,25 @@ pub enum Target {
 
 const WORDS: &str = "leader, follower, random, node:nK, majority, minority, all, all-but-leader";
 
+/// Why a target cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// The word is none of ours.
+    #[error("`{text}` is not a target; there are {WORDS}")]
+    Word {
+        /// The word.
+        text: String,
+    },
+    /// It needs a leader.
+    #[error("nobody leads")]
+    NoLeader,
+    /// There is nobody to hit.
+    #[error("none of those nodes runs")]
+    NoneRuns,
+}
+
 impl Target {
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, TargetError> {
         Ok(match text {
             "leader" => Self::Leader,
             "follower" | "random-follower" => Self::Follower,
@@ -39,7 +56,7 @@ impl Target {
             "all-but-leader" => Self::AllButLeader,
             _ => {
                 let number = text.strip_prefix("node:n").and_then(|number| number.parse().ok());
-                Self::Node(number.ok_or_else(|| format!("`{text}` is no target; there are {WORDS}"))?)
+                Self::Node(number.ok_or_else(|| TargetError::Word { text: text.to_owned() })?)
             }
         })
     }
@@ -62,8 +79,13 @@ impl Target {
     ///
     /// # Errors
     /// Why there is nobody to hit.
-    pub fn resolve(self, up: &[bool], leader: Option<usize>, rng: &mut StdRng) -> Result<Vec<usize>, String> {
-        let leader = leader.ok_or_else(|| "nobody leads".to_owned());
+    pub fn resolve(
+        self,
+        up: &[bool],
+        leader: Option<usize>,
+        rng: &mut StdRng,
+    ) -> Result<Vec<usize>, TargetError> {
+        let leader = leader.ok_or(TargetError::NoLeader);
         let mut running: Vec<usize> = (0..up.len()).filter(|&node| up[node]).collect();
         running.shuffle(rng);
         let majority = up.len() / 2 + 1;
@@ -81,7 +103,7 @@ impl Target {
             Self::All => running,
             Self::AllButLeader => others(leader?).collect(),
         };
-        if nodes.is_empty() { Err("none of those nodes runs".to_owned()) } else { Ok(nodes) }
+        if nodes.is_empty() { Err(TargetError::NoneRuns) } else { Ok(nodes) }
     }
 }
 
@@ -96,7 +118,7 @@ mod tests {
     use super::*;
     use platform::{RngSource, SeededRng};
 
-    fn resolve(text: &str, up: &[bool], leader: Option<usize>) -> Result<Vec<usize>, String> {
+    fn resolve(text: &str, up: &[bool], leader: Option<usize>) -> Result<Vec<usize>, TargetError> {
         let nodes = Target::parse(text).unwrap().resolve(up, leader, &mut SeededRng(1).rng("target"));
         nodes.map(|mut nodes| {
             nodes.sort_unstable();
@@ -120,11 +142,9 @@ mod tests {
 
     #[test]
     fn nobody_to_hit_is_said() {
-        assert_eq!(resolve("leader", &[true; 3], None), Err("nobody leads".to_owned()));
-        assert_eq!(
-            resolve("node:n1", &[true, false, true], None),
-            Err("none of those nodes runs".to_owned())
-        );
-        assert_eq!(Target::parse("leeder").unwrap_err(), format!("`leeder` is no target; there are {WORDS}"));
+        assert_eq!(resolve("leader", &[true; 3], None), Err(TargetError::NoLeader));
+        assert_eq!(resolve("node:n1", &[true, false, true], None), Err(TargetError::NoneRuns));
+        let error = Target::parse("leeder").unwrap_err().to_string();
+        assert_eq!(error, format!("`leeder` is not a target; there are {WORDS}"));
     }
 }

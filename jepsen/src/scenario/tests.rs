@@ -39,8 +39,8 @@ fn what_this_version_cannot_do_is_refused_by_name() {
     };
     let cases = [
         ("{ do = \"partition\", at = \"1s\" }", "unknown variant `partition`, expected one of `kill`"),
-        ("{ do = \"kill\", target = \"leeder\", at = \"1s\" }", "`leeder` is no target"),
-        ("{ do = \"kill\", target = \"leader\", at = \"1h\" }", "`1h` is no duration"),
+        ("{ do = \"kill\", target = \"leeder\", at = \"1s\" }", "`leeder` is not a target"),
+        ("{ do = \"kill\", target = \"leader\", at = \"1h\" }", "`1h` is not a duration"),
         ("{ do = \"kill\", at = \"1s\" }", "phase `a`, `kill`: `target` is missing"),
         ("{ do = \"kill\", target = \"leader\" }", "give `every` or `at`"),
         ("{ do = \"kill-all\", target = \"all\", at = \"1s\" }", "`kill-all`: `target` means nothing here"),

@@ -146,7 +146,7 @@ async fn page(clients: &Clients, process: u64, queue: &Queue, node: usize, from:
 pub async fn wait_for_all(clients: &Clients) {
     let now = clients.recorder.now().as_nanos() as u64;
     let due = clients.delayed_until.load(Ordering::Relaxed) + LATE_NS;
-    // A fault that was healed just now excuses being late for so long.
+    // A fault that was healed just now excuses being late for this long.
     let excused = now + RECOVERY_NS + LATE_NS;
     sleep(Duration::from_nanos(due.max(excused) - now) + LOOK).await;
 }

@@ -14,9 +14,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::clients::{Clients, Switches, every, failed, operate, told_of};
 use crate::history::{Facts, Function, Kind};
 
-/// One of so many stores is the operator's.
+/// One of this many stores is the operator's.
 const RESET_ONE_IN: u32 = 30;
-/// One of so many operations of a writer asks for the end of the queue.
+/// One of this many operations of a writer asks for the end of the queue.
 const MAX_ONE_IN: u32 = 4;
 /// How long the last reading of one register at one node may take.
 const READ_WITHIN: Duration = Duration::from_secs(5);

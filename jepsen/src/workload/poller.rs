@@ -18,7 +18,7 @@ const IDLE: Duration = Duration::from_millis(200);
 const BUSY: Duration = Duration::from_millis(20);
 /// Messages a page, at most. RocketMQ gives no more at once.
 const PAGE_MESSAGES: u32 = 32;
-/// One of so many polls is followed by going back.
+/// One of this many polls is followed by going back.
 const SEEK_ONE_IN: u32 = 50;
 /// How far back it goes, at most.
 const SEEK_BACK_MAX: u64 = 100;
@@ -101,7 +101,7 @@ pub(super) fn facts_of(page: &Page, done: bool) -> Facts {
     let records = page.messages.iter().map(|message| {
         let (value, attempt, damage) = match &message.body {
             Ok(body) => (body.value.as_str().into(), body.attempt.as_str().into(), None),
-            Err(damage) => ("".into(), "".into(), Some(damage.clone())),
+            Err(damage) => ("".into(), "".into(), Some(damage.to_string())),
         };
         let (queue_offset, commitlog_offset) = (message.queue_offset, message.commitlog_offset);
         Record { queue_offset, commitlog_offset, value, attempt, damage }

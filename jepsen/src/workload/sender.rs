@@ -14,9 +14,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::clients::{Clients, Switches, failed};
 use crate::history::{Facts, Function, Kind, Process};
 
-/// So many of a hundred sends go to the first queue: order and offsets break where many meet.
+/// This many of a hundred sends go to the first queue: order and offsets break where many meet.
 const HOT_PERCENT: u32 = 80;
-/// One of so many senders sends to any node, whoever leads: the others must forward.
+/// One of this many senders sends to any node, whoever leads: the others must forward.
 const STRAY_ONE_IN: usize = 4;
 
 pub(super) async fn run(clients: Clients, switches: Arc<Switches>, number: usize) {

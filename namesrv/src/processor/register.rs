@@ -114,7 +114,7 @@ pub(super) fn log_unproved(shared: &Shared, command: &Command) {
 /// Names go into JSON that some clients take apart by hand.
 fn check_name(field: &str, name: &str) -> Result<(), Failure> {
     if name.is_empty() || name.chars().any(char::is_control) {
-        return Err(Failure::system(format!("register broker failed: {field} {name:?} is no name")));
+        return Err(Failure::system(format!("register broker failed: {field} {name:?} is not a name")));
     }
     Ok(())
 }
@@ -129,7 +129,7 @@ fn check_addr(addr: &str) -> Result<(), Failure> {
     if is_sound {
         Ok(())
     } else {
-        Err(Failure::system(format!("register broker failed: brokerAddr {addr:?} is no host:port")))
+        Err(Failure::system(format!("register broker failed: brokerAddr {addr:?} is not a host:port")))
     }
 }
 

@@ -14,7 +14,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(120);
 /// it was last heard of. An election takes longer than a tenth of a second.
 const TERMS_AT_ONCE: i64 = 1_000;
 const TERMS_A_SECOND: i64 = 10;
-/// The term on record is forgotten when nobody has led for so long: much longer than a late packet is late, and a
+/// The term on record is forgotten when nobody has led for this long: much longer than a late packet is late, and a
 /// leader that clients know of registers every 30 s and leaves when its connection closes.
 const TERM_KEPT: Duration = Duration::from_secs(30);
 
@@ -175,7 +175,8 @@ impl Group {
         terms.chain([self.term()]).max().unwrap_or(0)
     }
 
-    /// Lets go of a term in which nobody leads any more, lest one false word keep the true leader out for ever.
+    /// Lets go of a term in which nobody leads any longer, so that one false registration cannot keep the true leader out
+    /// forever.
     pub(super) fn forget_term_without_leader(&mut self, now: Duration) {
         match self.leader() {
             Some(leader) => self.led_at = self.led_at.max(leader.last_heard),

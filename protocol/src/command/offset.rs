@@ -177,7 +177,7 @@ impl ResetOffsetBody {
     /// Reads the body leniently.
     ///
     /// # Errors
-    /// If it is no such body.
+    /// If it is not such a body.
     pub fn read(body: &[u8]) -> Result<Self, JsonError> {
         crate::json::from_slice(body)
     }
@@ -225,7 +225,7 @@ impl ConsumerStatusBody {
     /// Reads the body leniently.
     ///
     /// # Errors
-    /// If it is no such body.
+    /// If it is not such a body.
     pub fn read(body: &[u8]) -> Result<Self, JsonError> {
         crate::json::from_slice(body)
     }

@@ -44,7 +44,7 @@ pub(crate) fn decode(header: &[u8]) -> Result<Command, HeaderError> {
     Ok(command)
 }
 
-/// Reads the entries of the map. One with an empty name or value is no entry: Java reads those as null.
+/// Reads the entries of the map. One with an empty name or value is not an entry: Java reads those as null.
 fn map(entries: &[u8]) -> Result<ExtFields, HeaderError> {
     let mut fields = Fields(entries);
     let mut ext = ExtFields::with_capacity(entries.len());

@@ -14,7 +14,7 @@ use crate::language::Language;
 /// Every member may be missing and then is 0 or absent; unknown ones are skipped; invalid UTF-8 becomes U+FFFD.
 ///
 /// # Errors
-/// If the text is no JSON object, or a number is none.
+/// If the text is not a JSON object, or a number is not one.
 pub(crate) fn decode(header: &[u8]) -> Result<Command, HeaderError> {
     let text = String::from_utf8_lossy(header);
     let mut scanner = Scanner::new(&text);
@@ -42,7 +42,7 @@ pub(crate) fn decode(header: &[u8]) -> Result<Command, HeaderError> {
 }
 
 /// Reads the `extFields` object, or null. Values may be of any type and are kept as text, nested ones as their
-/// JSON; a null value is no field.
+/// JSON; a null value is not a field.
 fn ext_fields(scanner: &mut Scanner<'_>, header_bytes: usize) -> Result<ExtFields, HeaderError> {
     if scanner.peek()? != b'{' {
         return match scanner.scalar(0)? {

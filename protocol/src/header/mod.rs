@@ -10,11 +10,11 @@ use crate::json::JsonError;
 /// Why a header cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HeaderError {
-    /// A JSON header is no JSON object.
-    #[error("header is no JSON object: {0}")]
+    /// A JSON header is not a JSON object.
+    #[error("header is not a JSON object: {0}")]
     Json(#[from] JsonError),
-    /// A number of a JSON header is none, or does not fit 32 bits.
-    #[error("header member {name} is no 32-bit number: {value:?}")]
+    /// A number of a JSON header is not one, or does not fit 32 bits.
+    #[error("header member {name} is not a 32-bit number: {value:?}")]
     Number {
         /// The member.
         name: &'static str,

@@ -35,7 +35,7 @@ macro_rules! json_body {
             /// Reads the body leniently.
             ///
             /// # Errors
-            /// If it is no JSON, or a member cannot be what it has to be.
+            /// If it is not JSON, or a member cannot be what it has to be.
             pub fn read(body: &[u8]) -> Result<Self, $crate::json::JsonError> {
                 $crate::json::from_slice(body)
             }

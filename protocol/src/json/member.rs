@@ -18,7 +18,7 @@ pub trait FromJson: Sized {
 /// Reads a typed body from its text.
 ///
 /// # Errors
-/// If the text is no JSON, or not of that type.
+/// If the text is not JSON, or not of that type.
 pub fn from_slice<T: FromJson>(text: &[u8]) -> Result<T, JsonError> {
     T::from_json(&parse(text)?)
 }
@@ -31,7 +31,7 @@ impl<'a> Members<'a> {
     /// The members of `value`.
     ///
     /// # Errors
-    /// If it is no object.
+    /// If it is not an object.
     pub fn of(value: &'a Value) -> Result<Self, JsonError> {
         value.as_object().map(Self).ok_or_else(|| JsonError::member("", "object"))
     }

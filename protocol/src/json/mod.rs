@@ -57,7 +57,7 @@ pub enum JsonError {
         limit: usize,
     },
     /// The text is fine, but a member is not what it has to be.
-    #[error("JSON member {name} is no {expected}")]
+    #[error("JSON member {name}: expected {expected}")]
     Member {
         /// The name of the member; empty for the whole text.
         name: String,

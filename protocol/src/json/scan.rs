@@ -35,7 +35,7 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
-    /// The next byte that is no white space, without taking it.
+    /// The next byte that is not white space, without taking it.
     pub(crate) fn peek(&mut self) -> Result<u8, JsonError> {
         let bytes = self.text.as_bytes();
         while bytes.get(self.at).is_some_and(u8::is_ascii_whitespace) {

@@ -37,14 +37,14 @@ pub fn push_string(out: &mut String, text: &str) {
 /// The compact JSON text of a body.
 ///
 /// # Panics
-/// If its type has keys that are no text, or a part that refuses to be written: none of ours does.
+/// If its type has keys that are not text, or a part that refuses to be written: none of ours does.
 pub fn to_bytes(body: &impl Serialize) -> Bytes {
     let text = serde_json::to_vec(body).expect("bodies have text keys and no failing parts");
     Bytes::from(text)
 }
 
 /// Appends a map with whole objects as keys, `{{"brokerName":"b","queueId":0,"topic":"T"}:1,…}`: no spaces, for the
-/// Go client splits this text by hand. It is no strict JSON, which is why `serde_json` cannot write it.
+/// Go client splits this text by hand. It is not strict JSON, which is why `serde_json` cannot write it.
 ///
 /// # Panics
 /// As [`to_bytes`].

@@ -25,7 +25,7 @@ pub struct BatchItem<'a> {
     pub properties: Cow<'a, str>,
 }
 
-/// Why bytes are no batch.
+/// Why bytes are not a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BatchError {
     /// An item ends before one of its fields does.

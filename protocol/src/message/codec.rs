@@ -42,8 +42,8 @@ pub enum UnitError {
         /// [`UNIT_BYTES_MIN`]
         least: usize,
     },
-    /// The magic is none of a unit.
-    #[error("magic {magic:#010x} is none of a message unit")]
+    /// The magic is not that of a unit.
+    #[error("magic {magic:#010x} is not that of a message unit")]
     Magic {
         /// What stands there.
         magic: u32,
@@ -64,7 +64,7 @@ pub enum UnitError {
         /// What the fields have.
         computed: usize,
     },
-    /// A host has a port that is none.
+    /// A host has a port that is not a port number.
     #[error("port {port} of the {host} host is out of range")]
     Port {
         /// `born` or `store`
@@ -72,8 +72,8 @@ pub enum UnitError {
         /// What stands there.
         port: i32,
     },
-    /// The topic is no UTF-8.
-    #[error("topic is no UTF-8")]
+    /// The topic is not UTF-8.
+    #[error("topic is not UTF-8")]
     TopicNotUtf8,
     /// The body is not what the checksum was made of.
     #[error("body checksum is {stored:#010x}, the body has {computed:#010x}")]
@@ -193,7 +193,7 @@ pub fn unit_size(prefix: &[u8]) -> Result<usize, UnitError> {
 /// Parses one unit, which `unit` holds from its first to its last byte. The body's checksum is not compared.
 ///
 /// # Errors
-/// If the bytes are no such unit. Every length is checked before it is used.
+/// If the bytes are not such a unit. Every length is checked before it is used.
 pub fn parse(unit: &[u8]) -> Result<MessageView<'_>, UnitError> {
     let claimed = unit_size(unit)?;
     if unit.len() < claimed {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use thiserror::Error;
 
-/// Why a text is no offset message id.
+/// Why a text is not an offset message id.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IdError {
     /// It has neither the length with an IPv4 nor that with an IPv6 address.
@@ -15,10 +15,10 @@ pub enum IdError {
         /// Its bytes.
         chars: usize,
     },
-    /// It is no hexadecimal number.
-    #[error("message id has a character that is no hexadecimal digit")]
+    /// It is not a hexadecimal number.
+    #[error("message id has a character that is not a hexadecimal digit")]
     NotHex,
-    /// Its port is none: it is some other kind of id.
+    /// Its port is not a port number: it is some other kind of id.
     #[error("port {port} in the message id is out of range")]
     Port {
         /// What stands there.
@@ -43,7 +43,7 @@ pub fn offset_message_id(store_host: SocketAddr, physical_offset: i64) -> String
 /// Reads an id of [`offset_message_id`]. A unique key has the same lengths and usually fails by its port.
 ///
 /// # Errors
-/// If it is no such id.
+/// If it is not such an id.
 pub fn parse_offset_message_id(id: &str) -> Result<(SocketAddr, i64), IdError> {
     let bytes = bytes_of(id)?;
     let (ip, rest) = if let Some((octets, rest)) =

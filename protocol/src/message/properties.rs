@@ -1,7 +1,7 @@
 //! Message properties: one text, `name 0x01 value 0x02 name 0x01 value 0x02 …`. Source: Java's `MessageDecoder`.
 //!
 //! Java 4.9.1 to 5.1 leaves the last 0x02 away; readers and [`append`] allow for that. Names and values that are
-//! empty are no properties.
+//! empty are not properties.
 
 use std::collections::BTreeMap;
 

@@ -179,9 +179,11 @@ async fn pipeline(
     tokio::pin!(write, read, watch, moved);
     let mut writing = true;
     loop {
+        // Acknowledgements are bounded by what was written, so they cannot keep writing back for good.
         tokio::select! {
-            outcome = &mut write, if writing => { outcome?; writing = false; }
+            biased;
             outcome = &mut read => return Ok(outcome? && !writing),
+            outcome = &mut write, if writing => { outcome?; writing = false; }
             reason = &mut watch => return Err(reason),
             reason = &mut moved => return Err(reason),
         }

@@ -162,8 +162,10 @@ impl RaftNetworkV2<Types> for Client {
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
         let peer = self.peer().map_err(unreachable_because)?;
         let level = self.network.level.group();
+        let tasks = &self.network.platform.tasks;
         tokio::select! {
-            vote = snapshot::send(&peer, &vote, snapshot, level, option.soft_ttl()) => Ok(SnapshotResponse::new(vote?)),
+            biased;
+            vote = snapshot::send(tasks, &peer, &vote, snapshot, level, option.soft_ttl()) => Ok(SnapshotResponse::new(vote?)),
             closed = cancel => Err(closed.into()),
         }
     }

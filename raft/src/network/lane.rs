@@ -4,7 +4,7 @@
 //! up when it breaks or when the peer owes answers and stays silent. What was sent by then stays
 //! unanswered; nothing is sent twice.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ pub(super) async fn run(
 /// Calls that are sent and not answered.
 #[derive(Default)]
 struct Open {
-    waiting: HashMap<u64, oneshot::Sender<Result<Bytes, LaneError>>>,
+    waiting: BTreeMap<u64, oneshot::Sender<Result<Bytes, LaneError>>>,
     /// Since when something is owed without anything coming.
     silent_since: Option<Instant>,
     /// A caller gave up since anything last came.
@@ -167,9 +167,11 @@ async fn converse(
             }
         }
     };
+    // Answers are bounded by what was written, so they cannot keep writing back for good.
     let reason = tokio::select! {
-        outcome = write => outcome,
+        biased;
         outcome = read => outcome,
+        outcome = write => outcome,
         outcome = watch => outcome,
         reason = peer.moved(network, &addr) => Err(reason),
     };

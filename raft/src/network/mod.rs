@@ -20,10 +20,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
-use platform::{Connection, Platform};
+use platform::{Connection, Platform, Spawner};
 use store::{LogPoint, codec};
 use tokio::io::AsyncWrite;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
@@ -35,7 +35,7 @@ use crate::level::Level;
 use crate::member::Member;
 use crate::state_machine::RaftHandle;
 use crate::types::{Vote, log_point};
-use crate::{NodeId, node_name};
+use crate::{NodeId, node_name, watch};
 use forms::{Hello, Lane, PROTOCOL_VERSION, Request, Response};
 use frame::{FrameError, Kind, Parts, Reader};
 use lane::LaneCall;
@@ -56,7 +56,7 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 /// What every connection of this node has in common.
 pub(crate) struct Network {
     platform: Platform,
-    runtime: tokio::runtime::Handle,
+    spawner: Spawner,
     group: String,
     node: NodeId,
     segment_bytes: u64,
@@ -147,7 +147,7 @@ impl Network {
     pub(crate) fn new(platform: Platform, config: &NodeConfig, files: &Arc<Files>) -> Arc<Self> {
         Arc::new(Self {
             platform,
-            runtime: tokio::runtime::Handle::current(),
+            spawner: Spawner::here(),
             group: config.group.clone(),
             node: config.node_id,
             segment_bytes: config.segment_bytes,
@@ -233,7 +233,7 @@ impl Network {
 
     /// Connections are made anew, because this node has something new to say of itself.
     pub(crate) fn greet_again(&self) {
-        self.greetings.send_modify(|count| *count += 1);
+        self.greetings.change(|count| *count += 1);
     }
 
     /// Tells a person, in the log and in every view, until it is over.
@@ -351,7 +351,7 @@ impl Network {
         }
         let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(peer) = peers.get(&id) {
-            peer.addr.send_if_modified(|current| std::mem::replace(current, addr.clone()) != addr);
+            peer.addr.change_if(|current| std::mem::replace(current, addr.clone()) != addr);
             return;
         }
         let lane = || mpsc::channel(LANE_CALLS_MAX);
@@ -370,7 +370,7 @@ impl Network {
         });
         for (lane, calls) in [(Lane::Control, control_rx), (Lane::App, app_rx), (Lane::Snapshot, snapshot_rx)]
         {
-            self.runtime.spawn(lane::run(Arc::downgrade(self), Arc::downgrade(&peer), lane, calls));
+            self.spawner.spawn(lane::run(Arc::downgrade(self), Arc::downgrade(&peer), lane, calls));
         }
         peers.insert(id, peer);
     }
@@ -582,15 +582,21 @@ impl Peer {
     /// Returns when it no longer listens at `addr`, or has to be greeted again.
     async fn moved(&self, network: &Network, addr: &str) -> String {
         tokio::select! {
+            biased;
             reason = self.moved_from(addr) => reason,
             () = greeted_again(network) => format!("{} is to be greeted again", node_name(self.id)),
         }
     }
 
     async fn moved_from(&self, addr: &str) -> String {
-        match self.addr.subscribe().wait_for(|current| current != addr).await {
-            Ok(now) => format!("{} moved to {}", node_name(self.id), *now),
-            Err(_) => "no longer needed".into(),
+        let mut addrs = self.addr.follow();
+        loop {
+            if *addrs.borrow_and_update() != addr {
+                return format!("{} moved to {}", node_name(self.id), *self.addr.borrow());
+            }
+            if !addrs.changes().await {
+                return "no longer needed".into();
+            }
         }
     }
 
@@ -617,8 +623,7 @@ impl Peer {
 
 /// Returns when this node has something new to say of itself.
 async fn greeted_again(network: &Network) {
-    let mut greetings = network.greetings.subscribe();
-    let _ = greetings.changed().await; // the network outlives its connections
+    network.greetings.follow().changes().await; // the network outlives its connections
 }
 
 /// A connection after its handshake.

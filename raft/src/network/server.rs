@@ -1,7 +1,8 @@
 //! The listening side: handshakes, and what each lane's frames are handed to.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use platform::{Connection, Listener};
 use store::codec;
 use store::{CheckpointDir, LogPoint, LogReader};
 use tokio::io::AsyncWrite;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error};
 
@@ -65,7 +66,7 @@ pub(crate) async fn serve(
         match listener.accept().await {
             Ok(connection) => {
                 let server = Arc::clone(&server);
-                tokio::spawn(async move {
+                platform::spawn(async move {
                     server.connection(connection).await;
                     drop(permit);
                 });
@@ -191,6 +192,7 @@ impl Server {
         });
         let outcomes = self.raft.stream_append(input);
         tokio::pin!(outcomes);
+        let open = OpenRequests::default();
         let read = async {
             loop {
                 let frame = reader.next(&[Kind::Append]).await?;
@@ -199,14 +201,10 @@ impl Server {
                 let request = decode_append(frame.body)?;
                 check_append(&self.raft, &self.network, &self.reader, &request).map_err(FrameError::Body)?;
                 self.network.note_leader(&request.vote);
-                if let Some(left) = self.reader.room_left()
-                    && !request.entries.is_empty()
-                    && bytes as u64 + ROOM_KEPT_BYTES > left
-                {
-                    // Refused before a write fails, which would end this node; the leader tries again.
-                    let reason = format!("no room on the disk: {bytes} bytes of entries, {left} bytes left");
-                    return Err(FrameError::Body(reason));
+                if !request.entries.is_empty() {
+                    open.room_for(bytes as u64, &self.reader).await.map_err(FrameError::Body)?;
                 }
+                open.handed_over(bytes as u64);
                 if requests.send(request).await.is_err() {
                     return Ok(()); // raft has ended the stream; its last answer is on its way
                 }
@@ -216,11 +214,13 @@ impl Server {
             let mut id = 0;
             while let Some(outcome) = outcomes.next().await {
                 let mut ends = false;
+                open.answered();
                 id += 1;
                 let mut frames = ack(id, outcome, &mut ends);
                 // What is ready goes in the same write.
                 while !ends {
                     let Some(Some(outcome)) = outcomes.next().now_or_never() else { break };
+                    open.answered();
                     id += 1;
                     frames.join(ack(id, outcome, &mut ends));
                 }
@@ -232,7 +232,9 @@ impl Server {
             Ok(())
         };
         tokio::pin!(read, write);
+        // Answers are bounded by what was read, so they cannot keep reading back for good.
         tokio::select! {
+            biased;
             outcome = &mut write => outcome,
             outcome = &mut read => match outcome {
                 Ok(()) => write.await,
@@ -268,6 +270,7 @@ impl Server {
                     Kind::Snapshot => {
                         let (piece, bytes) = snapshot::decode_piece(frame.body)?;
                         let (raft, dir) = (self.raft.clone(), self.checkpoints.clone());
+                        let tasks = self.network.platform.tasks.clone();
                         let incoming = Arc::clone(&incoming);
                         let term = piece.term();
                         let allowed = check_term(&self.raft, term).map_err(|absurd| absurd.to_string());
@@ -277,7 +280,7 @@ impl Server {
                         Box::pin(async move {
                             let response = match allowed {
                                 Err(refusal) => Response::Refused(refusal),
-                                Ok(()) => incoming.take(&raft, &dir, piece, bytes).await,
+                                Ok(()) => incoming.take(&tasks, &raft, &dir, piece, bytes).await,
                             };
                             answer(id, &response)
                         })
@@ -292,10 +295,10 @@ impl Server {
                         })
                     }
                 };
-                tasks.spawn(async move {
+                tasks.spawn(platform::of_group(async move {
                     let _ = answers.send(work.await).await; // without a connection there is nobody to answer
                     drop(permit);
-                });
+                }));
             }
             #[expect(unreachable_code, reason = "gives the block its type")]
             Ok::<(), FrameError>(())
@@ -309,9 +312,49 @@ impl Server {
             }
             Ok::<(), FrameError>(())
         };
+        // Answers are bounded by what was read, so they cannot keep reading back for good.
         tokio::select! {
-            outcome = read => outcome,
+            biased;
             outcome = write => outcome,
+            outcome = read => outcome,
+        }
+    }
+}
+
+/// Append requests of one connection that raft has and has not answered.
+#[derive(Default)]
+struct OpenRequests {
+    /// Bytes of each, oldest first.
+    bytes: Mutex<VecDeque<u64>>,
+    answered: Notify,
+}
+
+impl OpenRequests {
+    fn handed_over(&self, bytes: u64) {
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner).push_back(bytes);
+    }
+
+    fn answered(&self) {
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        self.answered.notify_one();
+    }
+
+    /// Returns once the log has room for so many more bytes of entries, which it mostly has at once.
+    ///
+    /// # Errors
+    /// If it has none: a write that fails would end this node, and a leader that is refused tries again. What raft was
+    /// given before may not be in the log yet, so it is waited for first.
+    async fn room_for(&self, bytes: u64, reader: &LogReader) -> Result<(), String> {
+        loop {
+            let Some(left) = reader.room_left() else { return Ok(()) };
+            let open: u64 = self.bytes.lock().unwrap_or_else(PoisonError::into_inner).iter().sum();
+            if open + bytes + ROOM_KEPT_BYTES <= left {
+                return Ok(());
+            }
+            if open == 0 {
+                return Err(format!("no room on the disk: {bytes} bytes of entries, {left} bytes left"));
+            }
+            self.answered.notified().await;
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use openraft::errors::RPCError;
+use platform::Tasks;
 use serde::{Deserialize, Serialize};
 use store::codec::{self, CodecError, Record};
 use store::{CheckpointDir, Receiving};
@@ -15,7 +16,7 @@ use super::client::{rpc_error, unreachable_because};
 use super::forms::{LogIdForm, Response, VoteForm};
 use super::frame::Kind;
 use super::lane;
-use crate::checkpoints::{SnapshotData, off_thread};
+use crate::checkpoints::SnapshotData;
 use crate::state_machine::RaftHandle;
 use crate::types::{Snapshot, SnapshotMeta, StoredMembershipForm, Types, Vote};
 
@@ -65,6 +66,7 @@ pub(super) fn decode_piece(mut body: Bytes) -> Result<(SnapshotPiece, Bytes), Co
 
 /// Sends a checkpoint, and returns the vote of the node that took it.
 pub(super) async fn send(
+    tasks: &Tasks,
     peer: &Peer,
     vote: &Vote,
     snapshot: Snapshot,
@@ -78,7 +80,7 @@ pub(super) async fn send(
     let mut at = 0;
     loop {
         let sections = checkpoint.sections.clone();
-        let read = off_thread(move || sections.read_file(at, PIECE_BYTES)).await;
+        let read = tasks.off_thread(move || sections.read_file(at, PIECE_BYTES)).await;
         let bytes = Bytes::from(read.map_err(unreachable_because)?);
         let head = SnapshotPiece {
             vote: VoteForm::from(vote),
@@ -108,16 +110,18 @@ impl Incoming {
     /// Takes in one piece; with the last one the whole is handed to raft.
     pub(super) async fn take(
         &self,
+        tasks: &Tasks,
         raft: &RaftHandle,
         dir: &CheckpointDir,
         piece: SnapshotPiece,
         bytes: Bytes,
     ) -> Response {
-        self.try_take(raft, dir, piece, bytes).await.unwrap_or_else(Response::Refused)
+        self.try_take(tasks, raft, dir, piece, bytes).await.unwrap_or_else(Response::Refused)
     }
 
     async fn try_take(
         &self,
+        tasks: &Tasks,
         raft: &RaftHandle,
         dir: &CheckpointDir,
         piece: SnapshotPiece,
@@ -142,7 +146,7 @@ impl Incoming {
             return Ok(Response::SnapshotPiece(taken));
         }
         let Some(received) = slot.take() else { return Err("the snapshot is gone".into()) };
-        let finished = off_thread(move || received.finish().map_err(std::io::Error::other)).await;
+        let finished = tasks.off_thread(move || received.finish().map_err(std::io::Error::other)).await;
         let unnamed = finished.map_err(|error| error.to_string())?;
         let meta = SnapshotMeta {
             last_log_id: piece.last.map(Into::into),

@@ -42,6 +42,7 @@ pub async fn wait_for<T, S: Debug>(what: &str, mut look: impl FnMut() -> Result<
 pub struct State {
     pub commands: Vec<(u64, Vec<u8>)>,
     pub queue_ends: BTreeMap<(String, u32), u64>,
+    pub last_store_timestamp_ms: u64,
     pub last: LogPoint,
     pub installs: usize,
 }
@@ -97,6 +98,7 @@ impl Apply for Recorder {
             let end = state.queue_ends.entry((unit.topic.clone(), unit.queue_id)).or_default();
             assert_eq!(unit.queue_offset, *end, "a gap or a repeat in {} {}", unit.topic, unit.queue_id);
             *end += 1;
+            state.last_store_timestamp_ms = unit.store_timestamp_ms;
             reply.units.push((unit.queue_offset, unit.commitlog_offset));
         }
         Ok(reply)
@@ -107,10 +109,8 @@ impl Apply for Recorder {
         let queue_ends =
             state.queue_ends.iter().map(|((topic, id), end)| (topic.clone(), *id, *end)).collect();
         let commands = Commands(state.commands.clone());
-        (
-            SealState { queue_ends, last_store_timestamp_ms: 0 },
-            Box::new(move |sections| sections.put(&commands)),
-        )
+        let last_store_timestamp_ms = state.last_store_timestamp_ms;
+        (SealState { queue_ends, last_store_timestamp_ms }, Box::new(move |sections| sections.put(&commands)))
     }
 
     fn restore(&mut self, checkpoint: Option<&Checkpoint>, _log: &LogReader) -> Result<(), ApplyError> {
@@ -129,6 +129,7 @@ impl Recorder {
     fn take(&self, checkpoint: &Checkpoint) -> Result<(), ApplyError> {
         let mut state = self.0.lock().unwrap();
         state.last = checkpoint.last;
+        state.last_store_timestamp_ms = checkpoint.seal.last_store_timestamp_ms;
         let ends = &checkpoint.seal.queue_ends;
         state.queue_ends = ends.iter().map(|(topic, id, end)| ((topic.clone(), *id), *end)).collect();
         let commands = checkpoint.sections.read::<Commands>().map_err(ApplyError::new)?;

@@ -16,5 +16,6 @@ mod one_node;
 mod proxy;
 mod replication;
 mod retention;
+mod sim;
 mod transfer;
 mod units;

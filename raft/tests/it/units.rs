@@ -5,6 +5,7 @@ use bytes::{Buf, BytesMut};
 const QUEUE_ID_AT: usize = 12;
 const QUEUE_OFFSET_AT: usize = 20;
 const COMMITLOG_OFFSET_AT: usize = 28;
+const STORE_TIMESTAMP_AT: usize = 56;
 const BODY_BYTES_AT: usize = 84;
 const MAGIC: u32 = 0xDAA3_20A7;
 
@@ -13,6 +14,7 @@ pub struct Unit {
     pub queue_id: u32,
     pub queue_offset: u64,
     pub commitlog_offset: u64,
+    pub store_timestamp_ms: u64,
 }
 
 /// One unit without offsets. Layout: RocketMQ, `MessageDecoder`, version 1.
@@ -43,6 +45,7 @@ pub fn walk(mut payload: &[u8]) -> Vec<Unit> {
             queue_id: (&unit[QUEUE_ID_AT..]).get_u32(),
             queue_offset: (&unit[QUEUE_OFFSET_AT..]).get_u64(),
             commitlog_offset: (&unit[COMMITLOG_OFFSET_AT..]).get_u64(),
+            store_timestamp_ms: (&unit[STORE_TIMESTAMP_AT..]).get_u64(),
         });
         payload = behind;
     }

@@ -8,11 +8,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use platform::{Clock, OpenMode};
+use platform::{Clock, Jobs, OpenMode, Tasks, Work, Worker};
 
 use super::shared::Shared;
 use super::{Done, FlushMode, Helpers};
@@ -43,7 +42,7 @@ pub(super) struct Job {
 
 /// Hands jobs to whoever flushes.
 pub(super) enum Flusher {
-    Thread { jobs: Option<SyncSender<Job>>, thread: Option<JoinHandle<()>> },
+    Worker { jobs: Option<Jobs<Job>>, worker: Option<Worker> },
     Inline(Flush),
 }
 
@@ -53,6 +52,7 @@ impl Flusher {
         clock: &Arc<dyn Clock>,
         mode: FlushMode,
         helpers: Helpers,
+        tasks: &Tasks,
     ) -> io::Result<Self> {
         let flush = Flush {
             shared: Arc::clone(shared),
@@ -61,25 +61,30 @@ impl Flusher {
             end: 0,
             sidecars: Vec::new(),
             unproved: None,
+            untold: Vec::new(),
         };
         if helpers == Helpers::Inline {
             return Ok(Self::Inline(flush));
         }
-        let (jobs, queue) = sync_channel(JOBS_MAX);
-        let clock = Arc::clone(clock);
-        let thread = thread::Builder::new()
-            .name("store-flush".into())
-            .spawn(move || run(flush, &queue, &*clock, mode))?;
-        Ok(Self::Thread { jobs: Some(jobs), thread: Some(thread) })
+        let interval = match mode {
+            FlushMode::Sync => Duration::MAX, // every append has a sync of its own
+            FlushMode::Async { interval_ms } => Duration::from_millis(interval_ms),
+        };
+        let (jobs, worker) =
+            tasks.start("store-flush", Some(JOBS_MAX), Flushing { flush, interval, due: None })?;
+        Ok(Self::Worker { jobs: Some(jobs), worker: Some(worker) })
     }
 
     /// Takes a job, after all earlier ones.
     pub(super) fn submit(&mut self, job: Job) {
         match self {
-            Self::Inline(flush) => flush.work(vec![job]),
-            Self::Thread { jobs, .. } => {
-                let jobs = jobs.as_ref().expect("the channel is closed on drop only");
-                jobs.send(job).expect("the flusher lives as long as its channel");
+            Self::Inline(flush) => {
+                flush.work(vec![job]);
+                flush.tell();
+            }
+            Self::Worker { jobs, .. } => {
+                let jobs = jobs.as_ref().expect("the queue ends on drop only");
+                assert!(jobs.send(job), "the flusher lives as long as its queue");
             }
         }
     }
@@ -91,6 +96,9 @@ impl Flusher {
             drop(tell.send(result)); // only fails if nobody waits any more
         });
         self.submit(Job::barrier(end, done));
+        if let Self::Worker { jobs: Some(jobs), .. } = self {
+            jobs.hurry();
+        }
         told.recv().unwrap_or_else(|_| Err(io::Error::other("the flusher is gone")))
     }
 }
@@ -112,10 +120,10 @@ impl Job {
 
 impl Drop for Flusher {
     fn drop(&mut self) {
-        if let Self::Thread { jobs, thread } = self {
-            drop(jobs.take()); // the thread ends when it has done what it has
-            if let Some(thread) = thread.take()
-                && thread.join().is_err()
+        if let Self::Worker { jobs, worker } = self {
+            drop(jobs.take()); // the worker ends when it has done what it has
+            if let Some(worker) = worker.take()
+                && !worker.join()
             {
                 tracing::error!("the flusher panicked");
             }
@@ -123,33 +131,54 @@ impl Drop for Flusher {
     }
 }
 
-fn run(mut flush: Flush, queue: &Receiver<Job>, clock: &dyn Clock, mode: FlushMode) {
-    let interval = match mode {
-        FlushMode::Sync => Duration::MAX, // every append has a sync of its own
-        FlushMode::Async { interval_ms } => Duration::from_millis(interval_ms),
-    };
-    let mut due = None; // when the oldest unsynced append has waited for long enough
-    loop {
-        let next = match due {
-            None if flush.unproved.is_some() => queue.recv_timeout(PROOF_AFTER),
-            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(due) => queue.recv_timeout(Duration::saturating_sub(due, clock.monotonic())),
+/// The flusher's worker.
+struct Flushing {
+    flush: Flush,
+    /// Longest time between two syncs of what nobody waits for.
+    interval: Duration,
+    /// When the oldest unsynced append has waited for long enough, by the monotonic clock.
+    due: Option<Duration>,
+}
+
+impl Flushing {
+    fn sync_if_due(&mut self) {
+        let now = self.flush.clock.monotonic();
+        if self.due.is_some_and(|due| due <= now) {
+            self.flush.sync();
+        }
+        self.due = if self.flush.dirty.is_empty() {
+            None
+        } else {
+            Some(self.due.unwrap_or(now.saturating_add(self.interval)))
         };
-        match next {
-            Ok(first) => {
-                let mut jobs = vec![first];
-                jobs.extend(queue.try_iter().take(JOBS_MAX));
-                flush.work(jobs);
-            }
-            Err(RecvTimeoutError::Timeout) if due.is_none() => flush.prove(),
-            Err(RecvTimeoutError::Timeout) => flush.sync(),
-            Err(RecvTimeoutError::Disconnected) => return,
+    }
+}
+
+impl Work<Job> for Flushing {
+    fn patience(&mut self) -> Option<Duration> {
+        match self.due {
+            None if self.flush.unproved.is_some() => Some(PROOF_AFTER),
+            None => None,
+            Some(due) => Some(due.saturating_sub(self.flush.clock.monotonic())),
         }
-        let now = clock.monotonic();
-        if due.is_some_and(|due| due <= now) {
-            flush.sync();
+    }
+
+    fn take(&mut self, jobs: Vec<Job>) {
+        self.flush.work(jobs);
+    }
+
+    fn tell(&mut self) {
+        self.flush.tell();
+        self.sync_if_due();
+    }
+
+    fn idle(&mut self) {
+        if self.due.is_none() {
+            self.flush.prove();
+        } else {
+            self.flush.sync();
         }
-        due = if flush.dirty.is_empty() { None } else { Some(due.unwrap_or(now.saturating_add(interval))) };
+        self.sync_if_due();
     }
 }
 
@@ -162,6 +191,8 @@ pub(super) struct Flush {
     sidecars: Vec<(u64, Vec<u8>)>,
     /// The segment synced last, while no evidence on disk says so.
     unproved: Option<Arc<Segment>>,
+    /// Jobs that are done and not told yet.
+    untold: Vec<Job>,
 }
 
 impl Flush {
@@ -178,8 +209,13 @@ impl Flush {
         if jobs.iter().any(|job| job.needs_sync) {
             self.sync();
         }
+        self.untold = jobs;
+    }
+
+    /// Tells whoever waits for the jobs worked on last.
+    fn tell(&mut self) {
         let now = self.clock.monotonic();
-        for job in jobs {
+        for job in std::mem::take(&mut self.untold) {
             if let Some(began) = job.began {
                 self.shared.appended_in(now.saturating_sub(began));
             }

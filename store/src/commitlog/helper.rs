@@ -4,12 +4,10 @@
 //! was filled can be filled again, while a fresh one has to be found first.
 
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use platform::DiskFile;
+use platform::{DiskFile, Jobs, Tasks, Work, Worker};
 
 use super::Helpers;
 use super::shared::Shared;
@@ -46,8 +44,8 @@ pub(super) struct Purged {
 pub(super) struct Helper {
     shared: Arc<Shared>,
     next: Arc<Next>,
-    tasks: Option<SyncSender<Task>>,
-    thread: Option<JoinHandle<()>>,
+    tasks: Option<Jobs<Task>>,
+    worker: Option<Worker>,
 }
 
 /// The segment made ahead.
@@ -66,16 +64,14 @@ enum Slot {
 }
 
 impl Helper {
-    pub(super) fn start(shared: &Arc<Shared>, helpers: Helpers) -> io::Result<Self> {
+    pub(super) fn start(shared: &Arc<Shared>, helpers: Helpers, tasks: &Tasks) -> io::Result<Self> {
         let next = Arc::new(Next { slot: Mutex::new(Slot::Empty), changed: Condvar::new() });
-        let mut helper = Self { shared: Arc::clone(shared), next, tasks: None, thread: None };
+        let mut helper = Self { shared: Arc::clone(shared), next, tasks: None, worker: None };
         if helpers == Helpers::Threads {
-            let (tasks, queue) = sync_channel(TASKS_MAX);
             let (shared, next) = (Arc::clone(shared), Arc::clone(&helper.next));
-            let thread = thread::Builder::new()
-                .name("store-helper".into())
-                .spawn(move || run(&shared, &next, &queue))?;
-            (helper.tasks, helper.thread) = (Some(tasks), Some(thread));
+            let helping = Helping { shared, next, missing: None };
+            let (jobs, worker) = tasks.start("store-helper", Some(TASKS_MAX), helping)?;
+            (helper.tasks, helper.worker) = (Some(jobs), Some(worker));
         }
         Ok(helper)
     }
@@ -89,7 +85,7 @@ impl Helper {
             Slot::Ready(segment) if segment.base() == base => return,
             Slot::Ready(_) | Slot::Empty => {}
         }
-        if tasks.try_send(Task::Prepare { base }).is_ok() {
+        if tasks.try_send(Task::Prepare { base }) {
             *slot = Slot::Awaited;
         }
     }
@@ -99,10 +95,7 @@ impl Helper {
     /// # Errors
     /// A full disk. Nothing has changed then.
     pub(super) fn take(&self, base: u64) -> io::Result<Arc<Segment>> {
-        let mut slot = sync::lock(&self.next.slot);
-        while matches!(*slot, Slot::Awaited) {
-            slot = self.next.changed.wait(slot).unwrap_or_else(std::sync::PoisonError::into_inner);
-        }
+        let mut slot = self.settled();
         let before = std::mem::replace(&mut *slot, Slot::Empty);
         let was_missing = matches!(before, Slot::Failed);
         match before {
@@ -129,11 +122,24 @@ impl Helper {
 
     /// Forgets the segment made ahead, for the log goes on elsewhere.
     pub(super) fn forget(&self) {
+        *self.settled() = Slot::Empty;
+    }
+
+    /// The slot, once nobody is filling it.
+    fn settled(&self) -> MutexGuard<'_, Slot> {
+        let slot = sync::lock(&self.next.slot);
+        if !matches!(*slot, Slot::Awaited) {
+            return slot;
+        }
+        drop(slot);
+        if let Some(tasks) = &self.tasks {
+            tasks.hurry();
+        }
         let mut slot = sync::lock(&self.next.slot);
         while matches!(*slot, Slot::Awaited) {
             slot = self.next.changed.wait(slot).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
-        *slot = Slot::Empty;
+        slot
     }
 
     /// The log has grown from `before` to `after` in `segment`: full regions are written back, old ones dropped.
@@ -141,9 +147,7 @@ impl Helper {
         let Some(tasks) = &self.tasks else { return };
         for region in before / REGION_BYTES..after / REGION_BYTES {
             // A hint: if the helper is behind, the system's own write-back does it.
-            drop(
-                tasks.try_send(Task::Written { segment: Arc::clone(segment), region: region * REGION_BYTES }),
-            );
+            tasks.try_send(Task::Written { segment: Arc::clone(segment), region: region * REGION_BYTES });
         }
     }
 
@@ -152,7 +156,9 @@ impl Helper {
         match &self.tasks {
             None => finish_purge(&self.shared, &purged),
             // If the helper is gone, the next start does it.
-            Some(tasks) => drop(tasks.send(Task::Purged(purged))),
+            Some(tasks) => {
+                tasks.send(Task::Purged(purged));
+            }
         }
     }
 }
@@ -160,31 +166,40 @@ impl Helper {
 impl Drop for Helper {
     fn drop(&mut self) {
         drop(self.tasks.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
+        if let Some(worker) = self.worker.take()
+            && !worker.join()
         {
             tracing::error!("the log's helper panicked");
         }
     }
 }
 
-fn run(shared: &Shared, next: &Next, queue: &Receiver<Task>) {
-    let mut missing = None; // the segment that could not be made
-    loop {
-        let task = match missing {
-            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(_) => queue.recv_timeout(AGAIN_AFTER),
-        };
-        match task {
-            Ok(Task::Prepare { base }) => missing = prepare(shared, next, base).err(),
-            Err(RecvTimeoutError::Timeout) => {
-                let base = missing.take().filter(|_| matches!(*sync::lock(&next.slot), Slot::Failed));
-                missing = base.and_then(|base| prepare(shared, next, base).err());
+/// The helper's worker.
+struct Helping {
+    shared: Arc<Shared>,
+    next: Arc<Next>,
+    /// The segment that could not be made.
+    missing: Option<u64>,
+}
+
+impl Work<Task> for Helping {
+    fn patience(&mut self) -> Option<Duration> {
+        self.missing.map(|_| AGAIN_AFTER)
+    }
+
+    fn take(&mut self, tasks: Vec<Task>) {
+        for task in tasks {
+            match task {
+                Task::Prepare { base } => self.missing = prepare(&self.shared, &self.next, base).err(),
+                Task::Written { segment, region } => write_behind(&self.shared, &segment, region),
+                Task::Purged(purged) => finish_purge(&self.shared, &purged),
             }
-            Ok(Task::Written { segment, region }) => write_behind(shared, &segment, region),
-            Ok(Task::Purged(purged)) => finish_purge(shared, &purged),
-            Err(RecvTimeoutError::Disconnected) => return,
         }
+    }
+
+    fn idle(&mut self) {
+        let base = self.missing.take().filter(|_| matches!(*sync::lock(&self.next.slot), Slot::Failed));
+        self.missing = base.and_then(|base| prepare(&self.shared, &self.next, base).err());
     }
 }
 

@@ -80,9 +80,10 @@ pub enum FlushMode {
 /// Who does the work that must not hold up the tail's owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Helpers {
-    /// Threads of the log's own: a flusher, and one that prepares and drops segments.
+    /// Workers of the log's own: a flusher, and one that prepares and drops segments. Threads, or tasks of a simulation
+    /// (`platform::Tasks`).
     Threads,
-    /// The caller itself, at once: for simulation, where every step must be repeatable.
+    /// The caller itself, at once: for tests that have no runtime, where every step must be repeatable.
     Inline,
 }
 

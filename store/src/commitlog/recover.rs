@@ -98,9 +98,9 @@ pub(super) fn open(
     let run = RunRecord::begun(boot_id, options.flush, options.segment_bytes, maybe_forgot);
     records::write(&mut run_slot, &run, true).map_err(io_at(run_slot.path()))?;
 
-    let flusher = Flusher::start(&shared, &platform.clock, options.flush, options.helpers)
+    let flusher = Flusher::start(&shared, &platform.clock, options.flush, options.helpers, &platform.tasks)
         .map_err(io_at(&options.dir))?;
-    let helper = Helper::start(&shared, options.helpers).map_err(io_at(&options.dir))?;
+    let helper = Helper::start(&shared, options.helpers, &platform.tasks).map_err(io_at(&options.dir))?;
     let clock = Arc::clone(&platform.clock);
     let mut log = CommitLog {
         shared,

@@ -33,17 +33,17 @@ impl OpenFiles {
     }
 
     pub(super) fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        if let Some(file) = self.known(path) {
+            return Ok(file);
+        }
+        // Readers get a file that can be written to as well: they and the writer share it. A disk that hangs holds up who
+        // opens this file, and nobody who has another.
+        let mode = if mode == OpenMode::Read { OpenMode::ReadWrite } else { mode };
+        let file = self.disk.open(path, mode)?;
         let mut cache = sync::lock(&self.cache);
         cache.uses += 1;
         let now = cache.uses;
-        if let Some((file, used)) = cache.files.get_mut(path) {
-            *used = now;
-            return Ok(Arc::clone(file));
-        }
-        // Readers get a file that can be written to as well: they and the writer share it.
-        let mode = if mode == OpenMode::Read { OpenMode::ReadWrite } else { mode };
-        let file = self.disk.open(path, mode)?;
-        if cache.files.len() >= self.limit {
+        if cache.files.len() >= self.limit && !cache.files.contains_key(path) {
             let oldest = cache.files.iter().min_by_key(|(_, (_, used))| *used).map(|(path, _)| path.clone());
             oldest.map(|path| cache.files.remove(&path));
         }
@@ -51,10 +51,21 @@ impl OpenFiles {
         Ok(file)
     }
 
+    fn known(&self, path: &Path) -> Option<Arc<dyn DiskFile>> {
+        let mut cache = sync::lock(&self.cache);
+        cache.uses += 1;
+        let now = cache.uses;
+        let (file, used) = cache.files.get_mut(path)?;
+        *used = now;
+        Some(Arc::clone(file))
+    }
+
     /// Removes a file; who has it open keeps it.
     pub(super) fn remove(&self, path: &Path) -> io::Result<()> {
+        let removed = self.disk.remove_file(path);
+        // Afterwards, for somebody may just have opened it again.
         sync::lock(&self.cache).files.remove(path);
-        self.disk.remove_file(path)
+        removed
     }
 
     /// Closes all.

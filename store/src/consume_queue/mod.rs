@@ -5,6 +5,8 @@
 //! idle queue costs a few hundred bytes of memory, and neither a thread nor an open file.
 
 mod files;
+#[cfg(test)]
+mod hang_tests;
 mod layout;
 mod mark;
 mod places;
@@ -15,13 +17,13 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use platform::Disk;
 
 use crate::checkpoint::SealState;
-use crate::{CommitlogOffset, QueueOffset, sync};
+use crate::{Backlog, CommitlogOffset, QueueOffset, sync};
 use files::OpenFiles;
 use layout::{TopicName, read_topic_name, topic_dir};
 use mark::Mark;
@@ -63,11 +65,13 @@ pub struct QueueOptions {
     pub units_per_file: u64,
     /// Files kept open, for all queues together.
     pub open_files_max: usize,
+    /// More bytes than this wait for a file only if the disk does not take them: see [`Queues::is_stuck`].
+    pub waiting_bytes_max: u64,
 }
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        Self { units_per_file: 300_000, open_files_max: 256 }
+        Self { units_per_file: 300_000, open_files_max: 256, waiting_bytes_max: 64 << 20 }
     }
 }
 
@@ -129,8 +133,13 @@ pub struct Queues {
     last_store_timestamp_ms: AtomicU64,
     /// All units of entries below it were appended.
     covered: AtomicU64,
-    is_stuck: AtomicBool,
-    /// Held by who flushes; whether a sync has failed, after which nothing is promised to be on disk any more.
+    /// Bytes of units that are in no file.
+    waiting: Arc<AtomicU64>,
+    /// Why the last write-out failed, while it is so.
+    error: Mutex<Option<String>>,
+    /// Held by who writes out, and by who forgets all queues.
+    writing_out: Mutex<()>,
+    /// Held by who flushes, and taken before `writing_out`; whether a sync has failed, after which nothing is promised to be on disk any more.
     flushing: Mutex<bool>,
 }
 
@@ -149,7 +158,9 @@ impl Queues {
             buffered: Mutex::default(),
             last_store_timestamp_ms: AtomicU64::new(0),
             covered: AtomicU64::new(0),
-            is_stuck: AtomicBool::new(false),
+            waiting: Arc::default(),
+            error: Mutex::default(),
+            writing_out: Mutex::default(),
             flushing: Mutex::new(false),
             dir,
         };
@@ -194,27 +205,25 @@ impl Queues {
         self.get(topic, queue_id).map_or(QueueOffset(0), |queue| queue.max())
     }
 
-    /// Appends one unit, in memory; readable on return. If a full buffer cannot be written out, it stays in memory, and
-    /// [`Queues::is_stuck`] until it could.
+    /// Appends one unit, in memory; readable on return. Waits for no disk: [`Queues::write_out`] does.
     ///
     /// # Panics
     /// If `at` is not the queue's next offset, or its first is not 0: a gap or a repeat.
     pub fn append(&self, topic: &str, queue_id: u32, at: QueueOffset, unit: Unit) {
         let queue = self.get(topic, queue_id).unwrap_or_else(|| self.make(topic, queue_id));
-        let (is_first, written) = queue.append(at, unit);
-        if is_first {
+        if queue.append(at, unit) {
             sync::lock(&self.buffered).push(queue);
-        }
-        if let Err(error) = written
-            && !self.is_stuck.swap(true, Ordering::AcqRel)
-        {
-            tracing::error!(topic, queue_id, %error, "consume queues cannot be written out: they stay in memory");
         }
     }
 
-    /// Units could not be written out and stay in memory: no more should be made before they can.
+    /// What waits in memory for a file, and why the last write-out failed, if it did.
+    pub fn backlog(&self) -> Backlog {
+        Backlog { bytes: self.waiting.load(Ordering::Relaxed), error: sync::lock(&self.error).clone() }
+    }
+
+    /// So much waits for a file that no more should be made before it could be written.
     pub fn is_stuck(&self) -> bool {
-        self.is_stuck.load(Ordering::Acquire)
+        self.waiting.load(Ordering::Relaxed) > self.options.waiting_bytes_max
     }
 
     /// One queue; `None` if nothing was ever appended to it.
@@ -289,15 +298,19 @@ impl Queues {
         Ok(restored)
     }
 
-    /// Empties all queues of a topic. They keep their next offset: if the topic comes back, they go on there.
-    ///
-    /// # Errors
-    /// If the disk fails.
-    pub fn drop_topic(&self, topic: &str) -> io::Result<()> {
+    /// Empties all queues of a topic, in memory: their files go when they are trimmed. They keep their next offset: if the
+    /// topic comes back, they go on there. After a restart [`Queues::begin_at`] has to say so again.
+    pub fn drop_topic(&self, topic: &str) {
         for queue in self.all().iter().filter(|queue| queue.topic() == topic) {
-            queue.reset(queue.max().0)?;
+            queue.begin_at(queue.max().0);
         }
-        Ok(())
+    }
+
+    /// A queue begins at `at`, or at its end if that is before: a topic was deleted when it ended there.
+    pub fn begin_at(&self, topic: &str, queue_id: u32, at: QueueOffset) {
+        if let Some(queue) = self.get(topic, queue_id) {
+            queue.begin_at(at.0);
+        }
     }
 
     /// Drops units of messages below `min`: moves each queue's min offset, and removes files wholly below.
@@ -313,15 +326,16 @@ impl Queues {
     /// # Errors
     /// If the disk fails; units not written stay buffered.
     pub fn write_out(&self) -> io::Result<()> {
+        let _writing_out = sync::lock(&self.writing_out);
         let queues = std::mem::take(&mut *sync::lock(&self.buffered));
         for (at, queue) in queues.iter().enumerate() {
             if let Err(error) = queue.write_out() {
                 sync::lock(&self.buffered).extend_from_slice(&queues[at..]);
-                self.is_stuck.store(true, Ordering::Release);
+                *sync::lock(&self.error) = Some(error.to_string());
                 return Err(error);
             }
         }
-        self.is_stuck.store(false, Ordering::Release);
+        *sync::lock(&self.error) = None;
         Ok(())
     }
 
@@ -400,9 +414,12 @@ impl Queues {
     /// # Errors
     /// If the disk fails.
     pub fn clear(&self) -> io::Result<()> {
+        let _flushing = sync::lock(&self.flushing);
+        let _writing_out = sync::lock(&self.writing_out);
         sync::lock(&self.buffered).clear();
         let mut topics = sync::write(&self.topics);
         topics.clear();
+        self.waiting.store(0, Ordering::Relaxed);
         self.files.clear();
         // First, for a queue that lost its older files looks whole.
         mark::forget(&**self.files.disk(), &self.dir)?;
@@ -426,8 +443,12 @@ impl Queues {
         Ok(())
     }
 
+    /// In the order of their names, so that what is done to all of them is done alike in equal runs.
     fn all(&self) -> Vec<Arc<ConsumeQueue>> {
-        sync::read(&self.topics).values().flat_map(BTreeMap::values).cloned().collect()
+        let topics = sync::read(&self.topics);
+        let mut queues: Vec<_> = topics.iter().collect();
+        queues.sort_unstable_by_key(|(topic, _)| *topic);
+        queues.into_iter().flat_map(|(_, queues)| queues.values()).cloned().collect()
     }
 
     /// The queue, made if missing.
@@ -437,7 +458,8 @@ impl Queues {
         let made = queues.entry(queue_id).or_insert_with(|| {
             let dir = topic_dir(&self.dir, topic).join(queue_id.to_string());
             let units_per_file = self.options.units_per_file;
-            Arc::new(ConsumeQueue::new(topic, queue_id, dir, units_per_file, Arc::clone(&self.files)))
+            let (files, waiting) = (Arc::clone(&self.files), Arc::clone(&self.waiting));
+            Arc::new(ConsumeQueue::new(topic, queue_id, dir, units_per_file, files, waiting))
         });
         Arc::clone(made)
     }

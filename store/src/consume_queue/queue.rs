@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use platform::OpenMode;
@@ -13,8 +14,8 @@ use super::places::Places;
 use super::{QueueInfo, Unit};
 use crate::{CommitlogOffset, QueueOffset, sync};
 
-/// A buffer of this size is written out at once, without being told to.
-const BUFFER_BYTES_MAX: usize = 64 << 10;
+/// So much is copied and written at once.
+const PIECE_BYTES: usize = 64 << 10;
 const UNIT: u64 = UNIT_BYTES as u64;
 
 /// One consume queue.
@@ -24,6 +25,11 @@ pub struct ConsumeQueue {
     dir: PathBuf,
     units_per_file: u64,
     files: Arc<OpenFiles>,
+    /// Bytes of all queues that are in no file.
+    waiting: Arc<AtomicU64>,
+    /// Held by who writes or removes files, and taken before `state`, which nobody holds while it waits for a disk once the
+    /// node runs.
+    writing: Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -35,8 +41,6 @@ struct State {
     buffer: Vec<u8>,
     /// Where the newest messages lie; of units appended since the start.
     places: Places,
-    /// A write has failed: the next one is tried when the buffer has so many bytes.
-    write_at: Option<usize>,
     /// Queue offset of the first unit of each file.
     bases: BTreeSet<u64>,
     /// Files written to since the last sync.
@@ -60,8 +64,18 @@ impl ConsumeQueue {
         dir: PathBuf,
         units_per_file: u64,
         files: Arc<OpenFiles>,
+        waiting: Arc<AtomicU64>,
     ) -> Self {
-        Self { topic: topic.to_owned(), queue_id, dir, units_per_file, files, state: Mutex::default() }
+        Self {
+            topic: topic.to_owned(),
+            queue_id,
+            dir,
+            units_per_file,
+            files,
+            waiting,
+            writing: Mutex::default(),
+            state: Mutex::default(),
+        }
     }
 
     /// Takes in what is in the queue's directory. A last unit that was not written whole does not count.
@@ -164,8 +178,12 @@ impl ConsumeQueue {
     /// # Errors
     /// If the file cannot be read or written.
     pub(crate) fn mend(&self, at: QueueOffset, unit: Unit) -> io::Result<bool> {
-        let mut state = sync::lock(&self.state);
-        if !(state.min..state.written()).contains(&at.0) {
+        let _writing = sync::lock(&self.writing);
+        let in_files = {
+            let state = sync::lock(&self.state);
+            state.min..state.written()
+        };
+        if !in_files.contains(&at.0) {
             return Ok(false);
         }
         let base = at.0 - at.0 % self.units_per_file;
@@ -178,7 +196,7 @@ impl ConsumeQueue {
             _ => {}
         }
         file.write_all_at(&[IoSlice::new(&right)], place)?;
-        state.unsynced.insert(base);
+        sync::lock(&self.state).unsynced.insert(base);
         Ok(true)
     }
 
@@ -187,12 +205,11 @@ impl ConsumeQueue {
         io::Error::new(io::ErrorKind::InvalidData, text)
     }
 
-    /// Returns whether it is the first unit in the buffer, and why a full buffer could not be written out: the units
-    /// stay in memory then.
+    /// Takes in one unit, in memory. Returns whether it is the first one in the buffer.
     ///
     /// # Panics
     /// If `at` is not the next offset.
-    pub(super) fn append(&self, at: QueueOffset, unit: Unit) -> (bool, io::Result<()>) {
+    pub(super) fn append(&self, at: QueueOffset, unit: Unit) -> bool {
         let mut state = sync::lock(&self.state);
         let (topic, queue_id) = (&self.topic, self.queue_id);
         assert!(at.0 == state.max, "unit {at} of {topic}-{queue_id}, but the next is {}", state.max);
@@ -200,51 +217,73 @@ impl ConsumeQueue {
         state.buffer.extend_from_slice(&unit.to_bytes());
         state.places.note(at.0, unit.offset);
         state.max += 1;
-        let is_first = state.buffer.len() == UNIT_BYTES;
-        if state.buffer.len() < state.write_at.unwrap_or(BUFFER_BYTES_MAX) {
-            return (is_first, Ok(()));
-        }
-        let written = self.write_out_locked(&mut state);
-        state.write_at = written.is_err().then(|| state.buffer.len() + BUFFER_BYTES_MAX);
-        (is_first, written)
+        self.waiting.fetch_add(UNIT, Ordering::Relaxed);
+        state.buffer.len() == UNIT_BYTES
     }
 
+    /// Never below 0: all queues may have been forgotten while one was written.
+    fn no_longer_waits(&self, bytes: usize) {
+        let less = |waiting: u64| Some(waiting.saturating_sub(bytes as u64));
+        let _ = self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    /// The queue begins at `at`, or at its end if that is before: what lies before is not read any more. In memory: its
+    /// files go when they are trimmed.
+    pub(super) fn begin_at(&self, at: u64) {
+        let mut state = sync::lock(&self.state);
+        state.min = state.min.max(at.min(state.max));
+    }
+
+    /// Writes to files what is in memory. Readers and who appends do not wait for it.
     pub(super) fn write_out(&self) -> io::Result<()> {
-        self.write_out_locked(&mut sync::lock(&self.state))
+        let _writing = sync::lock(&self.writing);
+        self.write_out_writing()
     }
 
-    fn write_out_locked(&self, state: &mut State) -> io::Result<()> {
-        let mut done = 0;
-        let mut next = state.written();
-        while done < state.buffer.len() {
-            let base = next - next % self.units_per_file;
-            let room = (base + self.units_per_file - next) as usize * UNIT_BYTES;
-            let part = &state.buffer[done..state.buffer.len().min(done + room)];
-            let path = file_path(&self.dir, base);
-            if state.bases.is_empty() {
+    /// To be called by who holds `writing`.
+    fn write_out_writing(&self) -> io::Result<()> {
+        loop {
+            let (from, piece, is_first) = {
+                let state = sync::lock(&self.state);
+                let from = state.written();
+                let room = (self.units_per_file - from % self.units_per_file) as usize * UNIT_BYTES;
+                let bytes = state.buffer.len().min(PIECE_BYTES).min(room);
+                (from, state.buffer[..bytes].to_vec(), state.bases.is_empty())
+            };
+            if piece.is_empty() {
+                return Ok(());
+            }
+            let base = from - from % self.units_per_file;
+            if is_first {
                 self.files.disk().create_dir_all(&self.dir)?;
             }
-            let file = self.files.open(&path, OpenMode::Create)?;
-            file.write_all_at(&[IoSlice::new(part)], (next - base) * UNIT)?;
+            let file = self.files.open(&file_path(&self.dir, base), OpenMode::Create)?;
+            file.write_all_at(&[IoSlice::new(&piece)], (from - base) * UNIT)?;
+            let mut state = sync::lock(&self.state);
             state.has_new_names |= state.bases.insert(base);
             state.unsynced.insert(base);
-            done += part.len();
-            next = base + self.units_per_file;
+            state.buffer.drain(..piece.len());
+            if state.buffer.is_empty() {
+                state.buffer = Vec::new(); // an idle queue keeps no memory
+            }
+            self.no_longer_waits(piece.len());
         }
-        state.buffer = Vec::new(); // an idle queue keeps no memory
-        Ok(())
     }
 
     /// Writes out and starts the way to the disk, so that many queues can be synced at little more than the
     /// price of one. Returns whether there is something to sync.
     pub(super) fn begin_flush(&self) -> io::Result<bool> {
-        let mut state = sync::lock(&self.state);
-        self.write_out_locked(&mut state)?;
-        for base in &state.unsynced {
+        let _writing = sync::lock(&self.writing);
+        self.write_out_writing()?;
+        let (unsynced, has_new_names) = {
+            let state = sync::lock(&self.state);
+            (state.unsynced.clone(), state.has_new_names)
+        };
+        for base in &unsynced {
             let file = self.files.open(&file_path(&self.dir, *base), OpenMode::ReadWrite)?;
             file.start_write_back(0, self.units_per_file * UNIT);
         }
-        Ok(!state.unsynced.is_empty() || state.has_new_names)
+        Ok(!unsynced.is_empty() || has_new_names)
     }
 
     /// Syncs what was written. Returns whether names have changed, whose directories are to be synced as well.
@@ -268,9 +307,10 @@ impl ConsumeQueue {
 
     /// Drops units from `next` on. Returns whether all units from the first to `next` are there.
     pub(super) fn truncate(&self, next: u64) -> io::Result<bool> {
+        let _writing = sync::lock(&self.writing);
+        self.write_out_writing()?;
         {
             let mut state = sync::lock(&self.state);
-            self.write_out_locked(&mut state)?;
             let mut pairs = state.bases.iter().zip(state.bases.iter().skip(1));
             if state.max < next || pairs.any(|(base, following)| base + self.units_per_file != *following) {
                 return Ok(false);
@@ -311,7 +351,10 @@ impl ConsumeQueue {
 
     /// Empties the queue, and lets it go on at `next`. A file stays that says where.
     pub(super) fn reset(&self, next: u64) -> io::Result<()> {
+        let _writing = sync::lock(&self.writing);
         let mut state = sync::lock(&self.state);
+        self.no_longer_waits(state.buffer.len());
+        state.buffer = Vec::new();
         for base in std::mem::take(&mut state.bases) {
             self.files.remove(&file_path(&self.dir, base))?;
         }
@@ -324,7 +367,6 @@ impl ConsumeQueue {
             max: next,
             buffer: Vec::new(),
             places: Places::default(),
-            write_at: None,
             bases: [base].into(),
             unsynced: [base].into(),
             has_new_names: true,
@@ -360,6 +402,7 @@ impl ConsumeQueue {
     /// # Errors
     /// If the disk fails.
     pub fn trim_below(&self, log_min: CommitlogOffset) -> io::Result<()> {
+        let _writing = sync::lock(&self.writing);
         let (min, max) = {
             let state = sync::lock(&self.state);
             (state.min, state.max)
@@ -367,22 +410,28 @@ impl ConsumeQueue {
         let is_below = |at: u64| -> io::Result<bool> {
             Ok(self.unit(QueueOffset(at))?.is_some_and(|unit| unit.offset < log_min))
         };
-        if min == max || !is_below(min)? {
-            return Ok(());
+        if min < max && is_below(min)? {
+            let new_min = partition_point(min, max, is_below)?;
+            self.begin_at(new_min);
         }
-        let new_min = partition_point(min, max, is_below)?;
-        let mut state = sync::lock(&self.state);
-        state.min = new_min;
-        while let Some(first) = state.bases.first().copied()
-            && state.bases.len() > 1
-            && first + self.units_per_file <= new_min
-        {
-            self.files.remove(&file_path(&self.dir, first))?;
-            state.bases.remove(&first);
-            state.unsynced.remove(&first);
+        self.remove_passed_files()
+    }
+
+    /// Files wholly below the first unit go, but for the last one. To be called by who holds `writing`.
+    fn remove_passed_files(&self) -> io::Result<()> {
+        loop {
+            let passed = {
+                let state = sync::lock(&self.state);
+                let first = state.bases.first().copied();
+                first.filter(|first| state.bases.len() > 1 && first + self.units_per_file <= state.min)
+            };
+            let Some(passed) = passed else { return Ok(()) };
+            self.files.remove(&file_path(&self.dir, passed))?;
+            let mut state = sync::lock(&self.state);
+            state.bases.remove(&passed);
+            state.unsynced.remove(&passed);
             state.has_new_names = true;
         }
-        Ok(())
     }
 }
 

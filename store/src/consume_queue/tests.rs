@@ -24,7 +24,8 @@ use crate::search::offset_by_time;
 use crate::sim::SimDisk;
 use crate::testing::{self, unit, units};
 
-const OPTIONS: QueueOptions = QueueOptions { units_per_file: 10, open_files_max: 4 };
+const OPTIONS: QueueOptions =
+    QueueOptions { units_per_file: 10, open_files_max: 4, waiting_bytes_max: 100_000 };
 
 fn at(n: u64) -> Unit {
     Unit { offset: CommitlogOffset(n * 100), size: 100, tag_hash: -(n as i64) }
@@ -164,11 +165,20 @@ fn a_queue_begins_where_it_was_reset_and_a_dropped_topic_keeps_its_place() {
         assert_eq!(queue.read(QueueOffset(0), 1).unwrap(), []);
         assert_eq!(queue.read(QueueOffset(next), 1).unwrap(), [at(next)]);
     }
-    queues.drop_topic("T").unwrap();
-    assert_eq!(queues.get("T", 0).unwrap().min(), QueueOffset(47));
+    queues.drop_topic("T");
+    let queue = queues.get("T", 0).unwrap();
+    assert_eq!((queue.min(), queue.max()), (QueueOffset(47), QueueOffset(47)));
+    assert_eq!(queue.read(QueueOffset(46), 1).unwrap(), []);
     queues.flush().unwrap();
+    queues.trim_below(CommitlogOffset(0)).unwrap();
+    let files = disk.list(Path::new("/q/T/0")).unwrap();
+    assert_eq!(files.len(), 1, "the files that are passed go: {files:?}");
     let reopened = open(&disk.crash(0));
     assert_eq!(reopened.truncate_all(&state(&[("T", 0, 47)])).unwrap(), Restored::Whole);
+    reopened.begin_at("T", 0, QueueOffset(47)); // the tables know
+    assert_eq!(reopened.get("T", 0).unwrap().min(), QueueOffset(47));
+    reopened.begin_at("T", 0, QueueOffset(99));
+    reopened.begin_at("U", 0, QueueOffset(99));
     fill(&reopened, "T", 0, 47..50);
     assert_eq!(reopened.get("T", 0).unwrap().read(QueueOffset(47), 9).unwrap(), [at(47), at(48), at(49)]);
 }
@@ -385,10 +395,11 @@ fn live(rng: &mut StdRng, disk: &SimDisk, log: &crate::CommitLog) -> Checkpoint 
     let mut checkpoint = None;
     for entry in log.reader().entries(1..61, u64::MAX).unwrap() {
         dispatch_units(&entry, &queues, &index, &mut |_, _, _| {}).unwrap();
-        match rng.random_range(0..6) {
+        match rng.random_range(0..7) {
             0 => queues.write_out().unwrap(),
             1 => queues.flush().unwrap(),
             2 => index.flush().unwrap(),
+            3 => index.write_out().unwrap(),
             _ => {}
         }
         if entry.head.log_index == at {
@@ -560,11 +571,13 @@ fn on_a_full_disk_units_stay_in_memory_until_they_can_be_written() {
     }
     assert!(queues.is_stuck());
     queues.write_out().unwrap_err();
+    assert!(queues.backlog().bytes >= 400_000 && queues.backlog().error.is_some());
     let queue = queues.get("F", 0).unwrap();
     assert_eq!(queue.unit(QueueOffset(12_345)).unwrap(), Some(at(12_345)));
     disk.set_capacity(None);
     queues.write_out().unwrap();
     assert!(!queues.is_stuck());
+    assert_eq!(queues.backlog(), Backlog::default());
     assert_eq!(queue.unit(QueueOffset(19_999)).unwrap(), Some(at(19_999)));
     assert_eq!(open(&disk).get("F", 0).unwrap().max(), QueueOffset(20_000));
 }

@@ -9,6 +9,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -16,8 +17,8 @@ use std::sync::{Arc, Mutex};
 use platform::Disk;
 use protocol::message::hash::index_key_hash;
 
-use crate::{CommitlogOffset, sync};
-use run::{Entry, PART, Run};
+use crate::{Backlog, CommitlogOffset, sync};
+use run::{ENTRY_BYTES, Entry, PART, Run};
 
 /// Entries of a full run.
 const RUN_ENTRIES: usize = 64 << 10;
@@ -31,13 +32,24 @@ pub struct LastUpdate {
     pub offset: CommitlogOffset,
 }
 
+/// More bytes than this wait for a file only if the disk does not take them.
+const WAITING_BYTES_MAX: u64 = 32 << 20;
+
 /// The key index. Shared by threads.
 pub struct KeyIndex {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     /// Entries of a full run.
     run_entries: usize,
+    /// Held by who writes files, and taken before `state`, which nobody holds while it waits for a disk.
+    writing: Mutex<()>,
     state: Mutex<State>,
+}
+
+/// A run that is in no file yet.
+struct Full {
+    entries: Vec<Entry>,
+    covered: CommitlogOffset,
 }
 
 #[derive(Default)]
@@ -46,9 +58,11 @@ struct State {
     runs: Vec<Arc<Run>>,
     /// How many of them, the newest ones, may not be on disk.
     unsynced_runs: usize,
+    /// Full runs behind those that are in files, oldest first.
+    full: VecDeque<Arc<Full>>,
     /// Keys of messages behind those of all runs, in the order of the log.
     newest: Vec<Entry>,
-    /// A file with the first of `newest`.
+    /// A file with the first of what is in no run.
     part: Option<Run>,
     /// Files that go when the runs that replace them are on disk.
     replaced: Vec<PathBuf>,
@@ -58,8 +72,8 @@ struct State {
     has_failed: bool,
     /// Entries of `newest` that are in no file.
     unwritten: usize,
-    /// A write has failed: the next one is tried when there are so many.
-    write_at: Option<usize>,
+    /// Why the last write-out failed, while it is so.
+    error: Option<String>,
     has_new_names: bool,
     last: LastUpdate,
 }
@@ -102,26 +116,68 @@ impl KeyIndex {
         let newest = state.part.as_ref().or(state.runs.last().map(|run| &**run));
         state.covered = newest.map_or(CommitlogOffset(0), |run| run.head.covered);
         state.note_last();
-        Ok(Self { disk, dir, run_entries, state: Mutex::new(state) })
+        Ok(Self { disk, dir, run_entries, writing: Mutex::default(), state: Mutex::new(state) })
     }
 
-    /// Takes in one key of one message; found on return. Offsets never fall from call to call. A full buffer that
-    /// cannot be written out stays in memory, and is tried again now and then.
+    /// Takes in one key of one message, in memory; found on return. Offsets never fall from call to call. Waits for no
+    /// disk: [`KeyIndex::write_out`] does.
     pub fn put(&self, topic: &str, key: &str, offset: CommitlogOffset, store_timestamp_ms: u64) {
         let entry = Entry { hash: hash(topic, key), offset, store_timestamp_ms };
         let mut state = sync::lock(&self.state);
         // A run ends with a message, so that where one begins is a name of its own, and a cut parts no message.
-        let at = state.write_at.unwrap_or(self.run_entries);
-        if state.newest.len() >= at && state.last.offset < offset {
-            let written = self.write_full(&mut state);
-            state.write_at = written.is_err().then(|| state.newest.len() + self.run_entries / 16 + 1);
-            if let Err(error) = written {
-                tracing::warn!(%error, "the key index cannot be written out: it stays in memory");
-            }
+        if state.newest.len() >= self.run_entries && state.last.offset < offset {
+            let full = Full { entries: std::mem::take(&mut state.newest), covered: state.covered };
+            state.full.push_back(Arc::new(full));
+            state.unwritten = 0;
         }
         state.newest.push(entry);
         state.unwritten += 1;
         state.last = LastUpdate { store_timestamp_ms, offset };
+    }
+
+    /// Writes full runs to their files, without a sync. Best done every second, by any thread but the one that puts.
+    ///
+    /// # Errors
+    /// If the disk fails; what is not written stays in memory, and is found there.
+    pub fn write_out(&self) -> io::Result<()> {
+        let _writing = sync::lock(&self.writing);
+        self.write_full()
+    }
+
+    fn write_full(&self) -> io::Result<()> {
+        let written = self.try_write_full();
+        sync::lock(&self.state).error = written.as_ref().err().map(ToString::to_string);
+        written
+    }
+
+    fn try_write_full(&self) -> io::Result<()> {
+        loop {
+            let (full, after) = {
+                let state = sync::lock(&self.state);
+                let Some(full) = state.full.front().cloned() else { return Ok(()) };
+                (full, state.last_of_runs())
+            };
+            let run = Run::write(&*self.disk, &self.dir, &full.entries, after, full.covered, true)?;
+            let mut state = sync::lock(&self.state);
+            state.full.pop_front();
+            state.runs.push(Arc::new(run));
+            state.unsynced_runs += 1;
+            let part = state.part.take().map(|part| part.path().to_path_buf());
+            state.replaced.extend(part);
+            state.has_new_names = true;
+        }
+    }
+
+    /// What waits in memory for a file, and why the last write-out failed, if it did.
+    pub fn backlog(&self) -> Backlog {
+        let state = sync::lock(&self.state);
+        let entries = state.full.iter().map(|full| full.entries.len()).sum::<usize>();
+        Backlog { bytes: (entries * ENTRY_BYTES) as u64, error: state.error.clone() }
+    }
+
+    /// So much waits for a file that no more should be made before it could be written.
+    pub fn is_stuck(&self) -> bool {
+        self.backlog().bytes > WAITING_BYTES_MAX
     }
 
     /// Up to `max` messages of `topic` that probably have `key`, newest first, with a store timestamp in
@@ -142,7 +198,8 @@ impl KeyIndex {
             |entry: &&Entry| entry.hash == hash && (begin_ms..=end_ms).contains(&entry.store_timestamp_ms);
         let (mut found, runs): (Vec<_>, _) = {
             let state = sync::lock(&self.state);
-            (state.newest.iter().filter(fits).map(|entry| entry.offset).collect(), state.runs.clone())
+            let in_memory = state.full.iter().flat_map(|full| &full.entries).chain(&state.newest);
+            (in_memory.filter(fits).map(|entry| entry.offset).collect(), state.runs.clone())
         };
         found.sort_unstable_by_key(|offset| std::cmp::Reverse(*offset));
         for run in runs.iter().rev() {
@@ -168,22 +225,27 @@ impl KeyIndex {
     /// # Errors
     /// If the disk fails.
     pub fn truncate_to(&self, end: CommitlogOffset) -> io::Result<()> {
-        let mut state = sync::lock(&self.state);
-        state.newest.retain(|entry| entry.offset < end);
-        while let Some(run) = state.runs.pop_if(|run| run.head.last_offset >= end) {
-            state.newest = run.entries(&*self.disk)?.into_iter().filter(|entry| entry.offset < end).collect();
-            state.newest.sort_by_key(|entry| entry.offset);
-            state.replaced.push(run.path().to_path_buf());
+        let _writing = sync::lock(&self.writing);
+        self.write_full()?;
+        {
+            let mut state = sync::lock(&self.state);
+            state.newest.retain(|entry| entry.offset < end);
+            while let Some(run) = state.runs.pop_if(|run| run.head.last_offset >= end) {
+                state.newest =
+                    run.entries(&*self.disk)?.into_iter().filter(|entry| entry.offset < end).collect();
+                state.newest.sort_by_key(|entry| entry.offset);
+                state.replaced.push(run.path().to_path_buf());
+            }
+            // What is left of `newest` gets a file of its own before the ones it came from go.
+            state.unsynced_runs = state.unsynced_runs.min(state.runs.len());
+            if let Some(part) = state.part.take() {
+                state.replaced.push(part.path().to_path_buf());
+            }
+            state.unwritten = state.newest.len();
+            state.covered = state.covered.min(end);
+            state.note_last();
         }
-        // What is left of `newest` gets a file of its own before the ones it came from go.
-        state.unsynced_runs = state.unsynced_runs.min(state.runs.len());
-        if let Some(part) = state.part.take() {
-            state.replaced.push(part.path().to_path_buf());
-        }
-        state.unwritten = state.newest.len();
-        state.covered = state.covered.min(end);
-        state.note_last();
-        self.flush_locked(&mut state)
+        self.flush_writing()
     }
 
     /// Drops messages below `min`, by whole files.
@@ -191,52 +253,76 @@ impl KeyIndex {
     /// # Errors
     /// If the disk fails.
     pub fn trim_below(&self, min: CommitlogOffset) -> io::Result<()> {
-        let mut state = sync::lock(&self.state);
-        let old = state.runs.partition_point(|run| run.head.last_offset < min);
-        for run in state.runs.drain(..old) {
-            self.disk.remove_file(run.path())?;
-        }
-        state.unsynced_runs = state.unsynced_runs.min(state.runs.len());
-        Ok(())
+        let _writing = sync::lock(&self.writing);
+        let old: Vec<_> = {
+            let mut state = sync::lock(&self.state);
+            let old = state.runs.partition_point(|run| run.head.last_offset < min);
+            let old = state.runs.drain(..old).collect();
+            state.unsynced_runs = state.unsynced_runs.min(state.runs.len());
+            let is_below = |full: &Full| full.entries.last().is_some_and(|last| last.offset < min);
+            while state.runs.is_empty() && state.full.front().is_some_and(|full| is_below(full)) {
+                state.full.pop_front();
+            }
+            old
+        };
+        old.iter().try_for_each(|run| self.disk.remove_file(run.path()))
     }
 
     /// On disk on return. Best done now and then: a restart reads the log from there on.
     ///
     /// # Errors
-    /// If the disk fails.
+    /// If the disk fails. Final once it is about what was written: a later flush fails too.
     pub fn flush(&self) -> io::Result<()> {
-        self.flush_locked(&mut sync::lock(&self.state))
+        let _writing = sync::lock(&self.writing);
+        self.write_full()?;
+        self.flush_writing()
     }
 
-    fn flush_locked(&self, state: &mut State) -> io::Result<()> {
-        if state.has_failed {
+    /// To be called by who holds `writing`.
+    fn flush_writing(&self) -> io::Result<()> {
+        if sync::lock(&self.state).has_failed {
             return Err(io::Error::other("an earlier sync of the key index has failed"));
         }
-        let result = self.try_flush(state);
-        state.has_failed = result.is_err();
+        let result = self.try_flush();
+        sync::lock(&self.state).has_failed = result.is_err();
         result
     }
 
-    fn try_flush(&self, state: &mut State) -> io::Result<()> {
-        let synced = state.runs.len() - state.unsynced_runs;
-        for run in &state.runs[synced..] {
+    fn try_flush(&self) -> io::Result<()> {
+        let unsynced: Vec<_> = {
+            let state = sync::lock(&self.state);
+            state.runs[state.runs.len() - state.unsynced_runs..].to_vec()
+        };
+        for run in &unsynced {
             run.sync(&*self.disk)?;
         }
-        state.unsynced_runs = 0;
-        if state.unwritten > 0 {
-            let part = Run::write(&*self.disk, &self.dir, state, false)?;
+        let newest = {
+            let mut state = sync::lock(&self.state);
+            state.unsynced_runs = state.unsynced_runs.saturating_sub(unsynced.len());
+            // A run that got full meanwhile has its turn first.
+            let is_next = state.unwritten > 0 && state.full.is_empty();
+            is_next.then(|| (state.newest.clone(), state.last_of_runs(), state.covered))
+        };
+        if let Some((entries, after, covered)) = newest {
+            let part = Run::write(&*self.disk, &self.dir, &entries, after, covered, false)?;
+            let mut state = sync::lock(&self.state);
             state.replaced.retain(|path| path != part.path());
             state.part = Some(part);
-            state.unwritten = 0;
+            if state.full.is_empty() {
+                state.unwritten = state.newest.len() - entries.len();
+            }
             state.has_new_names = true;
         }
-        if !state.replaced.is_empty() || state.has_new_names {
+        let (replaced, has_new_names) = {
+            let mut state = sync::lock(&self.state);
+            (std::mem::take(&mut state.replaced), std::mem::take(&mut state.has_new_names))
+        };
+        if !replaced.is_empty() || has_new_names {
             self.disk.sync_dir(&self.dir)?;
-            for path in state.replaced.drain(..) {
+            for path in replaced {
                 self.disk.remove_file(&path)?;
             }
             self.disk.sync_dir(&self.dir)?;
-            state.has_new_names = false;
         }
         Ok(())
     }
@@ -246,8 +332,8 @@ impl KeyIndex {
     /// # Errors
     /// If the disk fails.
     pub fn clear(&self) -> io::Result<()> {
-        let mut state = sync::lock(&self.state);
-        *state = State::default();
+        let _writing = sync::lock(&self.writing);
+        *sync::lock(&self.state) = State::default();
         self.disk.remove_dir_all(&self.dir)?;
         self.disk.create_dir_all(&self.dir)
     }
@@ -275,22 +361,14 @@ impl KeyIndex {
     pub fn last_update(&self) -> LastUpdate {
         sync::lock(&self.state).last
     }
-
-    /// Makes a run of `newest`. Not on disk on return: this is on the path of every message.
-    fn write_full(&self, state: &mut State) -> io::Result<()> {
-        let run = Run::write(&*self.disk, &self.dir, state, true)?;
-        state.runs.push(Arc::new(run));
-        state.unsynced_runs += 1;
-        let part = state.part.take().map(|part| part.path().to_path_buf());
-        state.replaced.extend(part);
-        state.newest.clear();
-        state.unwritten = 0;
-        state.has_new_names = true;
-        Ok(())
-    }
 }
 
 impl State {
+    /// The last message of what is in full runs' files; 0 if there are none.
+    fn last_of_runs(&self) -> CommitlogOffset {
+        self.runs.last().map_or(CommitlogOffset(0), |run| run.head.last_offset)
+    }
+
     /// Whether a run follows those that are there. The first may follow any: those before it are trimmed.
     fn is_next(&self, run: &Run) -> bool {
         self.part.is_none() && self.runs.last().is_none_or(|last| last.head.last_offset == run.head.after)

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use platform::{Disk, OpenMode};
 use serde::{Deserialize, Serialize};
 
-use super::State;
 use crate::CommitlogOffset;
 use crate::codec::{self, Record};
 
@@ -81,13 +80,21 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Writes the newest entries, sorted here, to the file of their first message. In the page cache on return. A part of
+    /// Writes entries, sorted here, to the file of their first message. `after` is the last message of the run before them,
+    /// and all keys below `covered` are in them and those before. In the page cache on return. A part of
     /// a run has a name of its own, so that it outlives a full run that is not on disk yet.
     ///
     /// # Panics
     /// If there are none.
-    pub(super) fn write(disk: &dyn Disk, dir: &Path, state: &State, is_full: bool) -> io::Result<Self> {
-        let mut entries = state.newest.clone();
+    pub(super) fn write(
+        disk: &dyn Disk,
+        dir: &Path,
+        entries: &[Entry],
+        after: CommitlogOffset,
+        covered: CommitlogOffset,
+        is_full: bool,
+    ) -> io::Result<Self> {
+        let mut entries = entries.to_vec();
         let by_place = |entry: &&Entry| (entry.offset, entry.store_timestamp_ms);
         let first = *entries.iter().min_by_key(by_place).expect("a run has entries");
         let last = *entries.iter().max_by_key(by_place).expect("a run has entries");
@@ -99,8 +106,8 @@ impl Run {
             last_offset: last.offset,
             first_ms: first.store_timestamp_ms,
             last_ms: last.store_timestamp_ms,
-            after: state.runs.last().map_or(CommitlogOffset(0), |run| run.head.last_offset),
-            covered: state.covered,
+            after,
+            covered,
             crc32c: crc32c::crc32c(&body),
         };
         let mut bytes = codec::encode(&head)?;

@@ -103,6 +103,9 @@ fn after_a_crash_all_keys_below_the_covered_end_are_there() {
     for n in 1..=12 * RUN {
         index.put("T", &(n % 10).to_string(), CommitlogOffset(n), n);
         index.note_covered(CommitlogOffset(n + 1));
+        if n % RUN == 7 {
+            index.write_out().unwrap();
+        }
         if n == 3 * RUN + 50 {
             index.flush().unwrap();
         }
@@ -131,9 +134,16 @@ fn trimmed_messages_go_by_whole_files_and_a_cleared_index_is_empty() {
     for n in 0..3 * RUN_ENTRIES as u64 {
         index.put("T", &(n % 10).to_string(), CommitlogOffset(n), n);
     }
-    index.trim_below(CommitlogOffset(RUN_ENTRIES as u64 + 7)).unwrap();
-    let found = index.query("T", "3", usize::MAX, 0, u64::MAX).unwrap();
-    assert!(found.iter().all(|offset| offset.0 >= RUN_ENTRIES as u64));
+    let trim = |end: usize| {
+        index.trim_below(CommitlogOffset(end as u64 + 7)).unwrap();
+        let found = index.query("T", "3", usize::MAX, 0, u64::MAX).unwrap();
+        assert!(found.iter().all(|offset| offset.0 >= end as u64));
+        let left = (end as u64..3 * RUN_ENTRIES as u64).filter(|n| n % 10 == 3).count();
+        assert_eq!(found.len(), left);
+    };
+    trim(RUN_ENTRIES); // from memory
+    index.write_out().unwrap();
+    trim(2 * RUN_ENTRIES);
     assert_eq!(index.query("other", "3", 9, 0, u64::MAX).unwrap(), []);
     index.clear().unwrap();
     assert_eq!(index.query("T", "3", 9, 0, u64::MAX).unwrap(), []);

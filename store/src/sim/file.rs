@@ -170,6 +170,7 @@ impl DiskFile for SimFile {
             let cut = state.step()?;
             let fails = state.syncs_until_error == Some(0);
             state.syncs_until_error = state.syncs_until_error.and_then(|left| left.checked_sub(1));
+            let lies = state.lies_about(id);
             let inode = state.inodes.get_mut(&id).expect("an open file has an inode");
             if cut {
                 return Err(power_is_off());
@@ -178,7 +179,9 @@ impl DiskFile for SimFile {
                 inode.lose_pending();
                 return Err(io::Error::other("simulated failure of a sync"));
             }
-            inode.sync();
+            if !lies {
+                inode.sync();
+            }
             Ok(())
         })
     }

@@ -44,6 +44,8 @@ struct State {
     /// This many further syncs succeed, then one fails.
     syncs_until_error: Option<u64>,
     boots: u64,
+    /// Syncs of files in here say that all is well, and do nothing.
+    lies_in: Option<PathBuf>,
     /// The file that was being written when the power went off.
     in_flight: Option<u64>,
 }
@@ -93,6 +95,17 @@ impl SimDisk {
     /// Lets `more` syncs of files succeed, and the one behind them fail: its pages are dropped then.
     pub fn fail_sync_after(&self, more: u64) {
         self.lock_state().syncs_until_error = Some(more);
+    }
+
+    /// Makes it a disk that says its syncs of files in `dir` are done, and does none of them: what such a disk costs must
+    /// be found.
+    pub fn lie_about_syncs_in(&self, dir: &Path) {
+        self.lock_state().lies_in = Some(dir.to_path_buf());
+    }
+
+    /// Bytes of all files together.
+    pub fn used_bytes(&self) -> u64 {
+        self.lock_state().used_bytes()
     }
 
     /// The disk after the power came back: a new one, this one is of no further use. What was synced is there;
@@ -157,6 +170,7 @@ impl SimDisk {
             inodes,
             next_inode: old.next_inode,
             capacity_bytes: old.capacity_bytes,
+            lies_in: old.lies_in.clone(),
             boots: old.boots + 1,
             ..State::default()
         };
@@ -200,6 +214,11 @@ impl State {
 
     fn used_bytes(&self) -> u64 {
         self.names.values().map(|id| self.inodes[id].len() as u64).sum()
+    }
+
+    fn lies_about(&self, inode: u64) -> bool {
+        let Some(dir) = &self.lies_in else { return false };
+        self.names.iter().any(|(path, id)| *id == inode && path.parent() == Some(dir))
     }
 
     fn inode_of(&self, path: &Path) -> io::Result<u64> {

@@ -30,8 +30,8 @@ use supervisor::Supervisor;
 pub(crate) fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
     let platform = Platform::os();
     let exe = std::env::current_exe().context("cannot find the file of this program")?;
-    let dir =
-        std::path::absolute(&args.dir).with_context(|| format!("{} is no directory", args.dir.display()))?;
+    let dir = std::path::absolute(&args.dir)
+        .with_context(|| format!("{} is not a directory", args.dir.display()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let disk = &*platform.disk;

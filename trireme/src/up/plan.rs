@@ -230,7 +230,7 @@ fn broker_conf(
 fn check(ours: &str, set: &[String], host: IpAddr) -> anyhow::Result<BrokerConfig> {
     let mut properties = Properties::parse(ours.as_bytes(), "trireme up")?;
     for pair in set {
-        properties.set_pair(pair).map_err(|pair| anyhow::anyhow!("--set {pair}: expected key=value"))?;
+        properties.set_pair(pair).map_err(|error| anyhow::anyhow!("--set {error}"))?;
     }
     let machine = Machine { local_ip: host, ..Machine::loopback(".") };
     Ok(BrokerConfig::read(properties, &machine)?)

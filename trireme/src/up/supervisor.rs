@@ -19,9 +19,9 @@ use super::{files, state, tell};
 const NAMESRV_STARTS_WITHIN: Duration = Duration::from_secs(10);
 /// A child that was asked to stop and has not by then is killed.
 const STOPS_WITHIN: Duration = Duration::from_secs(15);
-/// Without a leader for so long, something is wrong, and said so again after as long.
+/// Without a leader for this long, something is wrong, and said so again after as long.
 const LEADERLESS_TOLD_AFTER: Duration = Duration::from_secs(5);
-/// A child whose program or log cannot be opened is tried again after so long.
+/// A child whose program or log cannot be opened is tried again after this long.
 const START_AGAIN: Duration = Duration::from_secs(1);
 /// Lines of a dead child's log that are shown.
 const LOG_LINES: usize = 5;

@@ -9,7 +9,7 @@ use platform::Sink;
 use super::plan::Plan;
 use super::watch::Leader;
 
-/// Prints a line. A terminal that is gone, or that stands still, is no reason to end a group or to leave it alone.
+/// Prints a line. A terminal that is gone, or that stands still, is not a reason to end a group or to leave it alone.
 pub(crate) fn line(text: &str) {
     Sink::stdout().line(text);
 }

@@ -12,7 +12,7 @@ use super::plan::Plan;
 
 /// How often the nodes are asked while there is no leader, and while there is.
 const ASK_WITHOUT_LEADER: Duration = Duration::from_millis(50);
-/// So many looks the first leader waits for all members to have a vote: about five seconds.
+/// This many looks the first leader waits for all members to have a vote: about five seconds.
 const ROUNDS_FOR_ALL: u32 = 100;
 const ASK_WITH_LEADER: Duration = Duration::from_millis(250);
 /// A node that needs longer is stopped or drowned; it is not asked twice at once.

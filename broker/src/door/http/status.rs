@@ -24,7 +24,7 @@ pub async fn status(State(node): State<Arc<Node>>) -> Response {
 /// Everything a person at three in the morning asks first.
 pub fn status_of(node: &Node) -> Value {
     let view = node.group.raft.view();
-    let ends = node.group.log.ends();
+    let (ends, backlog) = (node.group.log.ends(), node.group.backlog());
     let tables = node.group.tables().sizes();
     json!({
         "cluster": node.config.identity.cluster,
@@ -61,6 +61,7 @@ pub fn status_of(node: &Node) -> Value {
         "topics": tables.get("topics"),
         "groups": tables.get("groups"),
         "diskFull": node.group.is_disk_full(),
+        "unwritten": {"bytes": backlog.bytes, "error": backlog.error},
         "damaged": node.group.log.damage().iter().map(|damage| json!({
             "from": damage.stretch.start.0, "to": damage.stretch.end.0,
             "firstIndex": damage.stretch.first_index, "nextIndex": damage.stretch.next_index, "reason": damage.reason,

@@ -154,7 +154,7 @@ impl GetAllGroupConfig {
     /// Reads the fields of `command`.
     ///
     /// # Errors
-    /// If a field is there and is no number.
+    /// If a field is there and is not a number.
     pub fn read(command: &crate::Command) -> Result<Self, crate::FieldError> {
         Ok(Self { group_seq: command.ext.i32("groupSeq")?, max_group_num: command.ext.i32("maxGroupNum")? })
     }

@@ -145,7 +145,7 @@ impl TopicStatsTable {
     /// Reads the body leniently.
     ///
     /// # Errors
-    /// If it is no such body.
+    /// If it is not such a body.
     pub fn read(body: &[u8]) -> Result<Self, JsonError> {
         crate::json::from_slice(body)
     }
@@ -164,7 +164,7 @@ impl ConsumeStats {
     /// Reads the body leniently.
     ///
     /// # Errors
-    /// If it is no such body.
+    /// If it is not such a body.
     pub fn read(body: &[u8]) -> Result<Self, JsonError> {
         crate::json::from_slice(body)
     }
@@ -188,7 +188,7 @@ impl BrokerConsumeStats {
     /// Reads the body leniently.
     ///
     /// # Errors
-    /// If it is no such body.
+    /// If it is not such a body.
     pub fn read(body: &[u8]) -> Result<Self, JsonError> {
         crate::json::from_slice(body)
     }
@@ -231,7 +231,7 @@ fn push_list<T>(text: &mut String, items: &[T], push: impl Fn(&mut String, &T)) 
     text.push(']');
 }
 
-/// Appends a fraction, always with its point; what is none becomes 0.
+/// Appends a fraction, always with its point; what is not a number becomes 0.
 fn push_number(text: &mut String, before: &str, value: f64) {
     let value = if value.is_finite() { value } else { 0.0 };
     write!(text, "{before}{value:?}").expect("writing to a string never fails");

@@ -51,7 +51,7 @@ pub enum RegisterBodyError {
         /// What the body has.
         computed: i32,
     },
-    /// It is no such JSON, or a part of it is none.
+    /// It is not such JSON, or a part of it is not.
     #[error(transparent)]
     Json(#[from] JsonError),
     /// It cannot be inflated.
