@@ -12,7 +12,9 @@ mod rng;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod sink;
+mod task_group;
 mod tasks;
+mod work;
 
 use std::sync::Arc;
 
@@ -23,7 +25,9 @@ pub use net::{Connection, Listener, Net, TokioNet};
 pub use ports::{BLOCK_PORTS, PortBlock};
 pub use rng::{OsRng, RngSource, SeededRng};
 pub use sink::Sink;
-pub use tasks::{Jobs, Spawner, TaskGroup, Tasks, Work, Worker, draw_seed, of_group, spawn};
+pub use task_group::{Spawner, TaskGroup, draw_seed, of_group, spawn};
+pub use tasks::{Jobs, Tasks, Worker};
+pub use work::Work;
 
 /// Bytes of main memory of this machine.
 pub fn memory_bytes() -> u64 {

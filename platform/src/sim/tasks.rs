@@ -15,7 +15,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::tasks::{self, Work};
+use crate::task_group;
+use crate::work::Work;
 
 /// The workers of one simulated machine. Clones are the same machine's.
 #[derive(Clone)]
@@ -67,7 +68,7 @@ impl SimTasks {
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> JoinHandle<io::Result<T>> {
         let machine = self.clone();
-        tasks::spawn(async move {
+        task_group::spawn(async move {
             machine.step().await;
             if machine.is_off() { Err(io::Error::other("the machine is off")) } else { work() }
         })
@@ -89,7 +90,7 @@ impl SimTasks {
             machine: self.clone(),
             jobs_max: jobs_max.unwrap_or(usize::MAX),
         });
-        let task = tasks::spawn(run(Arc::downgrade(&desk)));
+        let task = task_group::spawn(run(Arc::downgrade(&desk)));
         let end: Arc<dyn End> = Arc::clone(&desk) as Arc<dyn End>;
         let jobs = SimJobs(Arc::new(Queue { desk }));
         (jobs, SimWorker { end, task })
@@ -260,5 +261,78 @@ impl SimWorker {
         self.end.end();
         self.task.abort();
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    /// What was taken, and how much of it was told.
+    #[derive(Default)]
+    struct Seen {
+        taken: Vec<u32>,
+        told: usize,
+    }
+
+    struct Recorder(Arc<Mutex<Seen>>);
+
+    impl Work<u32> for Recorder {
+        fn patience(&mut self) -> Option<Duration> {
+            None
+        }
+
+        fn take(&mut self, jobs: Vec<u32>) {
+            lock(&self.0).taken.extend(jobs);
+        }
+
+        fn tell(&mut self) {
+            let mut seen = lock(&self.0);
+            seen.told = seen.taken.len();
+        }
+    }
+
+    fn start(seed: u64) -> (SimTasks, Arc<Mutex<Seen>>, SimJobs<u32>, SimWorker) {
+        let tasks = SimTasks::new(StdRng::seed_from_u64(seed), 3);
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let (jobs, worker) = tasks.start(Some(4), Recorder(Arc::clone(&seen)));
+        (tasks, seen, jobs, worker)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn jobs_are_done_in_order_and_told_later() {
+        let mut was_between = false;
+        for seed in 0..20 {
+            println!("seed {seed}");
+            let (_tasks, seen, jobs, worker) = start(seed);
+            for job in 0..100 {
+                jobs.send(job);
+                sleep(Duration::from_millis(1)).await;
+                let seen = lock(&seen);
+                was_between |= seen.told < seen.taken.len();
+            }
+            drop(jobs);
+            assert!(worker.join());
+            assert_eq!(lock(&seen).taken, (0..100).collect::<Vec<_>>());
+            assert_eq!(lock(&seen).told, 100);
+        }
+        assert!(was_between, "nothing ever happened between a job and the news of it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_on_this_thread_waits_for_nobody_and_a_machine_that_is_off_does_nothing() {
+        let (tasks, seen, jobs, worker) = start(1);
+        assert!((0..4).all(|job| jobs.try_send(job)) && !jobs.try_send(4), "there is room for four");
+        assert_eq!(lock(&seen).taken.len(), 0);
+        jobs.hurry();
+        assert_eq!((lock(&seen).taken.len(), lock(&seen).told), (4, 4));
+        tasks.stop();
+        jobs.send(5);
+        jobs.hurry();
+        drop(jobs);
+        worker.join();
+        assert_eq!(lock(&seen).taken.len(), 4);
     }
 }

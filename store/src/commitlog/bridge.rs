@@ -5,6 +5,11 @@
 //! to be known how many they are and of which term, and neither is guessed: a hole of which that cannot be said is left
 //! to the caller, who cuts the log there and raises the fence. Most of what can be wrong with a header follows from where
 //! it lies, and is put right here if the checksum then agrees.
+//!
+//! No write of ours leaves a hole: `write_batch` of what was on disk is done, and a later one does not touch it. So each
+//! check here asks what the disk has changed, not what a crash has cut short. The one exception is named where it is made:
+//! above what is proved (`Around::is_torn_above`) a loss of power may have torn a `write_batch`, and what looks like a hole
+//! there is left to `judge`.
 
 use std::io::{self, IoSlice};
 use std::ops::RangeInclusive;
@@ -53,7 +58,7 @@ pub(super) struct Around<'a> {
     pub(super) next_segment: Option<LogPoint>,
     /// Below it everything was on disk; the end of an entry.
     pub(super) proved: u64,
-    /// What lies above that may have been torn, and is not proof of anything.
+    /// What lies above that may have been torn, and does not prove anything.
     pub(super) is_torn_above: bool,
 }
 
@@ -73,7 +78,7 @@ impl Around<'_> {
                 _ => Ok(None),
             };
         };
-        // At the very begin of a log nothing but the entry itself says that it is the only one.
+        // At the very beginning of a log nothing but the entry itself says that it is the only one.
         let is_one = self.says_that_it_ends_at(end)?;
         let first_index = first_index.or_else(|| next.log_index.checked_sub(1).filter(|_| is_one));
         let Some(first_index) = first_index else { return Ok(None) };
@@ -139,7 +144,8 @@ impl Around<'_> {
     }
 
     /// Puts right what the place of an entry says of its header, and one more field if need be, as long as the checksum
-    /// agrees; on disk on return.
+    /// agrees; on disk on return. If this write is torn itself, the header lies in one or two sectors with the old fields or
+    /// the right ones, and the next start comes here again.
     fn heal(
         &self,
         log_index: u64,

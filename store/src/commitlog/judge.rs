@@ -1,11 +1,12 @@
 //! What lies behind the end of a log that is opened: nothing, a torn tail, or a hole in what was on disk.
+//!
+//! The one question is whether a write of ours can have left it, with nothing reported as durable in what is missing.
 
-use std::io;
 use std::path::PathBuf;
 
+use super::OpenError;
 use super::recover::{Known, Scanned, io_at};
 use super::scan::{BadEntry, Leftover, first_of, look_behind};
-use super::{ENTRY_HEAD_BYTES, OpenError};
 use crate::segment::Segment;
 use crate::{CommitlogOffset, LogPoint};
 
@@ -24,7 +25,15 @@ pub(super) enum Tail {
 }
 
 impl Known {
-    /// Decides whether what is behind the end is a torn tail or a hole in what was on disk.
+    /// Decides whether what is behind the end is a torn tail or a hole in what was on disk. In this order:
+    /// 1. The end lies below what the log's own records prove: `ends` and the proof in the segments are written after a
+    ///    sync of what they speak of, and taken back before `truncate_at` zeroes the first header. No crash: a hole.
+    /// 2. Zeros and nothing behind them: `write_batch` has written nothing there, or all of it was taken back.
+    /// 3. An intact later entry, and the page cache is as the last run left it: `write_batch` goes from front to back, and
+    ///    `truncate_at` zeroes from the last header to the first, so a kill never leaves an entry behind a missing one: a
+    ///    hole. After a loss of power a `write_batch` that was not synced may have left its later sectors alone.
+    /// 4. The end lies below a checkpoint of our own, which had its name only after the log below it was synced: a hole.
+    /// 5. All else is what a `write_batch` leaves that was cut short: a torn tail.
     pub(super) fn judge_tail(&self, scanned: &Scanned) -> Result<Tail, OpenError> {
         let Scanned { end, reason, .. } = scanned;
         let flushed = self.flushed(scanned.evidence);
@@ -73,38 +82,13 @@ impl Known {
     }
 
     /// The file in which the log ends, and where in it.
-    fn place_of_end(&self, scanned: &Scanned) -> (PathBuf, u64) {
+    pub(super) fn place_of_end(&self, scanned: &Scanned) -> (PathBuf, u64) {
         let end = scanned.end;
         let path = scanned.parts.last().map_or_else(
             || Segment::path_in(&self.dir, end - end % self.segment_bytes),
             |part| part.segment.path().to_path_buf(),
         );
         (path, end % self.segment_bytes)
-    }
-
-    /// Clears what lies behind the end, and returns its size.
-    pub(super) fn cut_tail(&self, scanned: &Scanned, tail: Tail) -> Result<u64, OpenError> {
-        let Scanned { end, last, reason, .. } = scanned;
-        let until = match tail {
-            Tail::Clean => return Ok(0),
-            Tail::Torn { until } => until,
-            Tail::Hole => match scanned.parts.last() {
-                Some(part) => {
-                    let found = look_behind(&part.segment, *end, u64::MAX, *last);
-                    found.map_err(io_at(part.segment.path()))?.end
-                }
-                None => *end,
-            },
-        };
-        let (path, at) = self.place_of_end(scanned);
-        if let Some(part) = scanned.parts.last() {
-            clear(&part.segment, *end, until).map_err(io_at(&path))?;
-        }
-        let cut_bytes = until - end;
-        if tail != Tail::Hole {
-            tracing::warn!(path = %path.display(), at, ?last, cut_bytes, %reason, "cut a torn tail");
-        }
-        Ok(cut_bytes)
     }
 
     /// What lies behind the end, in its segment and in later ones.
@@ -123,17 +107,4 @@ impl Known {
         }
         Ok((leftover, None))
     }
-}
-
-/// Zeroes `from..until`, and the place of a header at `from` in any case, so that nothing there is taken up again.
-fn clear(segment: &Segment, from: u64, until: u64) -> io::Result<()> {
-    let zeroes = vec![0; 1 << 20];
-    let until = until.max(from + ENTRY_HEAD_BYTES as u64).min(segment.limit());
-    let mut at = from;
-    while at < until {
-        let bytes = (until - at).min(zeroes.len() as u64);
-        segment.write(at, &[io::IoSlice::new(&zeroes[..bytes as usize])])?;
-        at += bytes;
-    }
-    segment.sync()
 }

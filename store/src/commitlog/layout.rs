@@ -114,7 +114,9 @@ impl EntryHead {
         bytes
     }
 
-    /// Reads a header; every relation between its own fields is checked here, and only here.
+    /// Reads a header; every relation between its own fields is checked here, and only here. A header may lie across two
+    /// sectors, so a `write_batch` that was torn may have left only one half of it: magic, version, kind and lengths can each
+    /// be wrong. That they agree proves nothing yet; the checksum does.
     ///
     /// # Errors
     /// If these bytes cannot be the beginning of an entry.
@@ -149,7 +151,7 @@ impl EntryHead {
 /// Why bytes are not an entry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
-    /// Another magic.
+    /// Another magic: a torn `write_batch`, or the payload of another entry.
     #[error("magic {found:#010x} is not that of an entry")]
     Magic {
         /// The first four bytes.
@@ -167,7 +169,7 @@ pub enum EntryError {
         /// The kind in the header.
         found: u8,
     },
-    /// The two lengths do not belong together.
+    /// The two lengths do not belong together: a torn `write_batch`, for both stand in each header.
     #[error("entry of {entry_bytes} bytes cannot hold a payload of {payload_bytes} bytes")]
     Length {
         /// Header, payload and pad.
@@ -199,7 +201,7 @@ pub enum EntryError {
         /// In the header.
         unit_count: u32,
     },
-    /// The checksum does not match.
+    /// The checksum does not match: a torn `write_batch`, or bytes that the disk has changed since.
     #[error("crc32c is {computed:#010x}, the header says {stored:#010x}")]
     Crc {
         /// Over the bytes there.

@@ -1,4 +1,9 @@
 //! Reading segments from the disk as they were left: entry after entry, each distrusted.
+//!
+//! Entries, and the filler that ends a segment, come from one vectored write a segment (`write_batch`). Until the flusher
+//! has synced it, a loss of power leaves any of its sectors and no others, and a kill leaves a prefix of it. `truncate_at`
+//! and the cut at a start zero headers, and sync. No other write touches a place where entries lie, but the mending of one
+//! (`mend.rs`, `bridge.rs`), whose bytes are proved by their checksum.
 
 use std::io;
 use std::sync::Arc;
@@ -15,22 +20,26 @@ use crate::{CommitlogOffset, LogPoint};
 /// Bytes looked through at once for what lies behind the end.
 const WINDOW_BYTES: u64 = 1 << 20;
 
-/// Why the log does not go on at some place.
+/// Why the log does not go on at some place. Each variant names the write that can have left it in a log that is not
+/// damaged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadEntry {
-    /// Nothing was ever written here.
+    /// Nothing was ever written here, or it was taken back: a segment is made of zeros, and `truncate_at` and the cut at a
+    /// start zero headers. Or the first sector of a torn `write_batch` is missing.
     #[error("nothing is written there")]
     Blank,
-    /// No entry.
+    /// Not an entry: a `write_batch` of which some sectors are missing. A version or kind that is not known, with a checksum
+    /// that agrees, comes from a newer build and from no crash.
     #[error("{0}")]
     Entry(#[from] EntryError),
-    /// An entry of another place.
+    /// An entry of another place. No write of ours leaves it: an entry's header is written where it says.
     #[error("the entry there is for commitlog offset {found}")]
     Place {
         /// Where the entry says it lies.
         found: CommitlogOffset,
     },
-    /// An entry that does not follow: left from before a truncation.
+    /// An entry that does not follow: left from before a truncation. `truncate_at` zeroes the last header first, so a crash
+    /// in it leaves no such entry by itself, but a torn `write_batch` over what was truncated does.
     #[error("entry {found} does not follow {last}")]
     Order {
         /// The entry.
@@ -38,7 +47,8 @@ pub enum BadEntry {
         /// The one before it.
         last: LogPoint,
     },
-    /// A filler that does not end with the segment.
+    /// A filler that does not end with the segment. No write of ours leaves it whole; its 8 bytes lie in one sector, so they
+    /// are not torn either.
     #[error("a filler of {found} bytes where {expected} are left")]
     Filler {
         /// What it says.
@@ -101,6 +111,14 @@ enum Found {
     Bad(BadEntry),
 }
 
+/// What lies at `offset`. In this order, each check may rely on those before it:
+/// 1. All zeros: see [`BadEntry::Blank`].
+/// 2. A filler is as long as what is left: see [`BadEntry::Filler`].
+/// 3. The fields of the header agree with each other, and with the place: a torn `write_batch` fails here if it lacks the
+///    sector of the header.
+/// 4. The entry follows the one before: rubbish of an old entry, whole in itself, fails here.
+/// 5. The checksum, over all but the first twelve bytes: a torn `write_batch` that lacks any other sector fails here. Below
+///    `trusted` a sync and a checkpoint have proved that none is lacking.
 fn entry_at(segment: &Arc<Segment>, offset: u64, before: &Before, trusted: u64) -> io::Result<Found> {
     let left = segment.limit() - offset;
     if left == 0 {

@@ -21,6 +21,8 @@ struct Cache {
     /// With the time of last use.
     files: HashMap<PathBuf, (Arc<dyn DiskFile>, u64)>,
     uses: u64,
+    /// Counts removals: a file that was being opened meanwhile may be the one that was removed.
+    removals: u64,
 }
 
 impl OpenFiles {
@@ -33,14 +35,21 @@ impl OpenFiles {
     }
 
     pub(super) fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
-        if let Some(file) = self.known(path) {
-            return Ok(file);
-        }
+        let removals = {
+            let mut cache = sync::lock(&self.cache);
+            if let Some(file) = cache.known(path) {
+                return Ok(file);
+            }
+            cache.removals
+        };
         // Readers get a file that can be written to as well: they and the writer share it. A disk that hangs holds up who
         // opens this file, and nobody who has another.
         let mode = if mode == OpenMode::Read { OpenMode::ReadWrite } else { mode };
         let file = self.disk.open(path, mode)?;
         let mut cache = sync::lock(&self.cache);
+        if cache.removals != removals {
+            return Ok(file); // kept, it would hide a new file of this name
+        }
         cache.uses += 1;
         let now = cache.uses;
         if cache.files.len() >= self.limit && !cache.files.contains_key(path) {
@@ -51,25 +60,29 @@ impl OpenFiles {
         Ok(file)
     }
 
-    fn known(&self, path: &Path) -> Option<Arc<dyn DiskFile>> {
-        let mut cache = sync::lock(&self.cache);
-        cache.uses += 1;
-        let now = cache.uses;
-        let (file, used) = cache.files.get_mut(path)?;
-        *used = now;
-        Some(Arc::clone(file))
-    }
-
     /// Removes a file; who has it open keeps it.
     pub(super) fn remove(&self, path: &Path) -> io::Result<()> {
         let removed = self.disk.remove_file(path);
         // Afterwards, for somebody may just have opened it again.
-        sync::lock(&self.cache).files.remove(path);
+        let mut cache = sync::lock(&self.cache);
+        cache.removals += 1;
+        cache.files.remove(path);
         removed
     }
 
-    /// Closes all.
+    /// Closes all; to be called once files were removed by other means.
     pub(super) fn clear(&self) {
-        sync::lock(&self.cache).files.clear();
+        let mut cache = sync::lock(&self.cache);
+        cache.removals += 1;
+        cache.files.clear();
+    }
+}
+
+impl Cache {
+    fn known(&mut self, path: &Path) -> Option<Arc<dyn DiskFile>> {
+        self.uses += 1;
+        let (file, used) = self.files.get_mut(path)?;
+        *used = self.uses;
+        Some(Arc::clone(file))
     }
 }

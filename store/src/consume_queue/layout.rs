@@ -81,11 +81,11 @@ pub(super) fn topic_dir(root: &Path, topic: &str) -> PathBuf {
 pub(super) enum TopicName {
     /// The end of a topic: queues are within.
     Last(Vec<u8>),
-    /// The begin of one: directories with the rest are within.
+    /// The beginning of one: directories with the rest are within.
     Continued(Vec<u8>),
 }
 
-/// Reads one directory name; `None` if it is none of ours.
+/// Reads one directory name; `None` if it is not one of ours.
 pub(super) fn read_topic_name(path: &Path) -> Option<TopicName> {
     let name = path.file_name()?.to_str().filter(|name| !name.contains('.'))?;
     if name == "=" {

@@ -328,22 +328,23 @@ impl Queues {
     pub fn write_out(&self) -> io::Result<()> {
         let _writing_out = sync::lock(&self.writing_out);
         let queues = std::mem::take(&mut *sync::lock(&self.buffered));
-        for (at, queue) in queues.iter().enumerate() {
+        let mut result = Ok(());
+        for queue in queues {
+            // One that cannot be written keeps no other in memory.
             if let Err(error) = queue.write_out() {
-                sync::lock(&self.buffered).extend_from_slice(&queues[at..]);
-                *sync::lock(&self.error) = Some(error.to_string());
-                return Err(error);
+                sync::lock(&self.buffered).push(queue);
+                result = result.and(Err(error));
             }
         }
-        *sync::lock(&self.error) = None;
-        Ok(())
+        *sync::lock(&self.error) = result.as_ref().err().map(ToString::to_string);
+        result
     }
 
     /// Writes out and syncs all that changed, and notes how far that was. Best done now and then, by any thread: a
     /// restart after a loss of power reads the log from there on.
     ///
     /// # Errors
-    /// If the disk fails. Final: a later flush fails too.
+    /// If the disk fails. After a failed sync that is final: a later flush fails too.
     pub fn flush(&self) -> io::Result<()> {
         let mut has_failed = sync::lock(&self.flushing);
         if *has_failed {
@@ -352,12 +353,7 @@ impl Queues {
         // Units that are appended meanwhile may be in the state and not below `covered`: a restart skips them.
         let covered = CommitlogOffset(self.covered.load(Ordering::Acquire));
         let mark = Mark { covered, seal: self.seal_state() };
-        let result = self.sync_all().and_then(|()| mark::write(&**self.files.disk(), &self.dir, &mark));
-        *has_failed = result.is_err();
-        result
-    }
-
-    fn sync_all(&self) -> io::Result<()> {
+        // A full disk fails here, and is got over: what is not written stays in memory.
         self.write_out()?;
         let mut dirty = Vec::new();
         for queue in self.all() {
@@ -365,8 +361,13 @@ impl Queues {
                 dirty.push(queue);
             }
         }
+        self.sync_all(&dirty).inspect_err(|_| *has_failed = true)?;
+        mark::write(&**self.files.disk(), &self.dir, &mark)
+    }
+
+    fn sync_all(&self, dirty: &[Arc<ConsumeQueue>]) -> io::Result<()> {
         let mut dirs = BTreeSet::new();
-        for queue in &dirty {
+        for queue in dirty {
             if queue.sync()? {
                 let topic = topic_dir(&self.dir, queue.topic());
                 dirs.extend(
@@ -420,10 +421,10 @@ impl Queues {
         let mut topics = sync::write(&self.topics);
         topics.clear();
         self.waiting.store(0, Ordering::Relaxed);
-        self.files.clear();
         // First, for a queue that lost its older files looks whole.
         mark::forget(&**self.files.disk(), &self.dir)?;
         self.files.disk().remove_dir_all(&self.dir)?;
+        self.files.clear();
         self.files.disk().create_dir_all(&self.dir)?;
         self.last_store_timestamp_ms.store(0, Ordering::Relaxed);
         self.covered.store(0, Ordering::Release);
@@ -434,11 +435,11 @@ impl Queues {
         let mut topics = sync::write(&self.topics);
         let Some(queues) = topics.get_mut(topic) else { return Ok(()) };
         if queues.remove(&queue_id).is_some() {
-            self.files.clear();
             let dir = topic_dir(&self.dir, topic).join(queue_id.to_string());
             if self.files.disk().exists(&dir) {
                 self.files.disk().remove_dir_all(&dir)?;
             }
+            self.files.clear();
         }
         Ok(())
     }

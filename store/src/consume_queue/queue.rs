@@ -1,6 +1,6 @@
 //! One consume queue: files of units, and the newest units still in memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use super::{QueueInfo, Unit};
 use crate::{CommitlogOffset, QueueOffset, sync};
 
 /// So much is copied and written at once.
-const PIECE_BYTES: usize = 64 << 10;
+const PIECE_UNITS: usize = (64 << 10) / UNIT_BYTES;
 const UNIT: u64 = UNIT_BYTES as u64;
 
 /// One consume queue.
@@ -38,7 +38,7 @@ pub struct ConsumeQueue {
 struct State {
     min: u64,
     max: u64,
-    buffer: Vec<u8>,
+    buffer: VecDeque<[u8; UNIT_BYTES]>,
     /// Where the newest messages lie; of units appended since the start.
     places: Places,
     /// Queue offset of the first unit of each file.
@@ -52,7 +52,7 @@ struct State {
 impl State {
     /// Units in files end here.
     fn written(&self) -> u64 {
-        self.max - (self.buffer.len() / UNIT_BYTES) as u64
+        self.max - self.buffer.len() as u64
     }
 }
 
@@ -133,9 +133,10 @@ impl ConsumeQueue {
                 return Ok(Vec::new());
             }
             let (written, end) = (state.written(), state.max.min(from.0.saturating_add(count as u64)));
-            let begin = (from.0.max(written) - written) as usize * UNIT_BYTES;
-            let buffered = (end.max(written) - written) as usize * UNIT_BYTES;
-            (from.0, written, end, state.buffer.get(begin..buffered).unwrap_or_default().to_vec())
+            let first = (from.0.max(written) - written) as usize;
+            let count = (end.max(written) - written) as usize - first;
+            let buffered: Vec<_> = state.buffer.iter().skip(first).take(count).copied().collect();
+            (from.0, written, end, buffered)
         };
         let mut bytes = Vec::with_capacity((end - next) as usize * UNIT_BYTES);
         while next < end.min(written) {
@@ -153,7 +154,7 @@ impl ConsumeQueue {
             file.read_exact_at(&mut bytes[at..], (next - base) * UNIT)?;
             next = upto;
         }
-        bytes.extend_from_slice(&buffered);
+        bytes.extend_from_slice(buffered.as_flattened());
         let units = bytes.as_chunks::<UNIT_BYTES>().0.iter();
         units.map(|unit| Unit::from_bytes(unit).ok_or_else(|| self.hole(from))).collect()
     }
@@ -214,11 +215,11 @@ impl ConsumeQueue {
         let (topic, queue_id) = (&self.topic, self.queue_id);
         assert!(at.0 == state.max, "unit {at} of {topic}-{queue_id}, but the next is {}", state.max);
         assert!(unit.size > 0, "unit {at} of {topic}-{queue_id} has no bytes");
-        state.buffer.extend_from_slice(&unit.to_bytes());
+        state.buffer.push_back(unit.to_bytes());
         state.places.note(at.0, unit.offset);
         state.max += 1;
         self.waiting.fetch_add(UNIT, Ordering::Relaxed);
-        state.buffer.len() == UNIT_BYTES
+        state.buffer.len() == 1
     }
 
     /// Never below 0: all queues may have been forgotten while one was written.
@@ -246,9 +247,9 @@ impl ConsumeQueue {
             let (from, piece, is_first) = {
                 let state = sync::lock(&self.state);
                 let from = state.written();
-                let room = (self.units_per_file - from % self.units_per_file) as usize * UNIT_BYTES;
-                let bytes = state.buffer.len().min(PIECE_BYTES).min(room);
-                (from, state.buffer[..bytes].to_vec(), state.bases.is_empty())
+                let room = (self.units_per_file - from % self.units_per_file) as usize;
+                let units = state.buffer.iter().take(PIECE_UNITS.min(room));
+                (from, units.copied().collect::<Vec<_>>(), state.bases.is_empty())
             };
             if piece.is_empty() {
                 return Ok(());
@@ -258,15 +259,15 @@ impl ConsumeQueue {
                 self.files.disk().create_dir_all(&self.dir)?;
             }
             let file = self.files.open(&file_path(&self.dir, base), OpenMode::Create)?;
-            file.write_all_at(&[IoSlice::new(&piece)], (from - base) * UNIT)?;
+            file.write_all_at(&[IoSlice::new(piece.as_flattened())], (from - base) * UNIT)?;
             let mut state = sync::lock(&self.state);
             state.has_new_names |= state.bases.insert(base);
             state.unsynced.insert(base);
             state.buffer.drain(..piece.len());
             if state.buffer.is_empty() {
-                state.buffer = Vec::new(); // an idle queue keeps no memory
+                state.buffer = VecDeque::new(); // an idle queue keeps no memory
             }
-            self.no_longer_waits(piece.len());
+            self.no_longer_waits(piece.len() * UNIT_BYTES);
         }
     }
 
@@ -353,8 +354,8 @@ impl ConsumeQueue {
     pub(super) fn reset(&self, next: u64) -> io::Result<()> {
         let _writing = sync::lock(&self.writing);
         let mut state = sync::lock(&self.state);
-        self.no_longer_waits(state.buffer.len());
-        state.buffer = Vec::new();
+        self.no_longer_waits(state.buffer.len() * UNIT_BYTES);
+        state.buffer = VecDeque::new();
         for base in std::mem::take(&mut state.bases) {
             self.files.remove(&file_path(&self.dir, base))?;
         }
@@ -365,7 +366,7 @@ impl ConsumeQueue {
         *state = State {
             min: next,
             max: next,
-            buffer: Vec::new(),
+            buffer: VecDeque::new(),
             places: Places::default(),
             bases: [base].into(),
             unsynced: [base].into(),

@@ -574,7 +574,9 @@ fn on_a_full_disk_units_stay_in_memory_until_they_can_be_written() {
     assert!(queues.backlog().bytes >= 400_000 && queues.backlog().error.is_some());
     let queue = queues.get("F", 0).unwrap();
     assert_eq!(queue.unit(QueueOffset(12_345)).unwrap(), Some(at(12_345)));
+    queues.flush().unwrap_err();
     disk.set_capacity(None);
+    queues.flush().unwrap();
     queues.write_out().unwrap();
     assert!(!queues.is_stuck());
     assert_eq!(queues.backlog(), Backlog::default());

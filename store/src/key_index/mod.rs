@@ -262,6 +262,9 @@ impl KeyIndex {
             let is_below = |full: &Full| full.entries.last().is_some_and(|last| last.offset < min);
             while state.runs.is_empty() && state.full.front().is_some_and(|full| is_below(full)) {
                 state.full.pop_front();
+                // A part is one of the oldest run that is in no file.
+                let part = state.part.take().map(|part| part.path().to_path_buf());
+                state.replaced.extend(part);
             }
             old
         };
@@ -271,7 +274,7 @@ impl KeyIndex {
     /// On disk on return. Best done now and then: a restart reads the log from there on.
     ///
     /// # Errors
-    /// If the disk fails. Final once it is about what was written: a later flush fails too.
+    /// If the disk fails. Final if what was written could not be synced: a later flush fails too.
     pub fn flush(&self) -> io::Result<()> {
         let _writing = sync::lock(&self.writing);
         self.write_full()?;
@@ -283,12 +286,14 @@ impl KeyIndex {
         if sync::lock(&self.state).has_failed {
             return Err(io::Error::other("an earlier sync of the key index has failed"));
         }
-        let result = self.try_flush();
-        sync::lock(&self.state).has_failed = result.is_err();
+        let mut is_final = true;
+        let result = self.try_flush(&mut is_final);
+        sync::lock(&self.state).has_failed = result.is_err() && is_final;
         result
     }
 
-    fn try_flush(&self) -> io::Result<()> {
+    /// What could not be written is written another time; what could not be synced is never trusted again.
+    fn try_flush(&self, is_final: &mut bool) -> io::Result<()> {
         let unsynced: Vec<_> = {
             let state = sync::lock(&self.state);
             state.runs[state.runs.len() - state.unsynced_runs..].to_vec()
@@ -304,7 +309,9 @@ impl KeyIndex {
             is_next.then(|| (state.newest.clone(), state.last_of_runs(), state.covered))
         };
         if let Some((entries, after, covered)) = newest {
+            *is_final = false;
             let part = Run::write(&*self.disk, &self.dir, &entries, after, covered, false)?;
+            *is_final = true;
             let mut state = sync::lock(&self.state);
             state.replaced.retain(|path| path != part.path());
             state.part = Some(part);
