@@ -4,7 +4,7 @@ use settings::Reader;
 
 /// RocketMQ's 18 levels of delay.
 const DELAY_LEVELS: &str = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h";
-/// Beside its body a message has properties and fields of at most so many bytes, and so has its log entry.
+/// Beside its body a message has properties and fields of at most this many bytes, and so has its log entry.
 /// Source: RocketMQ `MessageExtEncoder` (64 KiB over the body).
 const BESIDE_BODY_BYTES: u64 = 64 * 1024;
 /// Larger frames are refused by every RocketMQ endpoint. Source: RocketMQ `NettyDecoder`.

@@ -22,7 +22,7 @@ pub(super) struct Lag {
     pub age_ms: Option<i64>,
 }
 
-/// Looks up times, at most so many new ones.
+/// Looks up times, at most this many new ones.
 struct Looks<'a> {
     before: &'a HashMap<Place, (i64, i64)>,
     known: HashMap<Place, (i64, i64)>,

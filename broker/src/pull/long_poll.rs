@@ -29,7 +29,7 @@ pub struct LongPolls<P> {
     held: Mutex<ByQueue<P>>,
     /// How many are held: lets the apply path skip the lock when nobody waits.
     count: AtomicUsize,
-    /// At most so many are held at once.
+    /// At most this many are held at once.
     held_max: usize,
 }
 

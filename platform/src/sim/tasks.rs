@@ -320,19 +320,4 @@ mod tests {
         }
         assert!(was_between, "nothing ever happened between a job and the news of it");
     }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_waits_on_this_thread_waits_for_nobody_and_a_machine_that_is_off_does_nothing() {
-        let (tasks, seen, jobs, worker) = start(1);
-        assert!((0..4).all(|job| jobs.try_send(job)) && !jobs.try_send(4), "there is room for four");
-        assert_eq!(lock(&seen).taken.len(), 0);
-        jobs.hurry();
-        assert_eq!((lock(&seen).taken.len(), lock(&seen).told), (4, 4));
-        tasks.stop();
-        jobs.send(5);
-        jobs.hurry();
-        drop(jobs);
-        worker.join();
-        assert_eq!(lock(&seen).taken.len(), 4);
-    }
 }

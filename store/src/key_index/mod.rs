@@ -3,7 +3,7 @@
 //! Built from committed entries only; can be deleted and built again from the log. RocketMQ keeps hash tables of
 //! 400 MB written at random places; we keep the newest keys in memory, and write them out as runs sorted by
 //! hash. A query reads one piece of 5 KiB of each run whose time fits. What is found is the same: by the same
-//! hash of `topic#key`, newest first, at most so many, within a range of store time.
+//! hash of `topic#key`, newest first, at most this many, within a range of store time.
 
 mod run;
 #[cfg(test)]
