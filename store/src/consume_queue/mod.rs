@@ -139,7 +139,8 @@ pub struct Queues {
     error: Mutex<Option<String>>,
     /// Held by who writes out, and by who forgets all queues.
     writing_out: Mutex<()>,
-    /// Held by who flushes, and taken before `writing_out`; whether a sync has failed, after which nothing is promised to be on disk any more.
+    /// Held by who flushes, and taken before `writing_out`; whether a sync has failed, after which nothing is promised to be
+    /// on disk any more.
     flushing: Mutex<bool>,
 }
 

@@ -12,6 +12,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use platform::Disk;
@@ -43,6 +44,8 @@ pub struct KeyIndex {
     run_entries: usize,
     /// Held by who writes files, and taken before `state`, which nobody holds while it waits for a disk.
     writing: Mutex<()>,
+    /// Bytes of full runs that are in no file. Every send asks, and waits for no query.
+    waiting: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -50,6 +53,12 @@ pub struct KeyIndex {
 struct Full {
     entries: Vec<Entry>,
     covered: CommitlogOffset,
+}
+
+impl Full {
+    fn bytes(&self) -> u64 {
+        (self.entries.len() * ENTRY_BYTES) as u64
+    }
 }
 
 #[derive(Default)]
@@ -116,7 +125,14 @@ impl KeyIndex {
         let newest = state.part.as_ref().or(state.runs.last().map(|run| &**run));
         state.covered = newest.map_or(CommitlogOffset(0), |run| run.head.covered);
         state.note_last();
-        Ok(Self { disk, dir, run_entries, writing: Mutex::default(), state: Mutex::new(state) })
+        Ok(Self {
+            disk,
+            dir,
+            run_entries,
+            writing: Mutex::default(),
+            waiting: AtomicU64::new(0),
+            state: Mutex::new(state),
+        })
     }
 
     /// Takes in one key of one message, in memory; found on return. Offsets never fall from call to call. Waits for no
@@ -127,6 +143,7 @@ impl KeyIndex {
         // A run ends with a message, so that where one begins is a name of its own, and a cut parts no message.
         if state.newest.len() >= self.run_entries && state.last.offset < offset {
             let full = Full { entries: std::mem::take(&mut state.newest), covered: state.covered };
+            self.waiting.fetch_add(full.bytes(), Ordering::Relaxed);
             state.full.push_back(Arc::new(full));
             state.unwritten = 0;
         }
@@ -160,6 +177,7 @@ impl KeyIndex {
             let run = Run::write(&*self.disk, &self.dir, &full.entries, after, full.covered, true)?;
             let mut state = sync::lock(&self.state);
             state.full.pop_front();
+            self.waiting.fetch_sub(full.bytes(), Ordering::Relaxed);
             state.runs.push(Arc::new(run));
             state.unsynced_runs += 1;
             let part = state.part.take().map(|part| part.path().to_path_buf());
@@ -170,14 +188,12 @@ impl KeyIndex {
 
     /// What waits in memory for a file, and why the last write-out failed, if it did.
     pub fn backlog(&self) -> Backlog {
-        let state = sync::lock(&self.state);
-        let entries = state.full.iter().map(|full| full.entries.len()).sum::<usize>();
-        Backlog { bytes: (entries * ENTRY_BYTES) as u64, error: state.error.clone() }
+        Backlog { bytes: self.waiting.load(Ordering::Relaxed), error: sync::lock(&self.state).error.clone() }
     }
 
     /// So much waits for a file that no more should be made before it could be written.
     pub fn is_stuck(&self) -> bool {
-        self.backlog().bytes > WAITING_BYTES_MAX
+        self.waiting.load(Ordering::Relaxed) > WAITING_BYTES_MAX
     }
 
     /// Up to `max` messages of `topic` that probably have `key`, newest first, with a store timestamp in
@@ -260,8 +276,11 @@ impl KeyIndex {
             let old = state.runs.drain(..old).collect();
             state.unsynced_runs = state.unsynced_runs.min(state.runs.len());
             let is_below = |full: &Full| full.entries.last().is_some_and(|last| last.offset < min);
-            while state.runs.is_empty() && state.full.front().is_some_and(|full| is_below(full)) {
+            while state.runs.is_empty()
+                && let Some(full) = state.full.front().filter(|full| is_below(full)).cloned()
+            {
                 state.full.pop_front();
+                self.waiting.fetch_sub(full.bytes(), Ordering::Relaxed);
                 // A part is one of the oldest run that is in no file.
                 let part = state.part.take().map(|part| part.path().to_path_buf());
                 state.replaced.extend(part);
@@ -341,6 +360,7 @@ impl KeyIndex {
     pub fn clear(&self) -> io::Result<()> {
         let _writing = sync::lock(&self.writing);
         *sync::lock(&self.state) = State::default();
+        self.waiting.store(0, Ordering::Relaxed);
         self.disk.remove_dir_all(&self.dir)?;
         self.disk.create_dir_all(&self.dir)
     }

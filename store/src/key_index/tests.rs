@@ -142,7 +142,9 @@ fn trimmed_messages_go_by_whole_files_and_a_cleared_index_is_empty() {
         assert_eq!(found.len(), left);
     };
     trim(RUN_ENTRIES); // from memory
+    assert_eq!(index.backlog().bytes, (RUN_ENTRIES * ENTRY_BYTES) as u64);
     index.write_out().unwrap();
+    assert_eq!(index.backlog(), Backlog::default());
     trim(2 * RUN_ENTRIES);
     assert_eq!(index.query("other", "3", 9, 0, u64::MAX).unwrap(), []);
     index.clear().unwrap();
