@@ -1,21 +1,13 @@
 //! The subscription groups.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
 use store::codec::Record;
 
+use super::GroupConfig;
+use super::configs::{Configs, Named};
 use super::section::{FIXED, SECTION_BYTES_MAX, Section, text, texts};
-use super::shared::Shared;
-use super::{GroupConfig, Outcome, Version};
 
-/// All subscription groups, by name.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Groups {
-    pub(super) groups: Shared<BTreeMap<String, GroupConfig>>,
-    /// Counts what is forbidden to groups too.
-    pub(super) version: Version,
-}
+/// All subscription groups. The version also counts what is forbidden to them.
+pub(super) type Groups = Configs<GroupConfig>;
 
 impl Record for Groups {
     const KIND: u16 = 0x0307;
@@ -25,46 +17,17 @@ impl Record for Groups {
 
 impl Section for Groups {
     fn bytes(&self) -> u64 {
-        self.groups.values().map(size).sum()
+        self.all_bytes()
     }
 }
 
-/// About how many bytes a group takes.
-fn size(group: &GroupConfig) -> u64 {
-    FIXED + 2 * text(&group.name) + text(&group.retry_policy) + texts(&group.attributes)
-}
-
-impl Groups {
-    pub(super) fn put(&mut self, groups: &[GroupConfig], only_new: bool, now_ms: u64) -> Outcome {
-        let mut changed = false;
-        for group in groups {
-            let known = self.groups.get(&group.name);
-            if known == Some(group) || (only_new && known.is_some()) {
-                continue;
-            }
-            self.groups.insert(group.name.clone(), group.clone());
-            changed = true;
-        }
-        if changed {
-            self.version.bump(now_ms);
-        }
-        Outcome::Done { changed }
+impl Named for GroupConfig {
+    fn name(&self) -> &str {
+        &self.name
     }
 
-    /// Says whether there was such a group.
-    pub(super) fn remove(&mut self, group: &str, now_ms: u64) -> bool {
-        let changed = self.groups.remove(group).is_some();
-        if changed {
-            self.version.bump(now_ms);
-        }
-        changed
-    }
-
-    /// About how many bytes these would add.
-    pub(super) fn growth(&self, groups: &[GroupConfig], only_new: bool) -> u64 {
-        let known = groups.iter().map(|new| (new, self.groups.get(&new.name)));
-        let taken = known.filter(|(_, known)| !only_new || known.is_none());
-        taken.map(|(new, known)| size(new).saturating_sub(known.map_or(0, size))).sum()
+    fn bytes(&self) -> u64 {
+        FIXED + 2 * text(&self.name) + text(&self.retry_policy) + texts(&self.attributes)
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod apply;
 mod begins;
 mod change;
+mod configs;
 mod delay_progress;
 mod effect;
 mod forbidden;

@@ -183,12 +183,12 @@ impl Tables {
 
     /// The topic's configuration.
     pub fn topic(&self, name: &str) -> Option<&TopicConfig> {
-        self.topics.topics.get(name)
+        self.topics.by_name.get(name)
     }
 
     /// All topics, by name.
     pub fn topics(&self) -> impl Iterator<Item = &TopicConfig> {
-        self.topics.topics.values()
+        self.topics.by_name.values()
     }
 
     /// Changes of the topic table.
@@ -198,12 +198,12 @@ impl Tables {
 
     /// The subscription group's configuration.
     pub fn group(&self, name: &str) -> Option<&GroupConfig> {
-        self.groups.groups.get(name)
+        self.groups.by_name.get(name)
     }
 
     /// All subscription groups, by name.
     pub fn groups(&self) -> impl Iterator<Item = &GroupConfig> {
-        self.groups.groups.values()
+        self.groups.by_name.values()
     }
 
     /// Changes of the group table.
@@ -336,8 +336,8 @@ impl Tables {
     pub fn sizes(&self) -> HashMap<&'static str, usize> {
         let offsets = self.offsets.offsets.values().flat_map(BTreeMap::values).map(BTreeMap::len).sum();
         HashMap::from([
-            ("topics", self.topics.topics.len()),
-            ("groups", self.groups.groups.len()),
+            ("topics", self.topics.by_name.len()),
+            ("groups", self.groups.by_name.len()),
             ("offsets", offsets),
         ])
     }
